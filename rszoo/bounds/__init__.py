@@ -1,0 +1,43 @@
+"""Confidence bounds: from votes to certified radii. Pure functions of numbers, float64, no torch.
+
+A rule of `BOUNDS` maps the votes of the estimation samples to a radius in units of sigma that is too large with
+probability at most alpha; `l2_radius` turns it into pixel units. Choose the rule before the votes are drawn.
+"""
+
+from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper, minimum_n
+from rszoo.bounds.prediction import hung_fithian, minimum_n_predict
+from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
+from rszoo.bounds.radius import BOUNDS, RadiusBound, RadiusRule, bonferroni, cohen, joint, l2_radius, tcertify
+from rszoo.bounds.soft import (
+    empirical_bernstein_lower,
+    empirical_bernstein_upper,
+    hoeffding_lower,
+    hoeffding_upper,
+    lipschitz_radius,
+    soft_radius,
+)
+
+__all__ = [
+    "BOUNDS",
+    "RadiusBound",
+    "RadiusRule",
+    "bonferroni",
+    "clopper_pearson_lower",
+    "clopper_pearson_upper",
+    "cohen",
+    "cohen_radius",
+    "empirical_bernstein_lower",
+    "empirical_bernstein_upper",
+    "hoeffding_lower",
+    "hoeffding_upper",
+    "hung_fithian",
+    "joint",
+    "l2_radius",
+    "lecuyer_radius",
+    "li_radius",
+    "lipschitz_radius",
+    "minimum_n",
+    "minimum_n_predict",
+    "soft_radius",
+    "tcertify",
+]

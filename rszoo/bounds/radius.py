@@ -1,0 +1,91 @@
+"""Rules that turn votes into a certified radius, by name: `BOUNDS`.
+
+With p_A the probability of the top class and p_B the largest probability of another, the smoothed classifier is
+constant within sigma * (z(p_A) - z(p_B)) / 2, z the normal quantile (Cohen, Rosenfeld, Kolter 2019, Theorem 1). A rule
+gives a lower confidence bound for that radius. All rules take the votes of the ESTIMATION samples only; the class must
+have been chosen from other samples, and the rule before the votes were seen.
+
+p_B is a maximum, so its upper bound needs no correction for the number of classes: if class j is the true runner-up,
+N_(2) >= N_j, hence "the bound of the largest count is below p_B" implies "the bound of N_j is below p_j"
+(an intersection-union test, Berger 1982; Voracek 2024, Appendix B).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import special
+
+from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper
+from rszoo.bounds.joint import joint
+from rszoo.bounds.tcertify import tcertify
+from rszoo.bounds.votes import Counts, RadiusBound, split_votes, toward_zero
+
+RadiusRule = Callable[[Counts, int, float], RadiusBound]
+
+
+def cohen(counts: Counts, top: int, alpha: float) -> RadiusBound:
+    """Radius that exceeds the true one with probability at most `alpha`, from the votes of the top class alone.
+
+    Args:
+        counts: votes of the estimation samples for all classes.
+        top: the class that the selection samples chose; it need not have the most votes here.
+        alpha: failure probability, in (0, 1).
+
+    Returns:
+        z(p_lower) in units of sigma, with p_upper = 1 - p_lower; abstains if p_lower <= 1/2.
+
+    Raises:
+        ValueError: an argument is out of range, or there are too few votes to certify anything.
+
+    Source: Cohen, Rosenfeld, Kolter 2019, Section 3.2 (CERTIFY), Proposition 2.
+    Differs from the authors' code in: p_lower = 1/2 abstains (theirs certifies radius 0).
+    """
+    votes = split_votes(counts, top, alpha)
+    p_lower = clopper_pearson_lower(votes.top, votes.n, alpha)
+    return RadiusBound(toward_zero(float(special.ndtri(p_lower))), p_lower, 1.0 - p_lower)
+
+
+def bonferroni(counts: Counts, top: int, alpha: float) -> RadiusBound:
+    """Radius that exceeds the true one with probability at most `alpha`, from two bounds at alpha / 2 each.
+
+    Args:
+        counts: votes of the estimation samples for all classes.
+        top: the class that the selection samples chose; it need not have the most votes here.
+        alpha: failure probability, in (0, 1).
+
+    Returns:
+        (z(p_lower) - z(p_upper)) / 2 in units of sigma; p_lower may be below 1/2.
+
+    Raises:
+        ValueError: an argument is out of range, or there are too few votes to certify anything.
+
+    Source: Cohen, Rosenfeld, Kolter 2019, Theorem 1; Berger 1982 (no correction for the number of classes).
+    """
+    votes = split_votes(counts, top, alpha)
+    p_lower = clopper_pearson_lower(votes.top, votes.n, alpha / 2)
+    p_upper = clopper_pearson_upper(votes.runner_up, votes.n, alpha / 2)
+    return RadiusBound(toward_zero(float(special.ndtri(p_lower) - special.ndtri(p_upper)) / 2), p_lower, p_upper)
+
+
+def l2_radius(bound_radius: float, sigma: float) -> float:
+    """The radius in pixel units, rounded toward zero: never above sigma times `bound_radius`.
+
+    Args:
+        bound_radius: a radius in units of sigma, >= 0.
+        sigma: standard deviation of the noise in pixel units, > 0.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: Cohen, Rosenfeld, Kolter 2019, Theorem 1.
+    """
+    if not 0 < sigma < np.inf:
+        raise ValueError(f"Expected sigma > 0, got {sigma}; pass the standard deviation of the noise in pixel units.")
+    if not bound_radius >= 0:
+        raise ValueError(f"Expected a radius >= 0, got {bound_radius}; pass RadiusBound.radius.")
+    return toward_zero(sigma * bound_radius)
+
+
+BOUNDS: dict[str, RadiusRule] = {"cohen": cohen, "joint": joint, "tcertify": tcertify, "bonferroni": bonferroni}
+
+__all__ = ["BOUNDS", "RadiusBound", "RadiusRule", "bonferroni", "cohen", "joint", "l2_radius", "tcertify"]

@@ -1,0 +1,73 @@
+"""What a radius rule takes and gives: votes of the estimation samples in, a `RadiusBound` out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rszoo.bounds.binomial import validate_alpha, validate_n
+
+Counts = Sequence[int] | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RadiusBound:
+    """A certified radius and the two probabilities it was computed from.
+
+    Attributes:
+        radius: in units of sigma, >= 0, rounded toward zero; 0.0 means abstain.
+        p_lower: lower bound on the probability of the top class that the rule used.
+        p_upper: upper bound on the probability of every other class that the rule used.
+    """
+
+    radius: float
+    p_lower: float
+    p_upper: float
+
+
+class Votes(NamedTuple):
+    """Validated votes: of the top class, of every other class, and their sum."""
+
+    top: int
+    others: NDArray[np.int64]
+    n: int
+
+    @property
+    def runner_up(self) -> int:
+        """The largest count among the other classes, N_(2) in the proofs."""
+        return int(self.others.max())
+
+
+def split_votes(counts: Counts, top: int, alpha: float) -> Votes:
+    """The votes for `top` and for the rest, checked.
+
+    Args:
+        counts: votes of the estimation samples, one whole number >= 0 a class, at least two classes.
+        top: the class that the selection samples chose, 0 <= top < number of classes.
+        alpha: failure probability, in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of range, or there are too few votes to certify anything at alpha.
+    """
+    validate_alpha(alpha)
+    votes = np.asarray(counts)
+    if votes.ndim != 1 or votes.size < 2:
+        raise ValueError(
+            f"Expected the votes of at least 2 classes, got an array of shape {votes.shape}; "
+            "pass one count per class, zeros included."
+        )
+    if np.any(votes != np.floor(votes)) or np.any(votes < 0):
+        raise ValueError(f"Expected whole numbers of votes >= 0, got {votes.min()}; pass counts, not frequencies.")
+    if not 0 <= top < votes.size:
+        raise ValueError(f"Expected 0 <= top < {votes.size}, got {top}; pass the index of the selected class.")
+    votes = votes.astype(np.int64)
+    n = int(votes.sum())
+    validate_n(n, alpha)
+    return Votes(int(votes[top]), np.delete(votes, top), n)
+
+
+def toward_zero(radius: float) -> float:
+    """A float below `radius` by more than the rounding of its computation, never negative."""
+    return max(0.0, float(np.nextafter(radius * (1.0 - 1e-12), 0.0)))

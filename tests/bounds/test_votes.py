@@ -1,0 +1,49 @@
+"""Validation of votes, and rounding."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from rszoo.bounds import BOUNDS, RadiusBound
+from rszoo.bounds.votes import split_votes, toward_zero
+
+
+def test_split_votes() -> None:
+    votes = split_votes(np.array([3, 90, 7]), 1, 0.001)
+    assert (votes.top, votes.others.tolist(), votes.runner_up, votes.n) == (90, [3, 7], 7, 100)
+
+
+@pytest.mark.parametrize("rule", BOUNDS.values(), ids=BOUNDS.keys())
+@pytest.mark.parametrize(
+    ("counts", "top", "alpha", "named"),
+    [
+        ([9, 0], 0, 0.001, "Expected n large enough to certify at alpha=0.001, got n=9; all 9 votes would still give "
+         "p_lower <= 1/2: use n >= 10."),
+        ([90, 10], 0, 1.5, "Expected 0 < alpha < 1, got 1.5; pass"),
+        ([90, 10], 2, 0.001, "Expected 0 <= top < 2, got 2"),
+        ([90, 10], -1, 0.001, "Expected 0 <= top < 2, got -1"),
+        ([90, -1], 0, 0.001, "got -1; pass counts"),
+        ([0.9, 0.1], 0, 0.001, "got 0.1; pass counts"),
+        ([100], 0, 0.001, "shape (1,)"),
+        ([[90, 10]], 0, 0.001, "shape (1, 2)"),
+    ],
+)  # fmt: skip
+def test_rules_name_bad_arguments(rule, counts, top, alpha, named) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=re.escape(named)):
+        rule(counts, top, alpha)
+
+
+@pytest.mark.parametrize("radius", [1e-300, 1e-9, 0.3, 3.81, 1e6])
+def test_toward_zero_is_strictly_below_and_close(radius: float) -> None:
+    assert radius * (1 - 2e-12) <= toward_zero(radius) < radius
+
+
+def test_toward_zero_is_never_negative() -> None:
+    assert [toward_zero(r) for r in (0.0, -0.5, -np.inf)] == [0.0, 0.0, 0.0]
+
+
+def test_radius_bound_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RadiusBound(1.0, 0.8, 0.2).radius = 2.0  # type: ignore[misc]
