@@ -1,0 +1,51 @@
+"""Images as the classifiers take them: float32 tensors (C, H, W) in pixel units [0, 1], before normalization."""
+
+from collections.abc import Callable
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms import v2
+
+
+def image_transform(shape: tuple[int, int, int], resize: int) -> Callable[[Image.Image], Tensor]:
+    """A PIL image to a tensor of that shape in [0, 1]: upright, right number of channels, resized, centre crop."""
+    mode = "L" if shape[0] == 1 else "RGB"
+    steps = v2.Compose(
+        [v2.Resize(resize), v2.CenterCrop(list(shape[1:])), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
+    )
+
+    def transform(image: Image.Image) -> Tensor:
+        tensor: Tensor = steps(ImageOps.exif_transpose(image).convert(mode))
+        return tensor
+
+    return transform
+
+
+def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool) -> Tensor:
+    """The images as a float32 batch (B, C, H, W).
+
+    Raises:
+        ValueError: x is no tensor of that shape, or has pixels outside [0, 1], NaN, or (if `grid`) off the 8-bit grid.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"Expected a torch tensor, got {type(x).__name__}; pass clf.transform(image) for a PIL image.")
+    if x.ndim not in (3, 4) or tuple(x.shape[-3:]) != tuple(shape):
+        raise ValueError(
+            f"Expected an image of shape {tuple(shape)} or a batch of them, got {tuple(x.shape)}; "
+            "clf.transform makes one from a PIL image."
+        )
+    if not x.is_floating_point():
+        raise ValueError(f"Expected floating-point pixels in [0, 1], got {x.dtype}; divide by 255.")
+    images = x.detach().float().reshape(-1, *shape)
+    if len(images) == 0:
+        raise ValueError("Expected at least one image, got an empty batch; pass one or more.")
+    low, high = float(images.min()), float(images.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"Expected pixels in [0, 1], got [{low:.4g}, {high:.4g}]; "
+            "pass the image before normalization: the classifier normalizes after the noise."
+        )
+    if grid and bool((images * 255 - (images * 255).round()).abs().max() > 1e-3):
+        raise ValueError("Expected pixels that are multiples of 1/255, got others; round them, or use noise='float'.")
+    return images

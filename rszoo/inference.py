@@ -1,0 +1,101 @@
+"""The form of a base classifier that votes: evaluation mode, batch norm folded, channels_last, in its precision.
+
+The form is part of the classifier's identity, because rounding decides votes. It is the same for every batch size.
+"""
+
+import copy
+import os
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+
+from rszoo.architectures import NormalizedNetwork
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+CPU_BATCH = 128
+DEVICE_BATCH = 4096
+MEMORY_SHARE = 0.25
+
+
+class VotingForm(nn.Module):
+    """A frozen copy of a base classifier that maps float32 images (B, C, H, W) in pixel units to votes, int64 (B,).
+
+    Normalization runs in float32, the network in `precision`.
+
+    Args:
+        base: images to logits; a `NormalizedNetwork`, or any module that takes pixels.
+        precision: a key of `PRECISIONS`.
+        device: where it votes.
+
+    Raises:
+        ValueError: an unknown precision.
+    """
+
+    def __init__(self, base: nn.Module, precision: str, device: torch.device) -> None:
+        super().__init__()
+        if precision not in PRECISIONS:
+            raise ValueError(f"Expected precision 'float32' or 'bfloat16', got {precision!r}; choose one of these.")
+        self.dtype = PRECISIONS[precision]
+        base = copy.deepcopy(base).eval()
+        network: nn.Module = base.network if isinstance(base, NormalizedNetwork) else base
+        self.normalize: nn.Module = base.normalize if isinstance(base, NormalizedNetwork) else nn.Identity()
+        self.normalize.to(device)
+        self.network = _folded(network).to(device, self.dtype).to(memory_format=torch.channels_last)
+        self.requires_grad_(False)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, classes) in the form's precision."""
+        x = self.normalize(x).to(self.dtype, memory_format=torch.channels_last)
+        logits: Tensor = self.network(x)
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Votes: the class with the largest logit, the first of equals."""
+        if len(x) == 1:  # matrix products of one row are rounded differently: a batch of one would vote differently
+            return self.logits(x.expand(2, -1, -1, -1)).argmax(1)[:1]
+        return self.logits(x).argmax(1)
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    """The network with batch norm folded into its convolutions, or the network itself where that cannot be traced."""
+    try:
+        folded: nn.Module = fuse(network)
+    except Exception:
+        return network
+    return folded
+
+
+def default_batch(form: VotingForm, shape: tuple[int, int, int], device: torch.device) -> int:
+    """A batch size that fills the device and stays within a quarter of its free memory."""
+    if device.type == "cuda":
+        free, limit = torch.cuda.mem_get_info(device)[0], DEVICE_BATCH
+    else:
+        free, limit = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), CPU_BATCH
+    sizes: list[int] = []
+
+    def record(module: nn.Module, inputs: object, output: object) -> None:
+        sizes.append(output.nbytes if isinstance(output, Tensor) else 0)
+
+    handles = [module.register_forward_hook(record) for module in form.modules()]
+    with torch.inference_mode():
+        form.logits(torch.zeros(2, *shape, device=device))
+    for handle in handles:
+        handle.remove()
+    return max(1, min(limit, int(MEMORY_SHARE * free / max(1, sum(sizes) // 2))))
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """The torch device of that name.
+
+    Raises:
+        ValueError: it is not a device name, or there is no such device here.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"Expected a device such as 'cpu' or 'cuda:0', got {device!r}; correct the name.") from error
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if found.type == "cuda" and (found.index or 0) >= count:
+        raise ValueError(f"Expected device {str(found)!r}, got a machine with {count} CUDA devices; use device='cpu'.")
+    return found

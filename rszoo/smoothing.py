@@ -1,0 +1,251 @@
+"""The smoothed classifier g(x) = argmax_c P(f(x + eps) = c), eps ~ N(0, sigma^2 I), with PREDICT and CERTIFY.
+
+Source: Cohen, Rosenfeld & Kolter 2019, section 3.2.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from rszoo.bounds import BOUNDS, hung_fithian, l2_radius, minimum_n, minimum_n_predict
+from rszoo.certificate import ABSTAIN, Certificate, Prediction
+from rszoo.images import check_images, image_transform
+from rszoo.inference import VotingForm, default_batch, find_device
+from rszoo.sampling import Stage, Stream, grid_error, image_key
+from rszoo.voting import Noise, count_votes
+
+
+class SmoothedClassifier:
+    """A base classifier f and a noise level: the smoothed classifier g.
+
+    Args:
+        base: f, from images (B, C, H, W) in pixel units, noise included, to logits (B, num_classes); it is copied, and the
+            copy is used in evaluation mode.
+        sigma: standard deviation of the noise, in pixel units [0, 1].
+        num_classes: the number of logits.
+        input_shape: (C, H, W).
+        precision: "float32" or "bfloat16", the arithmetic in which f votes.
+        noise: "float" adds float32 noise: the certificate holds up to floating-point effects. "grid" adds integer noise to
+            images on the 8-bit grid in exact arithmetic: the certificate holds for the floating-point program.
+        classes: names of the classes, in label order; their numbers if absent.
+        resize: side that `transform` scales the shorter side of an image to; the input's height if absent.
+        device: where f votes.
+
+    Raises:
+        ValueError: an argument is out of range, or f does not map (2, C, H, W) to (2, num_classes).
+    """
+
+    def __init__(
+        self,
+        base: nn.Module,
+        *,
+        sigma: float,
+        num_classes: int,
+        input_shape: tuple[int, int, int],
+        precision: str = "float32",
+        noise: str = "float",
+        classes: Sequence[str] | None = None,
+        resize: int | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if noise not in ("float", "grid"):
+            raise ValueError(f"Expected noise 'float' or 'grid', got {noise!r}; choose one of these.")
+        if not 0 < sigma < float("inf"):
+            raise ValueError(f"Expected sigma > 0, got {sigma}; pass the noise's standard deviation in pixel units.")
+        self.device = find_device(device)
+        self.sigma, self.noise, self.precision = float(sigma), noise, precision
+        self.num_classes, self.input_shape = num_classes, input_shape
+        self.classes = tuple(classes or map(str, range(num_classes)))
+        self.transform: Callable[[Image.Image], Tensor] = image_transform(input_shape, resize or input_shape[1])
+        self.form = VotingForm(base, precision, self.device)
+        self._check_form()
+
+    def predict(
+        self,
+        x: Tensor,
+        *,
+        n: int = 1000,
+        alpha: float = 0.001,
+        seed: int = 0,
+        batch_size: int | None = None,
+        keys: Sequence[str] | None = None,
+    ) -> Prediction | list[Prediction]:
+        """PREDICT: the class g(x), wrong with probability at most alpha; abstains when the vote is close.
+
+        Args:
+            x: an image (C, H, W) or a batch (B, C, H, W), in pixel units [0, 1], before normalization.
+            n: noise samples an image.
+            alpha: failure probability, for each image.
+            seed: of the noise. Choosing among seeds after looking voids the guarantee.
+            batch_size: samples a forward pass; no effect on the result; chosen from the memory at hand if absent.
+            keys: what tells the noise of the images apart, one a image; made from their content if absent.
+
+        Returns:
+            A `Prediction`, or a list of B.
+
+        Raises:
+            ValueError: x or an argument is out of range.
+
+        Source: Cohen et al. 2019, PREDICT and Proposition 1; Hung & Fithian 2019.
+        """
+        if n < minimum_n_predict(alpha):
+            raise ValueError(
+                f"Expected n large enough to decide at alpha={alpha}, got n={n}; use n >= {minimum_n_predict(alpha)}."
+            )
+        images, names = self._images(x, keys)
+        counts = self._votes(images, names, [(Stage.PREDICT, n)], seed, batch_size)[0]
+        results = [self._prediction(row, n, alpha, seed) for row in counts.tolist()]
+        return results if x.ndim == 4 else results[0]
+
+    def certify(
+        self,
+        x: Tensor,
+        *,
+        n0: int = 100,
+        n: int = 100_000,
+        alpha: float = 0.001,
+        bound: str = "cohen",
+        seed: int = 0,
+        batch_size: int | None = None,
+        keys: Sequence[str] | None = None,
+    ) -> Certificate | list[Certificate]:
+        """CERTIFY: a class and a radius within which g is that class, wrong with probability at most alpha.
+
+        Args:
+            x: an image (C, H, W) or a batch (B, C, H, W), in pixel units [0, 1], before normalization.
+            n0: noise samples that select the class.
+            n: fresh noise samples that bound its probability.
+            alpha: failure probability, for each image.
+            bound: the radius rule, a key of `rszoo.bounds.BOUNDS`. Choosing it after looking voids the guarantee.
+            seed: of the noise. Choosing among seeds after looking voids the guarantee.
+            batch_size: samples a forward pass; no effect on the result; chosen from the memory at hand if absent.
+            keys: what tells the noise of the images apart, one an image; made from their content if absent.
+
+        Returns:
+            A `Certificate`, or a list of B.
+
+        Raises:
+            ValueError: x or an argument is out of range, or n is too small to certify anything at alpha.
+
+        Source: Cohen et al. 2019, CERTIFY and Proposition 2; the rule's own source is in its docstring.
+        """
+        if bound not in BOUNDS:
+            raise ValueError(f"Unknown bound {bound!r}; use one of {', '.join(BOUNDS)}.")
+        if n0 < 1:
+            raise ValueError(f"Expected n0 >= 1, got {n0}; at least one sample must select the class.")
+        if n < minimum_n(alpha):
+            raise ValueError(
+                f"Expected n large enough to certify at alpha={alpha}, got n={n}; "
+                f"all {n} votes would still give p_lower <= 1/2: use n >= {minimum_n(alpha)}."
+            )
+        level = self._level(alpha, n)
+        images, names = self._images(x, keys)
+        selection, estimation = self._votes(images, names, [(Stage.SELECT, n0), (Stage.ESTIMATE, n)], seed, batch_size)
+        results = []
+        for selected, counts in zip(selection.argmax(1).tolist(), estimation.tolist(), strict=True):
+            found = BOUNDS[bound](counts, selected, level)
+            radius = l2_radius(found.radius, self.sigma)
+            results.append(
+                Certificate(
+                    label=selected if radius > 0 else ABSTAIN,
+                    radius=radius,
+                    selected=selected,
+                    p_lower=found.p_lower,
+                    p_upper=found.p_upper,
+                    n0=n0,
+                    n=n,
+                    alpha=alpha,
+                    bound=bound,
+                    sigma=self.sigma,
+                    noise=self.noise,
+                    precision=self.precision,
+                    seed=seed,
+                    counts=tuple(counts),
+                )
+            )
+        return results if x.ndim == 4 else results[0]
+
+    def _prediction(self, counts: list[int], n: int, alpha: float, seed: int) -> Prediction:
+        runner_up, top = sorted(counts)[-2:]
+        p_value = hung_fithian(top, runner_up)
+        label = counts.index(top) if p_value <= self._level(alpha, n) else ABSTAIN
+        return Prediction(label, p_value, n, alpha, self.sigma, self.noise, self.precision, seed, tuple(counts))
+
+    def _level(self, alpha: float, n: int) -> float:
+        """What is left of alpha for the statistics once the noise's distance from its stated law is paid for."""
+        if self.noise == "float":
+            return alpha
+        level = alpha - n * grid_error(self.sigma, self.input_shape)
+        if level <= 0:
+            raise ValueError(f"Expected alpha above the error of the grid noise, got alpha={alpha}; use a larger alpha.")
+        return level
+
+    def _votes(
+        self, images: Tensor, names: Sequence[str], stages: Sequence[tuple[Stage, int]], seed: int, batch: int | None
+    ) -> list[Tensor]:
+        """Counts (B, num_classes), int64, for each stage."""
+        if batch is not None and batch < 1:
+            raise ValueError(f"Expected batch_size >= 1, got {batch}; leave it out to have it chosen.")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
+        streams = [(image, Stream(seed, names[i], stage), n) for stage, n in stages for i, image in enumerate(images)]
+        counts = count_votes(
+            self.form,
+            streams,
+            Noise(self.noise, self.sigma),
+            num_classes=self.num_classes,
+            batch_size=batch or default_batch(self.form, self.input_shape, self.device),
+        )
+        return list(torch.split(counts, len(images)))
+
+    def _images(self, x: Tensor, keys: Sequence[str] | None) -> tuple[Tensor, list[str]]:
+        images = check_images(x, self.input_shape, grid=self.noise == "grid")
+        names = [image_key(image) for image in images] if keys is None else list(keys)
+        if len(names) != len(images):
+            raise ValueError(f"Expected {len(images)} keys, one an image, got {len(names)}; leave keys out to have them made.")
+        return images.to(self.device), names
+
+    def _check_form(self) -> None:
+        with torch.inference_mode():
+            logits = self.form.logits(torch.zeros(2, *self.input_shape, device=self.device))
+        if logits.shape != (2, self.num_classes):
+            raise ValueError(
+                f"Expected logits of shape (2, {self.num_classes}) for two images, got {tuple(logits.shape)}; "
+                "pass the number of classes and the input shape of this network."
+            )
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.input_shape))
+        return (
+            f"SmoothedClassifier(sigma={self.sigma:g}, num_classes={self.num_classes}, input={shape}, "
+            f"precision={self.precision!r}, noise={self.noise!r}, device='{self.device}')"
+        )
+
+
+def smooth(
+    module: nn.Module,
+    *,
+    sigma: float,
+    num_classes: int,
+    input_shape: tuple[int, int, int],
+    precision: str = "float32",
+    noise: str = "float",
+    classes: Sequence[str] | None = None,
+    device: str | torch.device = "cpu",
+) -> SmoothedClassifier:
+    """Smooth one's own torch module, which takes pixels in [0, 1] plus noise and normalizes inside, if at all.
+
+    See `SmoothedClassifier` for the arguments and errors.
+    """
+    return SmoothedClassifier(
+        module,
+        sigma=sigma,
+        num_classes=num_classes,
+        input_shape=input_shape,
+        precision=precision,
+        noise=noise,
+        classes=classes,
+        device=device,
+    )
