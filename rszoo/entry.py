@@ -1,0 +1,102 @@
+"""The folder of a zoo entry: `config.json` and `model.safetensors`, written together, read strictly."""
+
+from pathlib import Path
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rszoo.architectures import NormalizedNetwork, build
+from rszoo.config import EntryConfig, IntegrityError, read_config, sha256
+from rszoo.datasets import get_dataset
+from rszoo.recipe import Recipe
+
+WEIGHTS = "model.safetensors"
+SELF_TEST_IMAGES = 2
+SELF_TEST_TOLERANCE = 1e-3
+
+
+def write_entry(folder: Path, network: NormalizedNetwork, recipe: Recipe) -> EntryConfig:
+    """Write weights and config of the network that a recipe made; what was there is replaced, file by file, at once."""
+    network = network.to("cpu", torch.float32).eval()
+    dataset = get_dataset(recipe.model.dataset)
+    partial = folder / "model.partial"
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, partial)
+    partial.replace(folder / WEIGHTS)
+    config = EntryConfig(
+        name=recipe.name,
+        dataset=dataset.name,
+        architecture=recipe.model.architecture,
+        method=recipe.method_name,
+        sigma=recipe.model.sigma,
+        classes=list(dataset.classes),
+        input_shape=dataset.shape,
+        resize=dataset.resize,
+        mean=list(dataset.mean),
+        std=list(dataset.std),
+        precision=recipe.inference.precision,
+        noise=recipe.inference.noise,
+        license=recipe.about.license,
+        recipe_fingerprint=recipe.fingerprint,
+        weights_sha256=sha256(folder / WEIGHTS),
+        self_test=_self_test(network, dataset.shape).tolist(),
+    )
+    partial = folder / "config.partial"
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
+    partial.replace(folder / "config.json")
+    return config
+
+
+def read_entry(folder: Path, *, expected_sha256: str | None = None) -> tuple[NormalizedNetwork, EntryConfig]:
+    """The base classifier of an entry and its config, after every check.
+
+    Args:
+        folder: holds `config.json` and `model.safetensors`.
+        expected_sha256: of `config.json`, where a registry pins it.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        IntegrityError: a wrong hash, a missing, extra or misshapen tensor, or logits that differ from the self-test's.
+    """
+    config = read_config(folder, expected_sha256=expected_sha256)
+    network = build(config.architecture, num_classes=len(config.classes), mean=config.mean, std=config.std)
+    _load_strictly(network, folder / WEIGHTS, config.weights_sha256)
+    network.eval()
+    expected = torch.tensor(config.self_test)
+    got = _self_test(network, config.input_shape)
+    if got.shape != expected.shape or not torch.allclose(got, expected, rtol=SELF_TEST_TOLERANCE, atol=SELF_TEST_TOLERANCE):
+        raise IntegrityError(
+            f"Expected the self-test of {folder} to give the logits in its config.json, got others; "
+            "the entry or the installation of torch is damaged: fetch or install it again."
+        )
+    return network, config
+
+
+def _load_strictly(network: NormalizedNetwork, path: Path, expected_sha256: str) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected weights in {path}, got no such file; fetch or install the entry again.")
+    remedy = "the file is cut off or altered: fetch or install the entry again"
+    if sha256(path) != expected_sha256:
+        raise IntegrityError(f"Expected SHA-256 {expected_sha256} for {path}, got {sha256(path)}; {remedy}.")
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise IntegrityError(f"Expected safetensors in {path}, got a file with this fault: {error}; {remedy}.") from error
+    own = network.state_dict()
+    wrong = sorted(own.keys() ^ tensors.keys()) or [key for key in own if own[key].shape != tensors[key].shape]
+    if wrong:
+        raise IntegrityError(f"Expected the tensors of the architecture in {path}, got a difference at {wrong[0]!r}; {remedy}.")
+    if any(not torch.equal(own[key], tensors[key]) for key in ("normalize.mean", "normalize.std")):
+        raise IntegrityError(f"Expected the mean and std of config.json in {path}, got others; {remedy}.")
+    network.load_state_dict(tensors, strict=True)
+
+
+def _self_test(network: NormalizedNetwork, shape: tuple[int, int, int]) -> Tensor:
+    """Logits on a fixed input that needs no random numbers."""
+    count = SELF_TEST_IMAGES * shape[0] * shape[1] * shape[2]
+    x = (torch.arange(count, dtype=torch.float64) * 0.1).sin().mul(0.5).add(0.5).float()
+    with torch.inference_mode():
+        logits: Tensor = network(x.view(SELF_TEST_IMAGES, *shape))
+    return logits

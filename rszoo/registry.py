@@ -1,0 +1,68 @@
+"""The registry: which entries have weights, where they are, and the hash that pins them.
+
+`registry.json` is written by machine. It pins the SHA-256 of an entry's `config.json`, which holds that of the weights.
+"""
+
+import difflib
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+PACKAGE = Path(__file__).parent
+
+
+class UnknownModelError(ValueError):
+    """No entry has that name."""
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where an entry is and what pins it.
+
+    Attributes:
+        config_sha256: SHA-256 of its `config.json`.
+        repo_id, revision: Hub repository and commit; None for an entry that is only bundled.
+    """
+
+    config_sha256: str
+    repo_id: str | None = None
+    revision: str | None = None
+
+
+@cache
+def _entries() -> dict[str, Entry]:
+    return msgspec.json.decode((PACKAGE / "registry.json").read_bytes(), type=dict[str, Entry])
+
+
+def bundled_folder(name: str) -> Path:
+    """Where the package keeps the entry, whether or not it is there."""
+    return PACKAGE / "entries" / name
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of all entries with weights that match a shell pattern such as 'cifar10-*-s0.25', sorted."""
+    return sorted(name for name in _entries() if fnmatchcase(name, pattern))
+
+
+def get_entry(name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UnknownModelError: there is none; the error names the nearest.
+    """
+    entries = _entries()
+    if name not in entries:
+        near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
+        guess = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
+        raise UnknownModelError(f"Unknown model {name!r}; {guess}'rszoo list' prints all {len(entries)}.")
+    return entries[name]
+
+
+def pin(name: str, entry: Entry) -> None:
+    """Write an entry into the registry, replacing the file at once."""
+    entries = dict(sorted({**_entries(), name: entry}.items()))
+    partial = PACKAGE / "registry.partial"
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
+    partial.replace(PACKAGE / "registry.json")
+    _entries.cache_clear()
