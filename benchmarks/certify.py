@@ -1,0 +1,98 @@
+"""Samples per second of `certify`, as a ratio to the paper's loop and to the bare forward pass, all in one run.
+
+    python benchmarks/certify.py [--device cpu] [--precision bfloat16] [--architectures resnet20 resnet110] [--seconds 5]
+
+The paper's loop is the pseudocode of Cohen et al. 2019 written plainly: repeat the image, add `randn_like`, forward in float32,
+count. The bare forward pass is that of the same inference form at the best of several batch sizes, without noise or counting.
+The numbers are medians of alternating runs.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+import rszoo
+from rszoo.architectures import build
+from rszoo.datasets import get_dataset
+from rszoo.inference import PRECISIONS, find_device
+
+ROUNDS = 5
+BATCHES = (64, 128, 256, 512, 1024, 4096)
+PAPER_BATCH = 1000
+SIGMA = 0.25
+
+
+def paper_loop(base: nn.Module, x: torch.Tensor, n: int) -> torch.Tensor:
+    counts = torch.zeros(10, dtype=torch.int64)
+    with torch.no_grad():
+        for start in range(0, n, PAPER_BATCH):
+            batch = x.repeat((min(PAPER_BATCH, n - start), 1, 1, 1))
+            predictions = base(batch + torch.randn_like(batch) * SIGMA).argmax(1)
+            counts += torch.bincount(predictions.cpu(), minlength=10)
+    return counts
+
+
+def rate(function: Callable[[], object], samples: int, device: torch.device) -> float:
+    start = time.perf_counter()
+    function()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return samples / (time.perf_counter() - start)
+
+
+def measure(architecture: str, precision: str, device: torch.device, seconds: float) -> dict[str, float]:
+    dataset = get_dataset("cifar10")
+    torch.manual_seed(0)
+    base = build(architecture, num_classes=10, mean=dataset.mean, std=dataset.std).eval().to(device)
+    classifier = rszoo.smooth(base, sigma=SIGMA, num_classes=10, input_shape=(3, 32, 32), precision=precision, device=device)
+    x = torch.rand(3, 32, 32)
+    batches = [torch.rand(size, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last) for size in BATCHES]
+
+    def forward(batch: torch.Tensor) -> object:
+        with torch.inference_mode():
+            return classifier.form.logits(batch)
+
+    for batch in batches:
+        forward(batch)
+    speeds = [max(rate(lambda b=batch: forward(b), len(batch), device) for _ in range(3)) for batch in batches]
+    best = batches[speeds.index(max(speeds))]
+    n = max(2000, int(seconds * max(speeds)) // 1000 * 1000)
+    runs: dict[str, tuple[Callable[[], object], int]] = {
+        "paper": (lambda: paper_loop(base, x.to(device), n // 4), n // 4),
+        "certify": (lambda: classifier.certify(x, n0=100, n=n - 100), n),
+        "forward": (lambda: [forward(best) for _ in range(n // len(best))], n // len(best) * len(best)),
+    }
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(ROUNDS):
+        for name, (function, samples) in runs.items():
+            found[name].append(rate(function, samples, device))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="bfloat16", choices=PRECISIONS)
+    parser.add_argument("--architectures", nargs="+", default=["resnet20", "resnet110"])
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of one run")
+    options = parser.parse_args()
+    device = find_device(options.device)
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {processor}, {torch.get_num_threads()} threads")
+    print("samples per second, medians of", ROUNDS)
+    print(f"{'network':<10} {'precision':<9} {'paper':>8} {'certify':>8} {'forward':>8} {'/paper':>7} {'/forward':>8}")
+    for architecture in options.architectures:
+        speed = measure(architecture, options.precision, device, options.seconds)
+        print(
+            f"{architecture:<10} {options.precision:<9} {speed['paper']:8.0f} {speed['certify']:8.0f} {speed['forward']:8.0f} "
+            f"{speed['certify'] / speed['paper']:7.2f} {speed['certify'] / speed['forward']:8.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
