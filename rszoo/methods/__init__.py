@@ -1,33 +1,59 @@
 """The training methods of the papers by name; a method is a loss."""
 
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
+from rszoo.methods.adre import Adre, AdreAdv
+from rszoo.methods.adversarial import Adversarial
 from rszoo.methods.base import Method
+from rszoo.methods.consistency import Consistency
 from rszoo.methods.gaussian import Gaussian
+from rszoo.methods.macer import Macer
+from rszoo.methods.smoothadv import SmoothAdv
+from rszoo.methods.smoothed import Smoothed
+from rszoo.methods.smoothmix import SmoothMix
+from rszoo.methods.stability import Stability
 
-METHODS: dict[str, type[Method]] = {"gaussian": Gaussian}
+METHODS: dict[str, type[Any]] = {
+    "gaussian": Gaussian,
+    "stability": Stability,
+    "smoothed": Smoothed,
+    "adversarial": Adversarial,
+    "smoothadv": SmoothAdv,
+    "adre": Adre,
+    "adreadv": AdreAdv,
+    "macer": Macer,
+    "consistency": Consistency,
+    "smoothmix": SmoothMix,
+}
+"""Each a dataclass that is a `Method`."""
 
 
-def build_method(table: dict[str, str | bool | int | float]) -> Method:
+def build_method(table: Mapping[str, str | bool | int | float]) -> Method:
     """The method that a recipe's table [method] describes: its name and every hyper-parameter.
 
     Raises:
         ValueError: an unknown name, an unknown or missing hyper-parameter, or one of the wrong type.
     """
-    name, parameters = table["name"], {key: value for key, value in table.items() if key != "name"}
+    name, parameters = str(table["name"]), {key: value for key, value in table.items() if key != "name"}
     if name not in METHODS:
         raise ValueError(f"Unknown method {name!r} in [method]; use one of {', '.join(METHODS)}.")
-    kind = METHODS[str(name)]
-    unknown = parameters.keys() - set(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    allowed = [field.name for field in dataclasses.fields(METHODS[name])]
+    unknown = sorted(parameters.keys() - set(allowed))
     if unknown:
-        allowed = ", ".join(kind.__dataclass_fields__) or "none"  # type: ignore[attr-defined]
-        raise ValueError(f"Unknown key {min(unknown)!r} in [method] of {name}; its hyper-parameters are: {allowed}.")
+        raise ValueError(
+            f"Unknown key {unknown[0]!r} in [method] of {name}; its hyper-parameters are: {', '.join(allowed) or 'none'}."
+        )
     try:
-        return msgspec.convert(parameters, type=kind)
-    except msgspec.ValidationError as error:
+        method: Method = msgspec.convert(parameters, type=METHODS[name])
+    except (msgspec.ValidationError, ValueError) as error:
         raise ValueError(
             f"Expected all hyper-parameters of {name} in [method], got a table with this fault: {error}."
         ) from error
+    return method
 
 
 __all__ = ["METHODS", "Method", "build_method"]
