@@ -1,17 +1,27 @@
-"""The data sets of the zoo: what an image is, what its classes are called, how it is opened."""
+"""The data sets of the zoo: what an image is, what its classes are called, how it is read.
+
+Further data sets are folders of images: `<name>.toml` under `RSZOO_DATA`, with the keys of `Folder`, describes
+`<name>/train/<class>/*` and `<name>/test/<class>/*`, as torchvision's ImageFolder reads them.
+"""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets as tv
 
+from rszoo.images import image_transform
+
 Split = Literal["train", "test"]
+Labelled = tuple[Tensor, Tensor]
+"""Images uint8 (N, C, H, W) and labels int64 (N,)."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class Dataset:
         shape: (channels, height, width) of the tensor that receives the noise.
         mean, std: per channel, in pixel units [0, 1], of the training images.
         resize: side in pixels that the shorter side of an image is scaled to before the centre crop to `shape`.
-        open: (root, split, download) to a torchvision data set.
+        read: (root, split, download) to all images of a split.
     """
 
     name: str
@@ -33,7 +43,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: int
-    open: Callable[[Path, Split, bool], tv.CIFAR10]
+    read: Callable[[Path, Split, bool], Labelled]
 
     @property
     def num_classes(self) -> int:
@@ -41,28 +51,124 @@ class Dataset:
         return len(self.classes)
 
 
+class Folder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The description of a folder of images; the fields are those of `Dataset`."""
+
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: int
+
+
+def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tensor) -> Labelled:
+    """torchvision's arrays, (N, H, W), (N, H, W, C) or (N, C, H, W), as tensors."""
+    pixels = torch.as_tensor(images)
+    if pixels.ndim == 3:
+        pixels = pixels.unsqueeze(1)
+    elif pixels.shape[-1] == 3:
+        pixels = pixels.permute(0, 3, 1, 2)
+    return pixels.contiguous(), torch.as_tensor(labels).long()
+
+
+def _read_torchvision(kind: type, root: Path, split: Split, download: bool) -> Labelled:
+    source = kind(str(root), train=split == "train", download=download)
+    return _tensors(source.data, source.targets)
+
+
+def _read_svhn(root: Path, split: Split, download: bool) -> Labelled:
+    source = tv.SVHN(str(root / "svhn"), split=split, download=download)
+    return _tensors(source.data, source.labels)
+
+
+def _read_folder(root: Path, split: Split, download: bool, *, name: str, folder: Folder) -> Labelled:
+    source = tv.ImageFolder(str(root / name / split), transform=image_transform(folder.shape, folder.resize))
+    pairs = [source[index] for index in range(len(source))]
+    return torch.stack([image for image, _ in pairs]).mul(255).round().byte(), torch.tensor([label for _, label in pairs])
+
+
+DIGITS = tuple("0123456789")
+CIFAR100 = (
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
+    "caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish "
+    "forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle "
+    "mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine "
+    "possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar "
+    "sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale "
+    "willow_tree wolf woman worm"
+)
+CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
+FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+
 DATASETS = {
-    "cifar10": Dataset(
-        name="cifar10",
-        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-        shape=(3, 32, 32),
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2470, 0.2435, 0.2616),
-        resize=32,
-        open=lambda root, split, download: tv.CIFAR10(str(root), train=split == "train", download=download),
-    ),
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="cifar10",
+            classes=tuple(CIFAR10.split()),
+            shape=(3, 32, 32),
+            mean=(0.4914, 0.4822, 0.4465),
+            std=(0.2470, 0.2435, 0.2616),
+            resize=32,
+            read=partial(_read_torchvision, tv.CIFAR10),
+        ),
+        Dataset(
+            name="cifar100",
+            classes=tuple(CIFAR100.split()),
+            shape=(3, 32, 32),
+            mean=(0.5071, 0.4865, 0.4409),
+            std=(0.2673, 0.2564, 0.2762),
+            resize=32,
+            read=partial(_read_torchvision, tv.CIFAR100),
+        ),
+        Dataset(
+            name="svhn",
+            classes=DIGITS,
+            shape=(3, 32, 32),
+            mean=(0.4377, 0.4438, 0.4728),
+            std=(0.1980, 0.2010, 0.1970),
+            resize=32,
+            read=_read_svhn,
+        ),
+        Dataset(
+            name="mnist",
+            classes=DIGITS,
+            shape=(1, 28, 28),
+            mean=(0.1307,),
+            std=(0.3081,),
+            resize=28,
+            read=partial(_read_torchvision, tv.MNIST),
+        ),
+        Dataset(
+            name="fashionmnist",
+            classes=FASHION,
+            shape=(1, 28, 28),
+            mean=(0.2860,),
+            std=(0.3530,),
+            resize=28,
+            read=partial(_read_torchvision, tv.FashionMNIST),
+        ),
+    )
 }
 
 
 def get_dataset(name: str) -> Dataset:
-    """The data set of that name.
+    """The data set of that name: one of `DATASETS`, or a folder described under `data_root()`.
 
     Raises:
-        ValueError: the name is not in `DATASETS`.
+        ValueError: there is no such data set, or its description is not valid.
     """
-    if name not in DATASETS:
-        raise ValueError(f"Unknown data set {name!r}; use one of {', '.join(DATASETS)}.")
-    return DATASETS[name]
+    if name in DATASETS:
+        return DATASETS[name]
+    path = data_root() / f"{name}.toml"
+    if not path.is_file():
+        raise ValueError(f"Unknown data set {name!r}; use one of {', '.join(DATASETS)}, or describe a folder in {path}.")
+    try:
+        folder = msgspec.toml.decode(path.read_bytes(), type=Folder)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ValueError(f"Expected the description of a folder in {path}, got this fault: {error}.") from error
+    read = partial(_read_folder, name=name, folder=folder)
+    return Dataset(name, folder.classes, folder.shape, folder.mean, folder.std, folder.resize, read)
 
 
 def data_root() -> Path:
@@ -70,17 +176,16 @@ def data_root() -> Path:
     return Path(os.environ.get("RSZOO_DATA") or Path.home() / ".cache" / "rszoo" / "data")
 
 
-def load_images(name: str, split: Split, *, download: bool = False) -> tuple[Tensor, Tensor]:
-    """A small data set as a whole: images uint8 of shape (N, C, H, W) and labels int64 of shape (N,).
+def load_images(name: str, split: Split, *, download: bool = False) -> Labelled:
+    """All images of a split: uint8 (N, C, H, W), and their labels, int64 (N,).
 
     Raises:
-        FileNotFoundError: it is not under `data_root()` and `download` is false, or the download failed.
+        FileNotFoundError: the data set is not under `data_root()` and `download` is false, or the download failed.
+        ValueError: there is no data set of that name.
     """
-    dataset, root = get_dataset(name), data_root()
+    root = data_root()
     try:
-        source = dataset.open(root, split, download)
+        return get_dataset(name).read(root, split, download)
     except (RuntimeError, OSError) as error:
         remedy = "check the connection" if download else "set RSZOO_DATA to the folder that holds it, or pass --download"
-        raise FileNotFoundError(f"Expected {name} in {root}, got none ({error}); {remedy}.") from error
-    images = torch.from_numpy(np.ascontiguousarray(source.data)).permute(0, 3, 1, 2).contiguous()
-    return images, torch.tensor(source.targets)
+        raise FileNotFoundError(f"Expected {name} in {root}, got none that is whole; {remedy}.") from error

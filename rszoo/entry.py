@@ -24,6 +24,7 @@ def write_entry(folder: Path, network: NormalizedNetwork, recipe: Recipe) -> Ent
     dataset = get_dataset(recipe.model.dataset)
     partial = folder / "model.partial"
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, partial)
+    partial.chmod(0o644)  # safetensors makes files that only their owner may read
     partial.replace(folder / WEIGHTS)
     config = EntryConfig(
         name=recipe.name,

@@ -52,19 +52,51 @@ class Optimizer(Table, frozen=True):
     weight_decay: NonNegative
 
 
-class Schedule(Table, frozen=True):
-    """The learning rate over the run.
+class OneCycle(Table, frozen=True, tag="one-cycle", tag_field="name"):
+    """torch's OneCycleLR: a cosine from rate / 25 up to `rate` during the first `warmup` of all steps, then one to 0."""
 
-    `one-cycle`: linear from 0 to `rate` during the first `warmup` of all steps, then a cosine to 0.
-    """
-
-    name: Literal["one-cycle"]
     rate: Positive
     warmup: Fraction
 
 
+class Step(Table, frozen=True, tag="step", tag_field="name"):
+    """`rate`, times `factor` after each `every` epochs: the papers' schedule on CIFAR-10 and ImageNet."""
+
+    rate: Positive
+    every: Count
+    factor: Positive
+
+
+class Cosine(Table, frozen=True, tag="cosine", tag_field="name"):
+    """Linear from 0 to `rate` during the first `warmup` epochs, then a cosine to 0."""
+
+    rate: Positive
+    warmup: NonNegative
+
+
+class Extra(Table, frozen=True):
+    """Pseudo-labelled images for self-training: an .npz under RSZOO_DATA with `images` (N, H, W, C) uint8 and `labels` (N,).
+
+    Their losses count `weight` times.
+    """
+
+    file: str
+    weight: Positive
+
+
 class Training(Table, frozen=True):
-    """The optimisation: `batch_size` images a step, `augmentation` of the clean image, then the method's loss."""
+    """The optimisation: `batch_size` images a step, `augmentation` of the clean image, then the method's loss.
+
+    Absent means not used:
+        label_smoothing: of the method's cross-entropy terms.
+        noise_sigma: standard deviation of the training noise where it is not the certified sigma; 0 trains without noise.
+        ema_decay: the weights are an exponential moving average over steps.
+        clip_norm: largest l2 norm of the whole gradient.
+        group_size: images that share batch statistics and a backward pass; the whole batch if absent. Processes divide groups.
+        hold_out: training images, the last ones, that are not trained on but monitored.
+        init_from: the zoo entry whose weights are the start.
+        extra: pseudo-labelled images.
+    """
 
     epochs: Count
     batch_size: Count
@@ -72,7 +104,19 @@ class Training(Table, frozen=True):
     precision: Precision
     seed: Seed
     optimizer: Optimizer
-    schedule: Schedule
+    schedule: OneCycle | Step | Cosine
+    label_smoothing: Fraction | None = None
+    noise_sigma: NonNegative | None = None
+    ema_decay: Fraction | None = None
+    clip_norm: Positive | None = None
+    group_size: Count | None = None
+    hold_out: Count | None = None
+    init_from: str | None = None
+    extra: Extra | None = None
+
+    def __post_init__(self) -> None:
+        if self.group_size is not None and self.batch_size % self.group_size:
+            raise ValueError(f"Expected group_size to divide batch_size={self.batch_size}, got {self.group_size}")
 
 
 class Inference(Table, frozen=True):

@@ -8,9 +8,10 @@ import rszoo
 PACKAGE = Path(rszoo.__file__).parent
 LAYERS = (
     {"bounds", "certificate", "recipe", "registry", "config", "hub"},
-    {"datasets", "architectures", "augmentation", "images", "sampling"},
-    {"inference", "entry", "methods"},
-    {"voting"},
+    {"architectures", "augmentation", "images", "sampling"},
+    {"datasets"},
+    {"attacks", "inference", "entry"},
+    {"methods", "voting"},
     {"smoothing"},
     {"zoo", "training"},
     {"plots"},

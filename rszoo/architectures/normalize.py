@@ -43,6 +43,6 @@ class NormalizedNetwork(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images in pixel units to logits."""
+        """Images in pixel units to logits, which are float32 also where the network computes in bfloat16."""
         logits: Tensor = self.network(self.normalize(x))
-        return logits
+        return logits.float() if logits.dtype == torch.bfloat16 else logits

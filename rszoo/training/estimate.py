@@ -1,0 +1,38 @@
+"""What a run will cost, before it starts."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from rszoo.recipe import Recipe
+from rszoo.training.run import start
+from rszoo.training.step import take_step
+
+MEASURED_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of a run: steps, images a step, passes through the network an image, and seconds on this device."""
+
+    steps: int
+    batch_size: int
+    passes: int
+    seconds: float
+
+
+def estimate(recipe: Recipe, device: torch.device) -> Estimate:
+    """Measure a few steps of a run that is thrown away; arguments and errors are those of `rszoo.training.start`.
+
+    A recipe that starts from other weights is measured with random ones: the cost is the same.
+    """
+    run = start(recipe, device, random_start=True)
+    run.network.train()
+    take_step(run)
+    began = time.perf_counter()
+    for _ in range(MEASURED_STEPS):
+        loss = take_step(run)
+    loss.item()
+    seconds = (time.perf_counter() - began) / MEASURED_STEPS * run.steps
+    return Estimate(run.steps, recipe.training.batch_size, run.method.passes, seconds)

@@ -1,0 +1,155 @@
+"""The one training loop.
+
+A run folder holds `checkpoint.pt` (replaced at once), `log.jsonl` (one line an epoch), `runs.jsonl` (one line a start: recipe,
+versions, device, time) and, at the end, the files of a zoo entry. A run that was killed goes on to the same weights.
+"""
+
+import json
+import platform
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from rszoo.datasets import load_images
+from rszoo.entry import write_entry
+from rszoo.recipe import Recipe
+from rszoo.training import processes
+from rszoo.training.run import LOG, Run, noisy_accuracy, start
+from rszoo.training.step import take_step
+
+CHECKPOINT_SECONDS = 60.0
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    device: torch.device,
+    time_limit: float | None = None,
+    download: bool = False,
+    initial: Path | None = None,
+    compiled: bool = False,
+) -> bool:
+    """Train a recipe into the run folder `out`, from its checkpoint if it has one.
+
+    The same recipe on the same machine gives the same weights, bit for bit, however often the run was interrupted. Processes
+    started by `torchrun` share the groups of each batch; their number changes the rounding only.
+
+    Args:
+        recipe: what to train.
+        out: the run folder; made if absent.
+        device: where to train.
+        time_limit: stop with a checkpoint after that many seconds.
+        download: fetch the data set if it is not there.
+        initial: the folder of the entry that the recipe's `init_from` names.
+        compiled: run the network through torch.compile, which changes the speed and the rounding.
+
+    Returns:
+        True when the run is complete and the folder holds a zoo entry, False when it stopped before.
+
+    Raises:
+        ValueError: the folder holds a run of another recipe, or the recipe names something unknown.
+        FileNotFoundError: the data set or the initial weights are not there.
+    """
+    device = processes.join(device)
+    run = start(recipe, device, download=download, initial=initial, compiled=compiled)
+    out.mkdir(parents=True, exist_ok=True)
+    run.resume(out)
+    if processes.rank() == 0:
+        _describe(run, out)
+    limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
+    with _stop_signals() as stopped:
+        _steps(run, out, limit, stopped)
+    if run.step < run.steps:
+        return False
+    if processes.rank() == 0:
+        _finish(run, out)
+    return True
+
+
+def _steps(run: Run, out: Path, limit: float, stopped: list[int]) -> None:
+    saved = began = time.monotonic()
+    losses: list[Tensor] = []
+    quiet = True if processes.rank() else None
+    run.network.train()
+    with tqdm(total=run.steps, initial=run.step, unit="step", desc=run.recipe.name, disable=quiet) as bar:
+        while run.step < run.steps:
+            losses.append(take_step(run))
+            bar.update()
+            if run.step % run.steps_per_epoch == 0:
+                _log(run, out, losses, time.monotonic() - began)
+                losses, began = [], time.monotonic()
+            now = time.monotonic()
+            stop = processes.any_of(bool(stopped) or now > limit, run.device)
+            if processes.rank() == 0 and (stop or now - saved > CHECKPOINT_SECONDS or run.step == run.steps):
+                run.save(out)
+                saved = now
+            if stop:
+                return
+
+
+def _log(run: Run, out: Path, losses: list[Tensor], seconds: float) -> None:
+    if processes.rank():
+        return
+    line: dict[str, object] = {
+        "step": run.step,
+        "epoch": run.step / run.steps_per_epoch,
+        "loss": float(torch.stack(losses).mean()),
+        "noisy_accuracy": noisy_accuracy(run, *run.data.monitored),
+        "rate": run.scheduler.get_last_lr()[0],
+        "images_per_second": len(losses) * run.recipe.training.batch_size / seconds,
+        "seconds_left": seconds * (run.steps - run.step) / len(losses),
+    }
+    _append(out / LOG, line)
+
+
+def _finish(run: Run, out: Path) -> None:
+    if "noisy_test_accuracy" not in json.loads((out / LOG).read_text().splitlines()[-1]):
+        accuracy = noisy_accuracy(run, *load_images(run.recipe.model.dataset, "test"))
+        _append(out / LOG, {"step": run.step, "noisy_test_accuracy": accuracy})
+    write_entry(out, run.result, run.recipe)
+
+
+def _describe(run: Run, out: Path) -> None:
+    """What was run, where, and with which versions."""
+    facts = {
+        "recipe": msgspec.to_builtins(run.recipe),
+        "fingerprint": run.recipe.fingerprint,
+        "versions": {name: version(name) for name in ("rszoo", "torch", "torchvision", "numpy")},
+        "device": torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else platform.processor(),
+        "processes": processes.count(),
+        "threads": torch.get_num_threads(),
+        "resumed_at_step": run.step,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    _append(out / "runs.jsonl", facts)
+
+
+def _append(path: Path, line: dict[str, object]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Turn SIGINT and SIGTERM into a stop after the current step."""
+    received: list[int] = []
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,174 @@
+"""A run: what a step needs, what a checkpoint holds."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
+
+from rszoo.architectures import NormalizedNetwork, build
+from rszoo.datasets import get_dataset
+from rszoo.entry import read_entry
+from rszoo.methods import Method, build_method
+from rszoo.recipe import Recipe
+from rszoo.sampling import gaussian_noise, step_generator
+from rszoo.training import processes
+from rszoo.training.data import TrainingData, load_data
+from rszoo.training.optimization import build_average, build_optimizer, build_scheduler
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+
+
+@dataclass
+class Run:
+    """A run of a recipe after `step` steps; `model` is `network`, compiled where that was asked for."""
+
+    recipe: Recipe
+    device: torch.device
+    data: TrainingData
+    network: NormalizedNetwork
+    model: nn.Module
+    method: Method
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    average: AveragedModel | None
+    step: int = 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; the images left over are others in each epoch."""
+        return len(self.data.images) // self.recipe.training.batch_size
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.steps_per_epoch * self.recipe.training.epochs
+
+    @property
+    def groups(self) -> int:
+        """Groups of images in a batch that share batch statistics."""
+        return self.recipe.training.batch_size // (self.recipe.training.group_size or self.recipe.training.batch_size)
+
+    @property
+    def result(self) -> NormalizedNetwork:
+        """The network that the run makes: the trained one or its average."""
+        if self.average is None or self.step == 0:
+            return self.network
+        averaged = self.average.module
+        assert isinstance(averaged, NormalizedNetwork)
+        return averaged
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"network": self.network, "optimizer": self.optimizer, "scheduler": self.scheduler, "average": self.average}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def save(self, folder: Path) -> None:
+        """Replace the checkpoint at once: a run that is killed has the last one or this one."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        partial = folder / "checkpoint.partial"
+        torch.save({**state, "fingerprint": self.recipe.fingerprint, "step": self.step}, partial)
+        os.replace(partial, folder / CHECKPOINT)
+
+    def resume(self, folder: Path) -> None:
+        """Go on from the folder's checkpoint, if there is one; log lines after it are dropped, they will come again.
+
+        Raises:
+            ValueError: the folder holds a run of another recipe.
+        """
+        if not (folder / CHECKPOINT).exists():
+            return
+        state = torch.load(folder / CHECKPOINT, map_location=self.device, weights_only=True)
+        if state["fingerprint"] != self.recipe.fingerprint:
+            raise ValueError(
+                f"Expected a run of {self.recipe.name} as the recipe is now in {folder}, got a run of another recipe; "
+                "choose another folder."
+            )
+        self.step = state["step"]
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        if (folder / LOG).exists() and processes.rank() == 0:
+            lines = [line for line in (folder / LOG).read_text().splitlines(keepends=True) if line.endswith("\n")]
+            partial = folder / "log.partial"
+            partial.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.step))
+            os.replace(partial, folder / LOG)
+
+
+def start(
+    recipe: Recipe,
+    device: torch.device,
+    *,
+    download: bool = False,
+    initial: Path | None = None,
+    compiled: bool = False,
+    random_start: bool = False,
+) -> Run:
+    """A run at step 0.
+
+    Args:
+        recipe: what to train.
+        device: where.
+        download: fetch the data set if it is not there.
+        initial: the folder of the entry that the recipe's `init_from` names.
+        compiled: run the network through torch.compile, which changes the speed and the rounding.
+        random_start: ignore the recipe's `init_from`, for a run that is only measured.
+
+    Raises:
+        ValueError: the recipe names something unknown, or does not fit the number of processes.
+        FileNotFoundError: the data set or the initial weights are not there.
+    """
+    training, dataset = recipe.training, get_dataset(recipe.model.dataset)
+    method = build_method(recipe.method)
+    torch.manual_seed(training.seed)
+    network = build(recipe.model.architecture, num_classes=dataset.num_classes, mean=dataset.mean, std=dataset.std)
+    if training.init_from is not None and not random_start:
+        _initialize(network, training.init_from, initial)
+    network = network.to(device).to(memory_format=torch.channels_last)
+    data = load_data(recipe, device, download=download)
+    optimizer = build_optimizer(network.parameters(), training)
+    scheduler = build_scheduler(optimizer, training, len(data.images) // training.batch_size)
+    average = build_average(network, training)
+    model: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
+    run = Run(recipe, device, data, network, model, method, optimizer, scheduler, average)
+    if run.steps == 0:
+        raise ValueError(f"Expected batch_size of at most {len(data.images)} images, got {training.batch_size}.")
+    if run.groups % processes.count():
+        raise ValueError(
+            f"Expected the {processes.count()} processes to divide the {run.groups} groups of a batch; "
+            "start fewer, or train a recipe with a smaller group_size."
+        )
+    return run
+
+
+def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> None:
+    """Copy the weights of an entry; a last layer for another number of classes stays random."""
+    if folder is None:
+        raise FileNotFoundError(f"Expected the folder of {name}, from which this recipe starts, got none; pass its folder.")
+    source, config = read_entry(folder)
+    if config.name != name:
+        raise ValueError(f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}.")
+    own, given = network.state_dict(), source.state_dict()
+    if own.keys() != given.keys():
+        raise ValueError(f"Expected {name} to have the architecture of this recipe, got {config.architecture}; choose another.")
+    network.load_state_dict({key: given[key] if given[key].shape == own[key].shape else own[key] for key in own})
+
+
+def noisy_accuracy(run: Run, images: Tensor, labels: Tensor) -> float:
+    """The accuracy of the run's network on uint8 images under one draw of N(0, sigma^2) noise each, in [0, 1]."""
+    network, training, sigma = run.result, run.recipe.training, run.recipe.model.sigma
+    mode, correct = network.training, 0
+    network.eval()
+    generator = step_generator(training.seed, "noisy accuracy", 0, run.device)
+    reduced = torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16")
+    with torch.inference_mode(), reduced:
+        for chunk, y in zip(torch.split(images, 256), torch.split(labels, 256), strict=True):
+            x = chunk.to(run.device, memory_format=torch.channels_last).float().div_(255)
+            correct += int((network(x + gaussian_noise(x, sigma, generator)).argmax(1).cpu() == y).sum())
+    network.train(mode)
+    return correct / len(images)

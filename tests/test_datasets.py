@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from rszoo.datasets import CIFAR10, DATASETS, get_dataset, load_images
+from rszoo.images import image_transform
+
+TOML = 'classes = ["a", "b"]\nshape = [3, 8, 8]\nmean = [0.5, 0.5, 0.5]\nstd = [0.2, 0.2, 0.2]\nresize = 8\n'
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda d: d.name)
+def test_every_data_set_is_consistent(dataset: object) -> None:
+    assert DATASETS[dataset.name] is dataset
+    assert len(set(dataset.classes)) == dataset.num_classes
+    assert len(dataset.mean) == len(dataset.std) == dataset.shape[0]
+    assert dataset.resize >= dataset.shape[1]
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_missing_data_says_where_it_was_sought(dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=f"Expected {dataset} in {tmp_path}, got none that is whole; set RSZOO_DATA"):
+        load_images(dataset, "train")
+
+
+def test_the_real_cifar10(cifar10: Path) -> None:
+    images, labels = load_images("cifar10", "test")
+    assert images.shape == (10_000, 3, 32, 32)
+    assert torch.bincount(labels).tolist() == [1000] * 10
+    assert [CIFAR10.split()[label] for label in labels[:4]] == ["cat", "ship", "ship", "airplane"]
+    train, _ = load_images("cifar10", "train")
+    pixels = train.float() / 255
+    assert pixels.mean((0, 2, 3)).tolist() == pytest.approx(DATASETS["cifar10"].mean, abs=2e-4)
+    assert pixels.std((0, 2, 3)).tolist() == pytest.approx(DATASETS["cifar10"].std, abs=2e-4)
+
+
+def test_damaged_cifar10_is_refused(cifar10: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for path in (cifar10 / "cifar-10-batches-py").iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "test_batch").unlink()
+    (folder / "test_batch").write_bytes(b"cut off")
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="got none that is whole"):
+        load_images("cifar10", "test")
+
+
+def test_a_folder_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    (tmp_path / "pets.toml").write_text(TOML)
+    for place, colour in (("train/a/1.png", 10), ("train/b/1.png", 200), ("test/a/1.png", 30)):
+        (tmp_path / "pets" / place).parent.mkdir(parents=True)
+        Image.new("RGB", (16, 8), (colour, 0, 255)).save(tmp_path / "pets" / place)
+    images, labels = load_images("pets", "train")
+    assert images.shape == (2, 3, 8, 8)
+    assert images[:, 0, 0, 0].tolist() == [10, 200]
+    assert labels.tolist() == [0, 1]
+    assert get_dataset("pets").num_classes == 2
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "missing"), (TOML + "x = 1", "unknown field"), ("=", "fault")])
+def test_a_bad_description_is_named(text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    (tmp_path / "pets.toml").write_text(text)
+    with pytest.raises(ValueError, match=f"pets.toml.*{message}"):
+        get_dataset("pets")
+
+
+def test_an_unknown_data_set_is_named() -> None:
+    with pytest.raises(ValueError, match=r"Unknown data set 'cifar11'; use one of cifar10, cifar100"):
+        get_dataset("cifar11")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK", "1"])
+def test_any_image_becomes_a_tensor_of_the_shape(mode: str) -> None:
+    x = image_transform((3, 32, 32), 32)(Image.new(mode, (50, 40)))
+    assert x.shape == (3, 32, 32)
+    assert x.min() >= 0
+    assert x.max() <= 1
+    assert image_transform((1, 28, 28), 28)(Image.new(mode, (30, 90))).shape == (1, 28, 28)
+
+
+def test_the_transform_keeps_a_picture_upright_and_centred() -> None:
+    image = Image.new("RGB", (64, 32), "black")
+    image.paste((255, 0, 0), (16, 0, 48, 32))
+    assert image_transform((3, 32, 32), 32)(image)[0].min() == 1
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    exif = turned.getexif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    turned.info["exif"] = exif.tobytes()
+    assert image_transform((3, 32, 32), 32)(turned).shape == (3, 32, 32)

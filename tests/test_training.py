@@ -1,0 +1,357 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from test_methods import TABLES
+
+import rszoo.training.data
+from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from rszoo.training import estimate, start, train
+from rszoo.training.data import TrainingData
+from rszoo.training.optimization import build_optimizer, build_scheduler
+from rszoo.training.step import take_step
+
+CPU = torch.device("cpu")
+RECIPE = """
+[about]
+summary = "A test."
+paper = "none"
+license = "MIT"
+notes = ""
+[model]
+dataset = "blobs"
+architecture = "resnet20"
+sigma = 0.25
+[method]
+name = "gaussian"
+[training]
+epochs = 3
+batch_size = 16
+augmentation = "crop-flip"
+precision = "float32"
+seed = 0
+OPTIONS
+[training.optimizer]
+name = "sgd"
+momentum = 0.9
+nesterov = true
+weight_decay = 5e-4
+[training.schedule]
+name = "one-cycle"
+rate = 0.1
+warmup = 0.2
+[inference]
+precision = "float32"
+noise = "float"
+[certification]
+split = "test"
+stride = 1
+n0 = 10
+n = 100
+alpha = 0.001
+bound = "cohen"
+seed = 0
+"""
+BLOBS = 'classes = ["dark", "light"]\nshape = [3, 32, 32]\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\nresize = 32\n'
+TRAIN = """
+import sys, torch, rszoo.training.loop as loop
+from pathlib import Path
+from rszoo.recipe import load_recipe
+torch.set_num_threads(1)
+loop.CHECKPOINT_SECONDS = 0.0
+loop.train(load_recipe(sys.argv[1]), Path(sys.argv[2]), device=torch.device("cpu"))
+"""
+
+
+def recipe_text(options: str = "", **replaced: str) -> str:
+    text = RECIPE.replace("OPTIONS", options)
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def recipe(options: str = "", **replaced: str) -> Recipe:
+    return parse_recipe(recipe_text(options, **replaced), "test")
+
+
+@pytest.fixture
+def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of 64 + 16 noisy dark and light images."""
+    root = tmp_path / "data"
+    monkeypatch.setenv("RSZOO_DATA", str(root))
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 32), ("test", 8)):
+        for label, base in (("dark", 60), ("light", 150)):
+            folder = root / "blobs" / split / label
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = base + torch.randint(0, 80, (32, 32, 3), generator=generator)
+                Image.fromarray(pixels.byte().numpy()).save(folder / f"{index:02}.png")
+    (root / "blobs.toml").write_text(BLOBS)
+    return root
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def same(first: Path, second: Path) -> bool:
+    ours, theirs = weights(first), weights(second)
+    return all(torch.equal(ours[key], theirs[key]) for key in ours | theirs)
+
+
+def losses(folder: Path) -> list[float]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def test_a_run_makes_an_entry_that_loads(blobs: Path, tmp_path: Path) -> None:
+    import rszoo
+
+    out = tmp_path / "run"
+    assert train(recipe(), out, device=CPU)
+    classifier = rszoo.load(f"local-dir:{out}")
+    assert classifier.classes == ("dark", "light")
+    assert not weights(out)["normalize.mean"].requires_grad
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line.get("epoch") for line in lines] == [1.0, 2.0, 3.0, None]
+    assert 0.5 < lines[-1]["noisy_test_accuracy"] <= 1
+    start_line = json.loads((out / "runs.jsonl").read_text())
+    assert start_line["fingerprint"] == recipe().fingerprint
+    assert torch.__version__.startswith(start_line["versions"]["torch"])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(blobs: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        train(recipe(), tmp_path / name, device=CPU)
+    train(recipe(**{"seed = 0\n\n[training": "seed = 1\n\n[training"}), tmp_path / "other", device=CPU)
+    assert same(tmp_path / "first", tmp_path / "second")
+    assert not same(tmp_path / "first", tmp_path / "other")
+
+
+@pytest.mark.parametrize("options", ["", "ema_decay = 0.5\nclip_norm = 1.0\ngroup_size = 8\nlabel_smoothing = 0.1"])
+def test_a_run_in_pieces_gives_the_same_weights(options: str, blobs: Path, tmp_path: Path) -> None:
+    train(recipe(options), tmp_path / "whole", device=CPU)
+    pieces = 0
+    while not train(recipe(options), tmp_path / "pieces", device=CPU, time_limit=0.0):  # one step a piece
+        pieces += 1
+    assert pieces == 11
+    assert same(tmp_path / "whole", tmp_path / "pieces")
+    assert losses(tmp_path / "whole")[0] != losses(tmp_path / "whole")[1]
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_weights(blobs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe_text(**{"epochs = 3": "epochs = 12"}))
+    command = [sys.executable, "-c", TRAIN, str(path)]
+    out = tmp_path / "killed"
+    for wanted in (6, 25):
+        process = subprocess.Popen([*command, str(out)])
+        deadline = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < deadline:
+            checkpoint = out / "checkpoint.pt"
+            if checkpoint.exists() and torch.load(checkpoint, weights_only=True)["step"] >= wanted:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run ended before it was killed"
+    subprocess.run([*command, str(out)], check=True)
+    subprocess.run([*command, str(tmp_path / "whole")], check=True)
+    assert same(out, tmp_path / "whole")
+    assert losses(tmp_path / "whole")[1:] == pytest.approx(losses(out)[-11:], abs=1e-3) or len(losses(out)) == 12
+
+
+def test_a_signal_stops_with_a_checkpoint(blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rszoo.training import loop
+
+    def interrupted(run: rszoo.training.Run) -> torch.Tensor:
+        if run.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return take_step(run)
+
+    monkeypatch.setattr(loop, "take_step", interrupted)
+    assert not train(recipe(), tmp_path / "run", device=CPU)
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 5
+
+
+def test_two_processes_give_the_loss_curve_of_one(blobs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe_text("group_size = 8"))
+    script = tmp_path / "script.py"
+    script.write_text(TRAIN)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*launcher, str(script), str(path), str(tmp_path / "two")], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(script), str(path), str(tmp_path / "one")], check=True)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[key], two[key], rtol=1e-3, atol=1e-4) for key in one)
+
+
+def test_a_run_of_another_recipe_is_not_continued(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
+    with pytest.raises(ValueError, match=r"Expected a run of .* got a run of another recipe; choose another folder"):
+        train(recipe(**{"epochs = 3": "epochs = 4"}), tmp_path / "run", device=CPU)
+
+
+def test_a_recipe_starts_from_another_entry(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "first", device=CPU)
+    second = recipe(f'init_from = "{recipe().name}"')
+    run = start(second, CPU, initial=tmp_path / "first")
+    assert torch.equal(run.network.state_dict()["network.conv1.weight"], weights(tmp_path / "first")["network.conv1.weight"])
+    with pytest.raises(FileNotFoundError, match=f"Expected the folder of {recipe().name}"):
+        start(second, CPU)
+    with pytest.raises(ValueError, match="Expected the entry other"):
+        start(recipe('init_from = "other"'), CPU, initial=tmp_path / "first")
+
+
+def test_extra_images_count_with_their_weight(blobs: Path) -> None:
+    import numpy as np
+
+    np.savez(blobs / "more.npz", images=np.zeros((10, 32, 32, 3), np.uint8), labels=np.ones(10, np.int64))
+    data = start(recipe('[training.extra]\nfile = "more.npz"\nweight = 0.5'), CPU).data
+    assert len(data.images) == 74
+    assert data.weights.tolist() == [1.0] * 64 + [0.5] * 10
+    np.savez(blobs / "more.npz", images=np.zeros((10, 30, 32, 3), np.uint8), labels=np.ones(10, np.int64))
+    with pytest.raises(ValueError, match=r"Expected uint8 images like \(N, 32, 32, 3\)"):
+        start(recipe('[training.extra]\nfile = "more.npz"\nweight = 0.5'), CPU)
+
+
+def test_held_out_images_are_not_trained_on(blobs: Path) -> None:
+    data = start(recipe("hold_out = 20"), CPU).data
+    assert len(data.images) == 44
+    assert len(data.monitored[0]) == 20
+
+
+def test_group_size_must_divide_the_batch() -> None:
+    with pytest.raises(ValueError, match="Expected group_size to divide batch_size=16, got 5"):
+        recipe("group_size = 5")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ('name = "step"\nrate = 0.1\nevery = 2\nfactor = 0.1', {0: 0.1, 19: 0.1, 20: 0.01, 40: 0.001}),
+        ('name = "cosine"\nrate = 0.1\nwarmup = 1.0', {0: 0.0, 5: 0.05, 10: 0.1, 35: 0.05, 60: 0.0}),
+        ('name = "one-cycle"\nrate = 0.1\nwarmup = 0.2', {0: 0.004, 12: 0.1, 60: 4e-8}),
+    ],
+)
+def test_schedules(schedule: str, rates: dict[int, float]) -> None:
+    training = recipe(**{'name = "one-cycle"\nrate = 0.1\nwarmup = 0.2': schedule, "epochs = 3": "epochs = 6"}).training
+    optimizer = build_optimizer([torch.nn.Parameter(torch.zeros(1))], training)
+    scheduler = build_scheduler(optimizer, training, steps_per_epoch=10)
+    seen = []
+    for _ in range(61):
+        seen.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        if len(seen) <= 60:
+            scheduler.step()
+    assert {step: seen[step] for step in rates} == {
+        step: pytest.approx(rate, rel=0.02, abs=1e-6) for step, rate in rates.items()
+    }
+
+
+def test_the_estimate_counts_steps_and_passes(blobs: Path) -> None:
+    found = estimate(recipe(**{'name = "gaussian"': 'name = "smoothed"\nm = 4'}), CPU)
+    assert (found.steps, found.batch_size, found.passes) == (12, 16, 4)
+    assert found.seconds > 0
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_methods_use_the_passes_they_declare(name: str) -> None:
+    from test_methods import Small, batch, build_method, generator
+
+    model, (x, y), images = Small(), batch(), []
+    model.register_forward_hook(lambda module, inputs, output: images.append(len(output)))
+    method = build_method({"name": name, **TABLES[name]})
+    method.loss(model, x, y, sigma=0.3, progress=50.0, generator=generator())
+    assert sum(images) == method.passes * len(x)
+
+
+@pytest.fixture
+def subset(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 training and 500 test images of the real CIFAR-10."""
+    whole = rszoo.training.data.load_images
+    sizes = {"train": 2000, "test": 500}
+
+    def some(name: str, split: str, **options: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = whole(name, split, **options)
+        return images[: sizes[split]], labels[: sizes[split]]
+
+    monkeypatch.setattr(rszoo.training.data, "load_images", some)
+    monkeypatch.setattr(rszoo.training.loop, "load_images", some)
+
+
+CHEAP: dict[str, str] = {
+    "smoothed": "m = 2",
+    "stability": "lam = 1.0",
+    "adversarial": "eps = 0.25\nsteps = 1\nnoisy = true\nwarmup = 0",
+    "smoothadv": 'attack = "pgd"\neps = 0.25\nsteps = 1\nm = 1\nm_train = 1\nwarmup = 0',
+    "adre": 'k = 2\nlam = 0.2\ndraws = "all"',
+    "adreadv": 'k = 1\nlam = 0.2\ndraws = "all"\neps = 0.25\nsteps = 1\nwarmup = 0',
+    "macer": "m = 2\nlam = 4.0\ngamma = 8.0\nbeta = 16.0\ndeferred = 0",
+    "consistency": "m = 2\nlam = 5.0\neta = 0.5",
+    "smoothmix": "m = 1\nsteps = 1\nalpha = 0.5\neta = 1.0\nmix_step = 0\nwarmup = 0",
+    "gaussian": "",
+}
+CIFAR = {
+    '"blobs"': '"cifar10"',
+    "batch_size = 16": "batch_size = 100",
+    'precision = "float32"\nseed': 'precision = "bfloat16"\nseed',
+}
+
+
+def test_every_method_is_tried_on_real_images() -> None:
+    assert CHEAP.keys() == TABLES.keys()
+
+
+@pytest.mark.usefixtures("subset")
+@pytest.mark.parametrize("name", CHEAP)
+def test_every_method_lowers_its_loss_on_real_images(name: str, tmp_path: Path) -> None:
+    method = {'name = "gaussian"': f'name = "{name}"\n{CHEAP[name]}'}
+    train(recipe(**method, **CIFAR, **{"epochs = 3": "epochs = 2"}), tmp_path / "run", device=CPU)
+    found = losses(tmp_path / "run")
+    assert found[1] < found[0]
+
+
+@pytest.mark.usefixtures("subset")
+def test_gaussian_training_beats_training_without_noise(tmp_path: Path) -> None:
+    accuracy = {}
+    for name, options in (("noise", ""), ("none", "noise_sigma = 0.0")):
+        train(recipe(options, **CIFAR, **{"epochs = 3": "epochs = 6"}), tmp_path / name, device=CPU)
+        line = (tmp_path / name / "log.jsonl").read_text().splitlines()[-1]
+        accuracy[name] = json.loads(line)["noisy_test_accuracy"]
+    assert accuracy["noise"] > accuracy["none"] + 0.08
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_takes_a_step_on_made_up_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = load_recipe(name)
+    from rszoo.datasets import get_dataset
+
+    dataset = get_dataset(found.model.dataset)
+    small = 2 if dataset.shape[1] > 100 else 4
+
+    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
+        images = torch.randint(0, 256, (small, *dataset.shape), dtype=torch.uint8)
+        labels = torch.arange(small) % dataset.num_classes
+        return TrainingData(images, labels, torch.ones(small), (images, labels))
+
+    import msgspec
+
+    monkeypatch.setattr("rszoo.training.run.load_data", made_up)
+    training = msgspec.structs.replace(found.training, batch_size=small, group_size=None)
+    run = start(msgspec.structs.replace(found, training=training), CPU, random_start=True)
+    before = [parameter.clone() for parameter in run.network.parameters()]
+    run.network.train()
+    assert torch.isfinite(take_step(run))
+    take_step(run)
+    assert any(not torch.equal(old, new) for old, new in zip(before, run.network.parameters(), strict=True))
