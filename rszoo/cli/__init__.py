@@ -1,0 +1,69 @@
+"""The command line: one module a verb, the table of verbs, and the one place where errors become sentences.
+
+No verb imports torch before it needs it: `rszoo --help`, `rszoo list` and `rszoo show` answer at once.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+import rszoo
+from rszoo.cli.bundle import bundle
+from rszoo.cli.certify import certify
+from rszoo.cli.demo import demo
+from rszoo.cli.list import list_entries
+from rszoo.cli.predict import predict
+from rszoo.cli.show import show
+from rszoo.cli.train import train
+
+VERBS: dict[str, Callable[..., None]] = {
+    "list": list_entries,
+    "show": show,
+    "predict": predict,
+    "certify": certify,
+    "demo": demo,
+    "train": train,
+    "bundle": bundle,
+}
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+for _name, _verb in VERBS.items():
+    app.command(_name)(_verb)
+
+
+def main() -> None:
+    """Run the command line; what a user can mend ends in one sentence on stderr and exit code 2.
+
+    A fault of the program itself keeps its traceback.
+    """
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, OSError) as error:
+        print(f"rszoo: {sentence(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def sentence(error: ValueError | OSError) -> str:
+    """An error in one line; the system's own errors in the form of the package's."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"Expected to read or write {str(error.filename)!r}, got '{error.strerror}'; check the path and its permissions."
+    return " ".join(str(error).split())
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"rszoo {rszoo.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Smoothed classifiers by name, whose predictions are certified."""

@@ -1,0 +1,55 @@
+"""`rszoo bundle`: a finished run into the package. For maintainers."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument
+
+from rszoo.config import EntryConfig, read_config, sha256
+from rszoo.hub import FILES
+from rszoo.recipe import load_recipe
+from rszoo.registry import Entry, bundled_folder, get_entry, list_models, pin
+
+
+def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a finished run.")]) -> None:
+    """For maintainers: copy a finished run into the package, check it, and pin it in the registry."""
+    if not (run / "config.json").is_file():
+        raise FileNotFoundError(
+            f"Expected a finished run with a config.json, got {str(run)!r}; finish it with 'rszoo train NAME --out {run}'."
+        )
+    config = read_config(run)
+    _check_recipe(config)
+    folder = bundled_folder(config.name)
+    _copy(run, folder)
+    pinned = sha256(folder / "config.json")
+    if config.name not in list_models() or get_entry(config.name).config_sha256 != pinned:
+        pin(config.name, Entry(config_sha256=pinned))  # a Hub revision pinned before holds other weights
+    print(f"Bundled {config.name} in {folder}, pinned at sha256 {pinned}.")
+
+
+def _check_recipe(config: EntryConfig) -> None:
+    fingerprint = load_recipe(config.name).fingerprint
+    if config.recipe_fingerprint != fingerprint:
+        raise ValueError(
+            f"Expected weights of the recipe {config.name} with fingerprint {fingerprint}, got {config.recipe_fingerprint}; "
+            "the recipe has changed: train it again into a new folder."
+        )
+
+
+def _copy(run: Path, folder: Path) -> None:
+    """The files reach `folder` only after their copies have passed every check of an entry."""
+    from rszoo.entry import read_entry
+
+    staging = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        for name in FILES:
+            shutil.copyfile(run / name, staging / name)
+        read_entry(staging)
+        folder.mkdir(exist_ok=True)
+        for name in FILES:
+            (staging / name).replace(folder / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

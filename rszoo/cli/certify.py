@@ -1,0 +1,47 @@
+"""`rszoo certify`: CERTIFY on image files."""
+
+from typing import Annotated
+
+from typer import Option
+
+from rszoo.certificate import Certificate
+from rszoo.cli.images import Voted, vote
+from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, Name, Seed
+from rszoo.cli.output import print_json, print_table, round_down
+
+EVIDENCE = ("label", "radius", "p_lower", "n", "time")
+
+
+def certify(
+    name: Name,
+    images: Images,
+    *,
+    n0: Annotated[int, Option(help="Noise samples that select the class.")] = 100,
+    n: Annotated[int, Option(help="Noise samples that bound its probability.")] = 100_000,
+    alpha: Alpha = 0.001,
+    bound: Annotated[str, Option(help="The radius rule: cohen, joint, tcertify or bonferroni.")] = "cohen",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    batch_size: BatchSize = None,
+    json: Json = False,
+) -> None:
+    """Certify images: a class and an l2 radius, in pixel units [0, 1], within which it cannot change; or abstain."""
+    from rszoo.zoo import load
+
+    classifier = load(name, device=device)
+    voted = vote(
+        classifier,
+        images,
+        lambda x: classifier.certify(x, n0=n0, n=n, alpha=alpha, bound=bound, seed=seed, batch_size=batch_size),
+    )
+    if json:
+        print_json([each.as_json() for each in voted])
+    else:
+        print_table(("image", *EVIDENCE), [(str(each.image), *evidence(each)) for each in voted])
+
+
+def evidence(voted: Voted[Certificate]) -> tuple[str, ...]:
+    """The cells of the columns `EVIDENCE`; radius and p_lower are rounded down."""
+    found = voted.result
+    radius = "-" if found.abstained else round_down(found.radius, 3)
+    return voted.label or "abstain", radius, round_down(found.p_lower, 4), str(found.n), f"{voted.seconds:.1f} s"

@@ -1,0 +1,91 @@
+"""`rszoo demo`: a few photographs certified by a bundled entry, as a table and a picture."""
+
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from rszoo.certificate import Certificate
+from rszoo.cli.certify import EVIDENCE, evidence
+from rszoo.cli.images import Voted, open_image, vote
+from rszoo.cli.output import print_table, round_down
+
+if TYPE_CHECKING:
+    from rszoo.plots import Panel
+    from rszoo.smoothing import SmoothedClassifier
+
+ENTRY = "cifar10-resnet20-gaussian-s0.25"
+PHOTOGRAPHS = Path(__file__).parents[1] / "demo_images"
+COPIES = 3
+SEED = 0
+
+
+def demo(
+    *,
+    out: Annotated[Path, Option(help="The picture.")] = Path("demo.png"),
+    name: Annotated[str, Option(help="The entry, as for 'rszoo certify'.")] = ENTRY,
+    n: Annotated[int, Option(help="Noise samples an image.")] = 10_000,
+) -> None:
+    """Certify the photographs of the package, offline, and draw what happened."""
+    if not out.resolve().parent.is_dir():
+        raise FileNotFoundError(f"Expected a file in an existing folder, got --out {str(out)!r}; make the folder first.")
+    from rszoo.zoo import load
+
+    labels = _labels()
+    classifier = load(name)
+    print(f"{name}: {len(labels)} photographs, {n} noisy copies each at sigma = {classifier.sigma:g}.\n")
+    voted = vote(classifier, list(labels), lambda x: classifier.certify(x, n=n, seed=SEED))
+    print_table(("image", "shows", *EVIDENCE), [(each.image.name, labels[each.image], *evidence(each)) for each in voted])
+    print(
+        f"\nNo change of the pixels (in [0, 1]) of l2 norm below the radius changes the label, up to a failure\n"
+        f"probability of {voted[0].result.alpha:g} a line. A certified label is stable; that it is right is another matter.\n"
+        f"The photographs' authors and licences: {PHOTOGRAPHS / 'SOURCES.toml'}"
+    )
+    if find_spec("matplotlib") is None:
+        print("For the picture as well: pip install 'rszoo[plots]'.")
+        return
+    from rszoo.plots import draw_certificates
+
+    panels = [_panel(classifier, each, labels[each.image]) for each in voted]
+    draw_certificates(panels, classifier.classes).savefig(out, format="png", dpi=110)
+    print(f"The picture is in {out}.")
+
+
+def _labels() -> dict[Path, str]:
+    """What each photograph of the package shows."""
+    sources = tomllib.loads((PHOTOGRAPHS / "SOURCES.toml").read_text(encoding="utf-8"))
+    return {PHOTOGRAPHS / file: source["label"] for file, source in sources.items()}
+
+
+def _panel(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows: str) -> "Panel":
+    """The data of one row of the picture; its noisy copies are the first of those that voted."""
+    from rszoo.plots import Panel
+    from rszoo.sampling import Stage, Stream, image_key
+    from rszoo.voting import Noise
+
+    x = classifier.transform(open_image(voted.image))
+    stream = Stream(SEED, image_key(x), Stage.ESTIMATE)
+    copies = Noise(classifier.noise, classifier.sigma).noisy(x, stream, 0)[:COPIES].clamp(0, 1)
+    return Panel(
+        shows=shows,
+        image=x.permute(1, 2, 0).numpy(),
+        copies=[copy.permute(1, 2, 0).numpy() for copy in copies],
+        certificate=voted.result,
+        words=_words(voted, shows, values=x.numel()),
+    )
+
+
+def _words(voted: Voted[Certificate], shows: str, *, values: int) -> list[str]:
+    """The certificate of an image of so many pixel values, for a reader who has not met one."""
+    found, subject = voted.result, f"The photograph shows: {shows}."
+    if found.abstained:
+        return [subject, "No class can be certified.", f"p_lower = {round_down(found.p_lower, 4)}"]
+    levels = round_down(255 * found.radius / values**0.5, 1)
+    return [
+        subject,
+        f"Certified l2 radius {round_down(found.radius, 3)}: the same answer if, say,",
+        f"every pixel value moves by up to {levels} of its 255 levels.",
+        f"p_lower = {round_down(found.p_lower, 4)}, failure probability {found.alpha:g}",
+    ]

@@ -1,0 +1,73 @@
+"""Image files of the command line, each put to the vote."""
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from rszoo.certificate import Certificate, Prediction
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from rszoo.smoothing import SmoothedClassifier
+
+Result = TypeVar("Result", Certificate, Prediction)
+
+
+@dataclass(frozen=True)
+class Voted(Generic[Result]):
+    """What was found for one image, the name of its class (None if abstained), and the seconds it took."""
+
+    image: Path
+    result: Result
+    label: str | None
+    seconds: float
+
+    def as_json(self) -> dict[str, object]:
+        """All fields, for JSON."""
+        return {"image": str(self.image), "class": self.label, **asdict(self.result), "seconds": round(self.seconds, 3)}
+
+
+def vote(
+    classifier: "SmoothedClassifier", paths: Sequence[Path], call: Callable[["Tensor"], Result | list[Result]]
+) -> list[Voted[Result]]:
+    """Put images to the vote one by one, after all of them have been read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file is not an image, or is cut off.
+    """
+    voted: list[Voted[Result]] = []
+    for path, x in [(path, classifier.transform(open_image(path))) for path in paths]:
+        started = time.perf_counter()
+        result = call(x)
+        if isinstance(result, list):  # never, as x is one image
+            raise TypeError("Expected one result for one image, got a list.")
+        label = None if result.abstained else classifier.classes[result.label]
+        voted.append(Voted(path, result, label, time.perf_counter() - started))
+    return voted
+
+
+def open_image(path: Path) -> "Image":
+    """The image in a file, read to its end.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not an image, or is cut off.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected an image, got {str(path)!r}, which is no file; check the path.")
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # of odd metadata: the pixels count
+            image.load()
+            return image
+    except UnidentifiedImageError as error:
+        raise ValueError(f"Expected an image, got {str(path)!r}; pass a PNG or JPEG file.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
+        raise ValueError(f"Expected a whole image, got {str(path)!r} with this fault: {error}; copy it again.") from error

@@ -1,0 +1,41 @@
+"""What the verbs print: tables, JSON, and numbers that are rounded to the safe side."""
+
+import json
+import sys
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+
+PIPE_WIDTH = 10_000  # wide enough that no cell of a piped table is wrapped
+WHOLE_NAME = 48  # names up to this long stay on one line of a terminal, where they can be copied
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: framed and folded to a terminal's width, plain and one line a row where stdout is no terminal."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    table = Table(box=SIMPLE if terminal else None, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    table.columns[0].no_wrap = all(len(row[0]) <= WHOLE_NAME for row in rows)
+    for row in rows:
+        table.add_row(*map(Text, row))  # as text: a name with brackets is no markup
+    Console(width=None if terminal else PIPE_WIDTH, highlight=False).print(table)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=2))
+
+
+def round_down(value: float, digits: int) -> str:
+    """A radius or a lower bound with that many decimals, never above `value`."""
+    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_FLOOR))
+
+
+def round_up(value: float, digits: int) -> str:
+    """A p-value with that many significant digits, never below `value`."""
+    return f"{Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(value):g}"

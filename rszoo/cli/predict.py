@@ -1,0 +1,35 @@
+"""`rszoo predict`: PREDICT on image files."""
+
+from typing import Annotated
+
+from typer import Option
+
+from rszoo.cli.images import vote
+from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, Name, Seed
+from rszoo.cli.output import print_json, print_table, round_up
+
+
+def predict(
+    name: Name,
+    images: Images,
+    *,
+    n: Annotated[int, Option(help="Noise samples an image.")] = 1000,
+    alpha: Alpha = 0.001,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    batch_size: BatchSize = None,
+    json: Json = False,
+) -> None:
+    """Predict the class of images by a vote under noise, or abstain."""
+    from rszoo.zoo import load
+
+    classifier = load(name, device=device)
+    voted = vote(classifier, images, lambda x: classifier.predict(x, n=n, alpha=alpha, seed=seed, batch_size=batch_size))
+    if json:
+        print_json([each.as_json() for each in voted])
+        return
+    rows = [
+        (str(each.image), each.label or "abstain", round_up(each.result.p_value, 2), str(n), f"{each.seconds:.1f} s")
+        for each in voted
+    ]
+    print_table(("image", "label", "p_value", "n", "time"), rows)

@@ -1,0 +1,87 @@
+"""`rszoo bundle` and `rszoo train`, on a copy of the package's registry."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import rszoo.training
+from rszoo import registry
+from rszoo.cli import app
+from rszoo.config import IntegrityError, sha256
+from rszoo.registry import Entry, bundled_folder, get_entry, pin
+
+NAME = "cifar10-resnet20-gaussian-s0.25"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty zoo in place of the package's."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "registry.json").write_text("{}")
+    monkeypatch.setattr(registry, "PACKAGE", folder)
+    registry._entries.cache_clear()
+    yield folder
+    registry._entries.cache_clear()
+
+
+def bundle(run: Path) -> str:
+    return CliRunner().invoke(app, ["bundle", str(run)], catch_exceptions=False).output
+
+
+def test_a_bundled_run_loads_by_name(package: Path, entry: Path) -> None:
+    assert rszoo.list_models() == []
+    assert f"Bundled {NAME}" in bundle(entry)
+    assert rszoo.list_models() == [NAME]
+    assert sorted(path.name for path in bundled_folder(NAME).iterdir()) == ["config.json", "model.safetensors"]
+    assert [path.name for path in (package / "entries").iterdir()] == [NAME]
+    assert json.loads((package / "registry.json").read_text())[NAME]["config_sha256"] == sha256(entry / "config.json")
+    assert rszoo.load(NAME).sigma == 0.25
+
+
+def test_a_revision_is_kept_only_with_the_same_weights(package: Path, entry: Path) -> None:
+    pin(NAME, Entry(config_sha256=sha256(entry / "config.json"), repo_id="org/repo", revision="abc"))
+    bundle(entry)
+    assert get_entry(NAME).revision == "abc"
+    pin(NAME, Entry(config_sha256="0" * 64, repo_id="org/repo", revision="abc"))
+    bundle(entry)
+    assert get_entry(NAME) == Entry(config_sha256=sha256(entry / "config.json"))
+
+
+def test_a_run_of_a_recipe_that_has_changed_is_refused(package: Path, entry: Path) -> None:
+    config = json.loads((entry / "config.json").read_text())
+    (entry / "config.json").write_text(json.dumps({**config, "recipe_fingerprint": "0" * 64}))
+    with pytest.raises(ValueError, match=r"got 0000.*; the recipe has changed: train it again"):
+        bundle(entry)
+    assert rszoo.list_models() == []
+    assert not bundled_folder(NAME).exists()
+
+
+def test_a_damaged_run_leaves_the_package_as_it_was(package: Path, entry: Path) -> None:
+    bundle(entry)
+    before = sha256(bundled_folder(NAME) / "model.safetensors")
+    (entry / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(IntegrityError):
+        bundle(entry)
+    assert sha256(bundled_folder(NAME) / "model.safetensors") == before
+    assert [path.name for path in (package / "entries").iterdir()] == [NAME]
+    assert rszoo.load(NAME).sigma == 0.25
+
+
+@pytest.mark.parametrize(("complete", "words"), [(True, f"holds the entry {NAME}"), (False, "the same command goes on")])
+def test_train_says_where_the_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: bool, words: str) -> None:
+    given = {}
+
+    def train(recipe: object, out: Path, **options: object) -> bool:
+        given.update(options, out=out)
+        return complete
+
+    monkeypatch.setattr(rszoo.training, "train", train)
+    command = ["train", NAME, "--out", str(tmp_path / "run"), "--time-limit", "1.5", "--download"]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert words in result.output
+    assert str(tmp_path / "run") in result.output
+    assert (given["time_limit"], given["download"], given["out"]) == (90, True, tmp_path / "run")

@@ -1,0 +1,77 @@
+"""The demo, on a stand-in entry and on few samples; and its picture, from made-up data."""
+
+import importlib
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from rszoo.certificate import ABSTAIN, Certificate
+from rszoo.cli import app
+from rszoo.cli.demo import PHOTOGRAPHS
+from rszoo.datasets import get_dataset
+
+SOURCES = tomllib.loads((PHOTOGRAPHS / "SOURCES.toml").read_text())
+
+
+def demo(*args: object) -> str:
+    result = CliRunner().invoke(app, ["demo", *map(str, args)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_every_photograph_has_a_source() -> None:
+    assert {path.name for path in PHOTOGRAPHS.iterdir()} - {"SOURCES.toml"} == set(SOURCES)
+    for file, source in SOURCES.items():
+        assert source["label"] in get_dataset("cifar10").classes
+        assert all(source[key] for key in ("title", "author", "source", "licence", "changes")), file
+        with Image.open(PHOTOGRAPHS / file) as image:
+            assert min(image.size) >= 32
+
+
+def test_the_table_and_the_picture(entry: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "picture.png"
+    lines = demo("--name", f"local-dir:{entry}", "--n", 50, "--out", out).splitlines()
+    for file, source in SOURCES.items():
+        line = next(line for line in lines if line.startswith(file))
+        assert line.split()[1] == source["label"]
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
+        assert min(picture.size) > 500
+        assert len(picture.convert("RGB").getcolors(10**7) or ()) > 1000
+
+
+def test_without_matplotlib_the_table_still_prints(entry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("rszoo.cli.demo"), "find_spec", lambda name: None)
+    text = demo("--name", f"local-dir:{entry}", "--n", 50, "--out", tmp_path / "no.png")
+    assert "pip install 'rszoo[plots]'" in text
+    assert all(file in text for file in SOURCES)
+    assert not (tmp_path / "no.png").exists()
+
+
+def test_the_picture_shows_the_votes_and_marks_a_wrong_label() -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.colors import to_hex
+
+    from rszoo.plots import OTHER, RIGHT, WRONG, Panel, draw_certificates
+
+    def certificate(label: int, selected: int) -> Certificate:
+        return Certificate(label, 0.1, selected, 0.6, 0.4, 100, 10, 0.001, "cohen", 0.25, "float", "float32", 0, (7, 3))
+
+    pixels = np.full((4, 4, 3), 0.5)
+    cases = [(0, 0, RIGHT), (1, 1, WRONG), (ABSTAIN, 1, "#000000")]
+    panels = [Panel("cat", pixels, [pixels], certificate(label, selected), ["some words"]) for label, selected, _ in cases]
+    figure = draw_certificates(panels, ("cat", "dog"))
+    histograms = [ax for ax in figure.axes if ax.get_ylabel() == "share of votes"]
+    assert len(histograms) == len(cases)
+    for ax, (_, selected, color) in zip(histograms, cases, strict=True):
+        assert [bar.get_height() for bar in ax.patches] == [0.7, 0.3]
+        expected = [OTHER, OTHER]
+        expected[selected] = color
+        assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == [name.lower() for name in expected]
+    texts = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert [text for text in texts if text != "some words"] == ["cat", "dog", "abstains"]

@@ -1,0 +1,176 @@
+"""What a user can mend: one sentence on stderr, exit code 2, no traceback. A fault of the program: a traceback."""
+
+import importlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import rszoo.cli
+
+Complaint = Callable[..., str]
+
+
+@pytest.fixture
+def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Complaint:
+    """The sentence that the entry point ends in."""
+
+    def run(*args: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["rszoo", *map(str, args)])
+        with pytest.raises(SystemExit) as left:
+            rszoo.cli.main()
+        out, err = capsys.readouterr()
+        assert left.value.code == 2, err
+        assert err.startswith("rszoo: ")
+        assert err.count("\n") == 1
+        assert "Traceback" not in out + err
+        return err
+
+    return run
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image.png"
+    Image.linear_gradient("L").save(path)
+    return path
+
+
+@pytest.mark.parametrize("verb", ["certify", "predict"])
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"\x89PNG\r\n\x1a\n", b"GIF89a", bytes(range(256)) * 40])
+def test_a_file_that_is_no_image(complaint: Complaint, entry: Path, tmp_path: Path, verb: str, content: bytes) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(content)
+    assert f"got '{path}'" in complaint(verb, f"local-dir:{entry}", path)
+
+
+def test_the_sentence_for_text(complaint: Complaint, entry: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("hello")
+    expected = f"rszoo: Expected an image, got '{path}'; pass a PNG or JPEG file.\n"
+    assert complaint("certify", f"local-dir:{entry}", path) == expected
+
+
+def test_a_missing_image_and_a_folder(complaint: Complaint, entry: Path, tmp_path: Path) -> None:
+    for path in (tmp_path / "no.png", tmp_path):
+        assert f"got '{path}', which is no file; check the path" in complaint("certify", f"local-dir:{entry}", path)
+
+
+@pytest.mark.parametrize("form", ["jpeg", "png", "gif", "webp", "tiff", "bmp"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_truncated_image(complaint: Complaint, entry: Path, tmp_path: Path, form: str, share: float) -> None:
+    whole = io.BytesIO()
+    Image.effect_noise((96, 96), 50).convert("RGB").save(whole, form)
+    path = tmp_path / f"cut.{form}"
+    path.write_bytes(whole.getvalue()[: int(share * len(whole.getvalue()))])
+    sentence = complaint("predict", f"local-dir:{entry}", path)
+    assert f"got '{path}'" in sentence
+    if form == "jpeg":
+        assert "Expected a whole image" in sentence
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_image_with_altered_bytes_is_read_or_refused(tmp_path: Path) -> None:
+    """No decoder of Pillow gets an exception or a warning past `open_image` that is not a sentence."""
+    from rszoo.cli.images import open_image
+
+    for form in ("jpeg", "png", "gif", "tiff", "bmp", "webp"):
+        whole = io.BytesIO()
+        Image.effect_noise((24, 24), 50).convert("RGB").save(whole, form)
+        path = tmp_path / "altered"
+        for place in range(0, len(whole.getvalue()), 7):
+            content = bytearray(whole.getvalue())
+            content[place] ^= 0xFF
+            path.write_bytes(bytes(content))
+            try:
+                open_image(path)
+            except ValueError as error:
+                assert f"got '{path}'" in str(error)  # noqa: PT017
+
+
+def test_an_unknown_name(complaint: Complaint, image: Path) -> None:
+    for args in (("show", "cifar10-resnet20-gausian-s0.25"), ("certify", "cifar10-resnet20-gausian-s0.25", image)):
+        sentence = complaint(*args)
+        assert "Unknown model 'cifar10-resnet20-gausian-s0.25'" in sentence
+        if rszoo.list_models():
+            assert "did you mean 'cifar10-resnet20-gaussian-s0.25'" in sentence
+    assert "got 'cifar10-resnet20'; 'rszoo list --all'" in complaint("train", "cifar10-resnet20", "--out", "x")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--n", 9], "got n=9; all 9 votes would still give p_lower <= 1/2: use n >= 10"),
+        (["--n", 100, "--alpha", 1.5], "1.5"),
+        (["--n", 100, "--alpha", 0], "got 0"),
+        (["--n", 100, "--n0", 0], "Expected n0 >= 1, got 0"),
+        (["--n", 100, "--bound", "chen"], "Unknown bound 'chen'; use one of cohen"),
+        (["--n", 100, "--seed", -1], "got -1"),
+        (["--n", 100, "--batch-size", 0], "Expected batch_size >= 1, got 0"),
+        (["--device", "gpu"], "got 'gpu'"),
+        (["--device", "cuda:99"], "got a machine with"),
+    ],
+)
+def test_an_option_out_of_range(complaint: Complaint, entry: Path, image: Path, options: list[object], words: str) -> None:
+    assert words in complaint("certify", f"local-dir:{entry}", image, *options)
+
+
+def test_predict_with_too_few_samples(complaint: Complaint, entry: Path, image: Path) -> None:
+    assert "got n=5; use n >=" in complaint("predict", f"local-dir:{entry}", image, "--n", 5)
+
+
+def test_damaged_and_missing_entries(complaint: Complaint, entry: Path, image: Path, tmp_path: Path) -> None:
+    (entry / "model.safetensors").write_bytes(b"cut")
+    assert "cut off or altered" in complaint("certify", f"local-dir:{entry}", image)
+    assert "nowhere" in complaint("certify", f"local-dir:{tmp_path / 'nowhere'}", image)
+
+
+def test_the_other_verbs(complaint: Complaint, tmp_path: Path) -> None:
+    assert "Expected a finished run" in complaint("bundle", tmp_path)
+    assert "make the folder first" in complaint("demo", "--out", tmp_path / "no" / "demo.png")
+    name = "cifar10-resnet20-gaussian-s0.25"
+    assert "got 0; pass one or leave it out" in complaint("train", name, "--out", tmp_path, "--time-limit", 0)
+    (tmp_path / "bad.toml").write_text("[model]\n")
+    assert "bad.toml" in complaint("train", tmp_path / "bad.toml", "--out", tmp_path)
+
+
+def test_an_error_of_the_system_names_the_file(complaint: Complaint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(name: str) -> None:
+        raise PermissionError(13, "Permission denied", name)
+
+    monkeypatch.setattr(importlib.import_module("rszoo.cli.train"), "load_recipe", denied)
+    assert "'x.toml', got 'Permission denied'; check" in complaint("train", "x.toml", "--out", "y")
+
+
+def test_wrong_usage_has_no_traceback() -> None:
+    for args in ([], ["certify"], ["show"], ["nonsense"], ["list", "--nonsense"], ["train", "x"]):
+        done = subprocess.run(
+            [sys.executable, "-c", "import rszoo.cli; rszoo.cli.main()", *args], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("error", "code", "traceback"), [("TypeError('x')", 1, True), ("KeyboardInterrupt", 130, False)])
+def test_faults_keep_their_traceback_and_interrupts_are_silent(error: str, code: int, traceback: bool) -> None:
+    program = f"""
+import rszoo.cli, rszoo.cli.list
+def fail(*args): raise {error}
+rszoo.cli.list.list_models = fail
+rszoo.cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    assert done.returncode == code
+    assert ("Traceback" in done.stderr) == traceback
+    assert traceback or not done.stderr

@@ -1,0 +1,181 @@
+"""What each verb prints, on a stand-in entry."""
+
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from typer.testing import CliRunner, Result
+
+import rszoo
+import rszoo.cli
+from rszoo.bounds import BOUNDS
+from rszoo.cli import VERBS, app
+from rszoo.cli.output import round_down, round_up
+from rszoo.images import image_transform
+from rszoo.recipe import load_recipe, recipe_names
+
+SHARED = {"images", "options", "output"}
+NAME = "cifar10-resnet20-gaussian-s0.25"
+BANNER = "import sys; sys.argv[1:] = {args!r}\nimport rszoo.cli\ntry: rszoo.cli.main()\nexcept SystemExit: pass\n"
+
+
+def run(*args: object) -> Result:
+    result = CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def gradient(folder: Path) -> Path:
+    path = folder / "a [red] picture with quite a long name, so that a narrow table would cut it off.png"
+    Image.linear_gradient("L").convert("RGB").save(path)
+    return path
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return gradient(tmp_path)
+
+
+def test_every_module_is_a_verb_and_every_verb_has_help() -> None:
+    assert {module.name for module in pkgutil.iter_modules(rszoo.cli.__path__)} == set(VERBS) | SHARED
+    listed = run("--help").output
+    for verb, function in VERBS.items():
+        assert function.__doc__
+        assert verb in listed
+        assert function.__doc__[:40] in " ".join(run(verb, "--help").output.split())
+
+
+@pytest.mark.parametrize("verb", ["predict", "certify"])
+def test_the_defaults_are_those_of_the_classifier(verb: str) -> None:
+    own = inspect.signature(VERBS[verb]).parameters
+    theirs = inspect.signature(getattr(rszoo.SmoothedClassifier, verb)).parameters
+    assert set(theirs) - {"self", "x", "keys"} <= set(own)
+    assert all(own[name].default == theirs[name].default for name in set(theirs) - {"self", "x", "keys"})
+
+
+def test_help_names_every_bound() -> None:
+    text = run("certify", "--help").output
+    assert all(bound in text for bound in BOUNDS)
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["list"], ["list", "--all"], ["show", NAME], ["certify", "--help"]]
+)
+def test_answers_at_once_without_torch(args: list[str]) -> None:
+    code = BANNER.format(args=args) + "assert not {'torch', 'scipy', 'huggingface_hub'} & set(sys.modules), 'slow import'"
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        seconds.append(time.perf_counter() - started)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    assert min(seconds) < 1.0
+
+
+def test_version() -> None:
+    assert run("--version").output == f"rszoo {rszoo.__version__}\n"
+
+
+def test_list_prints_whole_names_one_a_line() -> None:
+    lines = run("list", "--all").output.splitlines()
+    assert lines[0].split()[0] == "name"
+    assert [line.split()[0] for line in lines[1:]] == recipe_names()
+    assert "No entry matches 'nothing-*'" in run("list", "nothing-*").output
+
+
+def test_list_json_says_where_the_weights_are() -> None:
+    rows = json.loads(run("list", "--json").output)
+    assert [row["name"] for row in rows] == rszoo.list_models()
+    every = {row["name"]: row for row in json.loads(run("list", "--all", "--json").output)}
+    assert set(every) == set(recipe_names()) | set(rszoo.list_models())
+    assert every[NAME]["sigma"] == 0.25
+    assert all((row["weights"] == "none") == (name not in rszoo.list_models()) for name, row in every.items())
+
+
+def test_show_says_what_the_sources_say() -> None:
+    text = run("show", NAME).output
+    recipe = load_recipe(NAME)
+    for fact in (recipe.about.summary, recipe.about.paper, recipe.about.license, recipe.fingerprint, "0.25", "bfloat16"):
+        assert fact in text
+    shown = json.loads(run("show", NAME, "--json").output)
+    assert shown["recipe"]["model"]["sigma"] == 0.25
+    if NAME in rszoo.list_models():
+        assert shown["config"]["weights_sha256"] in text
+        assert shown["registry"]["config_sha256"] in text
+        assert "airplane, automobile" in text
+
+
+def test_certify_prints_what_the_classifier_returns(entry: Path, image: Path) -> None:
+    arguments = ("certify", f"local-dir:{entry}", image, "--n", 300, "--n0", 10, "--seed", 7, "--bound", "joint")
+    row = json.loads(run(*arguments, "--json").output)[0]
+    classifier = rszoo.load(f"local-dir:{entry}")
+    expected = classifier.certify(classifier.transform(Image.open(image)), n=300, n0=10, seed=7, bound="joint")
+    assert isinstance(expected, rszoo.Certificate)
+    assert row["counts"] == list(expected.counts)
+    assert (row["radius"], row["p_lower"], row["bound"], row["seed"]) == (expected.radius, expected.p_lower, "joint", 7)
+    assert row["class"] == (None if expected.abstained else classifier.classes[expected.label])
+    lines = run(*arguments).output.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith(str(image))
+    label = row["class"] or "abstain"
+    radius = round_down(expected.radius, 3) if row["class"] else "-"
+    assert lines[1].removeprefix(str(image)).split()[:4] == [label, radius, round_down(expected.p_lower, 4), "300"]
+
+
+def test_predict_prints_a_line_an_image(entry: Path, image: Path, tmp_path: Path) -> None:
+    other = tmp_path / "grey.jpg"
+    Image.new("L", (50, 40), 128).save(other)
+    arguments = ("predict", f"local-dir:{entry}", image, other, "--n", 200, "--batch-size", 64)
+    rows = json.loads(run(*arguments, "--json").output)
+    assert [row["image"] for row in rows] == [str(image), str(other)]
+    assert all(sum(row["counts"]) == 200 and row["seconds"] > 0 for row in rows)
+    lines = run(*arguments).output.splitlines()
+    assert lines[0].split() == ["image", "label", "p_value", "n", "time"]
+    assert all((row["class"] or "abstain") in line for row, line in zip(rows, lines[1:], strict=True))
+
+
+class Coin(nn.Module):
+    """A fair coin under noise around the image x."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("level", x.sum())
+
+    def forward(self, x: Tensor) -> Tensor:
+        score = x.sum((1, 2, 3)) - self.get_buffer("level")
+        return torch.stack([score, -score], dim=1)
+
+
+def test_abstaining_is_a_value(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = image_transform((3, 32, 32), 32)(Image.open(image))
+    classifier = rszoo.smooth(Coin(x), sigma=0.25, num_classes=2, input_shape=(3, 32, 32))
+    monkeypatch.setattr("rszoo.zoo.load", lambda name, device: classifier)
+    row = json.loads(run("certify", "coin", image, "--n", 1000, "--json").output)[0]
+    assert (row["class"], row["label"], row["radius"]) == (None, rszoo.ABSTAIN, 0.0)
+    for verb, cell in (("certify", "-"), ("predict", "")):
+        line = run(verb, "coin", image, "--n", 1000).output.splitlines()[1].removeprefix(str(image))
+        assert line.split()[0] == "abstain"
+        assert cell in line
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(0.7999999, 3, "0.799"), (0.5, 3, "0.500"), (0.99999, 4, "0.9999"), (0.29, 2, "0.28"), (0.0, 3, "0.000"), (2, 1, "2.0")],
+)
+def test_radii_are_rounded_down(value: float, digits: int, text: str) -> None:
+    """0.29 is a little less than 0.29 in binary: the exact value counts."""
+    assert round_down(value, digits) == text
+
+
+def test_p_values_are_rounded_up() -> None:
+    assert [round_up(value, 2) for value in (0.0411, 1.0, 0.0)] == ["0.042", "1", "0"]
+    assert 1.23e-20 < float(round_up(1.23e-20, 2)) < 1.31e-20
