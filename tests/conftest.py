@@ -1,6 +1,5 @@
 """What several tests need: a classifier whose smoothed radius is known, a small entry, the real CIFAR-10 where it is."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from rszoo.entry import write_entry
 from rszoo.recipe import Recipe, load_recipe
 
 RECIPE = "cifar10-resnet20-gaussian-s0.25"
-torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 
 class HalfSpace(nn.Module):

@@ -29,7 +29,13 @@ def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a fi
 
 
 def _check_recipe(config: EntryConfig) -> None:
-    fingerprint = load_recipe(config.name).fingerprint
+    recipe = load_recipe(config.name)
+    fingerprint = recipe.fingerprint
+    if (config.precision, config.noise) != (recipe.inference.precision, recipe.inference.noise):
+        raise ValueError(
+            f"Expected {config.name} to vote in {recipe.inference.precision} with {recipe.inference.noise} noise as its recipe "
+            f"says, got {config.precision} and {config.noise}; finish the run again with 'rszoo train'."
+        )
     if config.recipe_fingerprint != fingerprint:
         raise ValueError(
             f"Expected weights of the recipe {config.name} with fingerprint {fingerprint}, got {config.recipe_fingerprint}; "

@@ -22,12 +22,12 @@ class Estimate:
     seconds: float
 
 
-def estimate(recipe: Recipe, device: torch.device) -> Estimate:
+def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) -> Estimate:
     """Measure a few steps of a run that is thrown away; arguments and errors are those of `rszoo.training.start`.
 
     A recipe that starts from other weights is measured with random ones: the cost is the same.
     """
-    run = start(recipe, device, random_start=True)
+    run = start(recipe, device, download=download, random_start=True)
     run.network.train()
     take_step(run)
     began = time.perf_counter()
