@@ -1,0 +1,115 @@
+"""Images per second of one training step of each method, as a ratio to the bare forward and backward pass, all in one run.
+
+    python benchmarks/train.py [--device cpu] [--architecture resnet20] [--batch 256] [--steps 6] [--methods gaussian ...]
+
+The bare pass is forward, cross entropy and backward of the same network in the same precision on a batch that is there. A
+method that needs k passes by its definition (`Method.passes`) would, at the limit, train 1/k as many images: the ratio is the
+measured rate times k over the bare rate. It can exceed 1, as the passes of an attack compute no gradients of weights. The
+numbers are medians of alternating runs; augmentation, noise, optimizer and schedule are in the methods' time.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import msgspec
+import torch
+from torch.nn import functional as F
+
+import rszoo
+from rszoo.inference import find_device
+from rszoo.methods import METHODS
+from rszoo.recipe import Recipe, load_recipe
+from rszoo.training import Run, run
+from rszoo.training.data import TrainingData
+from rszoo.training.step import take_step
+
+ROUNDS = 3
+SETTINGS: dict[str, dict[str, str | bool | int | float]] = {
+    "gaussian": {},
+    "stability": {"lam": 2.0},
+    "smoothed": {"m": 2},
+    "adversarial": {"eps": 0.25, "steps": 2, "noisy": True, "warmup": 0},
+    "smoothadv": {"attack": "pgd", "eps": 0.25, "steps": 2, "m": 2, "m_train": 2, "warmup": 0},
+    "adre": {"k": 2, "lam": 0.1, "draws": "all"},
+    "adreadv": {"k": 2, "lam": 0.1, "draws": "all", "eps": 0.25, "steps": 2, "warmup": 0},
+    "macer": {"m": 2, "lam": 12.0, "gamma": 8.0, "beta": 16.0, "deferred": 0},
+    "consistency": {"m": 2, "lam": 10.0, "eta": 0.5},
+    "smoothmix": {"m": 2, "steps": 2, "alpha": 0.5, "eta": 5.0, "mix_step": 0, "warmup": 0},
+}
+
+
+def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
+    """A data set of the right shape: the speed does not depend on the pixels."""
+    count = 8 * recipe.training.batch_size
+    images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, device=device)
+    labels = torch.randint(10, (count,), device=device)
+    return TrainingData(images, labels, torch.ones(count, device=device), (images, labels))
+
+
+def prepare(name: str, architecture: str, batch: int, device: torch.device) -> Run:
+    recipe = load_recipe("cifar10-resnet20-gaussian-s0.25")
+    model = msgspec.structs.replace(recipe.model, architecture=architecture)
+    training = msgspec.structs.replace(recipe.training, batch_size=batch)
+    made = msgspec.structs.replace(recipe, model=model, training=training, method={"name": name, **SETTINGS[name]})
+    prepared = run.start(made, device)
+    prepared.network.train()
+    return prepared
+
+
+def bare(prepared: Run) -> Callable[[], object]:
+    batch, device = prepared.recipe.training.batch_size, prepared.device
+    x = torch.rand(batch, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
+    y = torch.randint(10, (batch,), device=device)
+
+    def step() -> None:
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            loss = F.cross_entropy(prepared.network(x), y)
+        prepared.optimizer.zero_grad()
+        loss.backward()
+
+    return step
+
+
+def rate(step: Callable[[], object], steps: int, batch: int, device: torch.device) -> float:
+    start = time.perf_counter()
+    for _ in range(steps):
+        step()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return steps * batch / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--architecture", default="resnet20")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=6, help="steps of a run, divided by the passes of the method")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    options = parser.parse_args()
+    device = find_device(options.device)
+    run.load_data = made_up
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {processor}, {torch.get_num_threads()} threads")
+    print(f"{options.architecture}, batch {options.batch}, bfloat16; images per second, medians of {ROUNDS}")
+    print(f"{'method':<12} {'passes':>6} {'images/s':>9} {'bare':>7} {'ratio':>6}")
+    for name in options.methods:
+        prepared = prepare(name, options.architecture, options.batch, device)
+        passes, basic = prepared.method.passes, bare(prepared)
+        steps = max(2, options.steps // passes)
+        take_step(prepared)
+        basic()
+        rates: list[float] = []
+        bares: list[float] = []
+        for _ in range(ROUNDS):
+            rates.append(rate(lambda p=prepared: take_step(p), steps, options.batch, device))
+            bares.append(rate(basic, options.steps, options.batch, device))
+        speed, limit = statistics.median(rates), statistics.median(bares)
+        print(f"{name:<12} {passes:6} {speed:9.0f} {limit:7.0f} {speed * passes / limit:6.2f}")
+
+
+if __name__ == "__main__":
+    main()
