@@ -4,6 +4,7 @@
 """
 
 import difflib
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,10 @@ PACKAGE = Path(__file__).parent
 
 class UnknownModelError(ValueError):
     """No entry has that name."""
+
+
+class MissingWeightsError(FileNotFoundError):
+    """An entry is known, but its weights are in no place that can be reached."""
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,18 +50,27 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(name for name in _entries() if fnmatchcase(name, pattern))
 
 
-def get_entry(name: str) -> Entry:
+def get_entry(name: str, *, recipes: Iterable[str] = ()) -> Entry:
     """The entry of that name.
 
+    Args:
+        name: the entry's name.
+        recipes: further names that exist, though they have no weights.
+
     Raises:
-        UnknownModelError: there is none; the error names the nearest.
+        MissingWeightsError: there is a recipe of that name, but no weights.
+        UnknownModelError: there is neither; the error names the nearest.
     """
-    entries = _entries()
-    if name not in entries:
-        near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
-        guess = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
-        raise UnknownModelError(f"Unknown model {name!r}; {guess}'rszoo list' prints all {len(entries)}.")
-    return entries[name]
+    entries, planned = _entries(), set(recipes)
+    if name in entries:
+        return entries[name]
+    if name in planned:
+        raise MissingWeightsError(
+            f"Expected weights of {name}, got only its recipe; 'rszoo train {name} --out DIR' makes them, for local-dir:DIR."
+        )
+    near = difflib.get_close_matches(name, entries.keys() | planned, n=3, cutoff=0.5)
+    guess = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
+    raise UnknownModelError(f"Unknown model {name!r}; {guess}'rszoo list --all' prints all names.")
 
 
 def pin(name: str, entry: Entry) -> None:

@@ -7,15 +7,12 @@ import torch
 from rszoo.entry import read_entry
 from rszoo.hub import fetch
 from rszoo.inference import find_device
-from rszoo.registry import bundled_folder, get_entry
+from rszoo.recipe import recipe_names
+from rszoo.registry import MissingWeightsError, bundled_folder, get_entry
 from rszoo.smoothing import SmoothedClassifier
 
 HUB_PREFIX = "hf-hub:"
 FOLDER_PREFIX = "local-dir:"
-
-
-class MissingWeightsError(FileNotFoundError):
-    """The registry knows an entry whose weights are in no place that can be reached."""
 
 
 def load(name: str, *, device: str | torch.device = "cpu") -> SmoothedClassifier:
@@ -27,6 +24,7 @@ def load(name: str, *, device: str | torch.device = "cpu") -> SmoothedClassifier
 
     Raises:
         rszoo.registry.UnknownModelError: no entry has that name.
+        rszoo.registry.MissingWeightsError: it has a recipe, but no weights yet.
         rszoo.config.IntegrityError: a file is damaged or altered.
         rszoo.hub.HubError: the Hub cannot be reached, or has no such repository.
         FileNotFoundError: the folder is not an entry's.
@@ -55,7 +53,7 @@ def locate(name: str) -> tuple[Path, str | None]:
     if name.startswith(HUB_PREFIX):
         repo_id, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
         return fetch(repo_id, revision or None), None
-    entry = get_entry(name)
+    entry = get_entry(name, recipes=recipe_names())
     if bundled_folder(name).is_dir():
         return bundled_folder(name), entry.config_sha256
     if entry.repo_id is None:

@@ -153,3 +153,12 @@ def test_an_entry_loads_from_the_hub_and_then_offline(entry: Path, tmp_path: Pat
     assert offline.stdout.strip() == expected, offline.stderr
     unreachable = load_elsewhere("hf-hub:org/other", cache, HF_ENDPOINT=address)
     assert "HubError: Expected org/other in the cache or from the Hub, got no connection" in unreachable.stderr
+
+
+def test_a_recipe_without_weights_is_told_from_an_unknown_name() -> None:
+    from rszoo.registry import MissingWeightsError
+
+    with pytest.raises(MissingWeightsError, match=r"got only its recipe; 'rszoo train planned --out DIR' makes them"):
+        get_entry("planned", recipes=["planned"])
+    with pytest.raises(UnknownModelError, match="did you mean 'planned'"):
+        get_entry("plannt", recipes=["planned"])

@@ -3,6 +3,7 @@
 No verb imports torch before it needs it: `rszoo --help`, `rszoo list` and `rszoo show` answer at once.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -38,6 +39,7 @@ def main() -> None:
 
     A fault of the program itself keeps its traceback.
     """
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # the Hub's client announces each retry; our error says it all
     try:
         app()
     except KeyboardInterrupt:

@@ -1,20 +1,23 @@
 """`rszoo show`: all that is known of one entry."""
 
 import textwrap
+from typing import Annotated
 
 import msgspec
+from typer import Argument
 
 from rszoo.cli.list import place
-from rszoo.cli.options import Json, Name
+from rszoo.cli.options import Json
 from rszoo.cli.output import print_json, print_table
 from rszoo.config import EntryConfig, read_config
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.registry import Entry, bundled_folder, get_entry, list_models
 
 
-def show(name: Name, *, json: Json = False) -> None:
+def show(name: Annotated[str, Argument(metavar="NAME", help="A name of 'rszoo list --all'.")], *, json: Json = False) -> None:
     """Show what the recipe, the registry and the entry's config say of NAME."""
-    entry = None if name in recipe_names() and name not in list_models() else get_entry(name)
+    planned = recipe_names()
+    entry = None if name in planned and name not in list_models() else get_entry(name, recipes=planned)
     recipe, config = load_recipe(name), None
     if entry is not None and bundled_folder(name).is_dir():
         config = read_config(bundled_folder(name), expected_sha256=entry.config_sha256)
