@@ -23,7 +23,7 @@ from rszoo.inference import find_device
 from rszoo.methods import METHODS
 from rszoo.recipe import Recipe, load_recipe
 from rszoo.training import Run, run
-from rszoo.training.data import TrainingData
+from rszoo.training.data import ResidentData
 from rszoo.training.step import take_step
 
 ROUNDS = 3
@@ -41,12 +41,13 @@ SETTINGS: dict[str, dict[str, str | bool | int | float]] = {
 }
 
 
-def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
+def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> ResidentData:
     """A data set of the right shape: the speed does not depend on the pixels."""
     count = 8 * recipe.training.batch_size
     images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, device=device)
     labels = torch.randint(10, (count,), device=device)
-    return TrainingData(images, labels, torch.ones(count, device=device), (images, labels))
+    monitored = [(images, labels)]
+    return ResidentData(images, labels, torch.ones(count, device=device), monitored, recipe.training.augmentation)
 
 
 def prepare(name: str, architecture: str, batch: int, device: torch.device) -> Run:

@@ -1,11 +1,13 @@
 """The data sets of the zoo: what an image is, what its classes are called, how it is read.
 
-Further data sets are folders of images: `<name>.toml` under `RSZOO_DATA`, with the keys of `Folder`, describes
-`<name>/train/<class>/*` and `<name>/test/<class>/*`, as torchvision's ImageFolder reads them.
+ImageNet is `imagenet/train/<class>/*` and `imagenet/val/<class>/*` under `RSZOO_DATA`, as torchvision's ImageFolder reads
+them. Further data sets are such folders too: `<name>.toml` there, with the keys of `Folder`, describes `<name>/train` and
+`<name>/test`.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,8 +16,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision import datasets as tv
+from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from rszoo.images import image_transform
 
@@ -34,7 +38,8 @@ class Dataset:
         shape: (channels, height, width) of the tensor that receives the noise.
         mean, std: per channel, in pixel units [0, 1], of the training images.
         resize: side in pixels that the shorter side of an image is scaled to before the centre crop to `shape`.
-        read: (root, split, download) to all images of a split.
+        read: (root, split, download) to all images of a split, for a data set that fits into memory.
+        files: (root, split) to the files of a split, for a data set that is read image by image.
     """
 
     name: str
@@ -43,7 +48,8 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: int
-    read: Callable[[Path, Split, bool], Labelled]
+    read: Callable[[Path, Split, bool], Labelled] | None = None
+    files: Callable[[Path, Split], "LabelledFiles"] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -51,14 +57,31 @@ class Dataset:
         return len(self.classes)
 
 
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Image files and their labels, int64 (N,)."""
+
+    paths: list[str]
+    labels: Tensor
+
+    def image(self, index: int) -> Image.Image:
+        """The image of that number, in RGB."""
+        with Image.open(self.paths[index]) as image:
+            return image.convert("RGB")
+
+
 class Folder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The description of a folder of images; the fields are those of `Dataset`."""
+    """The description of a folder of images; the fields are those of `Dataset`.
+
+    `streamed` says that the images are read one by one, and not all into memory.
+    """
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: int
+    streamed: bool = False
 
 
 def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tensor) -> Labelled:
@@ -81,10 +104,18 @@ def _read_svhn(root: Path, split: Split, download: bool) -> Labelled:
     return _tensors(source.data, source.labels)
 
 
+def _list_folder(root: Path, split: Split, *, name: str, test: str = "test") -> LabelledFiles:
+    source = tv.ImageFolder(str(root / name / (test if split == "test" else split)))
+    return LabelledFiles([path for path, _ in source.samples], torch.tensor(source.targets))
+
+
 def _read_folder(root: Path, split: Split, download: bool, *, name: str, folder: Folder) -> Labelled:
-    source = tv.ImageFolder(str(root / name / split), transform=image_transform(folder.shape, folder.resize))
-    pairs = [source[index] for index in range(len(source))]
-    return torch.stack([image for image, _ in pairs]).mul(255).round().byte(), torch.tensor([label for _, label in pairs])
+    return _whole(_list_folder(root, split, name=name), image_transform(folder.shape, folder.resize))
+
+
+def _whole(files: LabelledFiles, transform: Callable[[Image.Image], Tensor]) -> Labelled:
+    images = [transform(files.image(index)).mul(255).round().byte() for index in range(len(files.labels))]
+    return torch.stack(images), files.labels
 
 
 DIGITS = tuple("0123456789")
@@ -148,6 +179,15 @@ DATASETS = {
             resize=28,
             read=partial(_read_torchvision, tv.FashionMNIST),
         ),
+        Dataset(
+            name="imagenet",
+            classes=tuple(_IMAGENET_CATEGORIES),
+            shape=(3, 224, 224),
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            resize=256,
+            files=partial(_list_folder, name="imagenet", test="val"),
+        ),
     )
 }
 
@@ -167,8 +207,9 @@ def get_dataset(name: str) -> Dataset:
         folder = msgspec.toml.decode(path.read_bytes(), type=Folder)
     except (msgspec.DecodeError, ValueError) as error:
         raise ValueError(f"Expected the description of a folder in {path}, got this fault: {error}.") from error
-    read = partial(_read_folder, name=name, folder=folder)
-    return Dataset(name, folder.classes, folder.shape, folder.mean, folder.std, folder.resize, read)
+    read = None if folder.streamed else partial(_read_folder, name=name, folder=folder)
+    files = partial(_list_folder, name=name) if folder.streamed else None
+    return Dataset(name, folder.classes, folder.shape, folder.mean, folder.std, folder.resize, read, files)
 
 
 def data_root() -> Path:
@@ -177,15 +218,56 @@ def data_root() -> Path:
 
 
 def load_images(name: str, split: Split, *, download: bool = False) -> Labelled:
-    """All images of a split: uint8 (N, C, H, W), and their labels, int64 (N,).
+    """All images of a split of a data set that fits into memory: uint8 (N, C, H, W), and their labels, int64 (N,).
 
     Raises:
         FileNotFoundError: the data set is not under `data_root()` and `download` is false, or the download failed.
-        ValueError: there is no data set of that name.
+        ValueError: there is no data set of that name, or it is too large.
     """
-    root = data_root()
+    read = get_dataset(name).read
+    if read is None:
+        raise ValueError(f"Expected a data set that fits into memory, got {name!r}; read it with list_files.")
+    with _found(name, download):
+        return read(data_root(), split, download)
+
+
+def list_files(name: str, split: Split) -> LabelledFiles:
+    """The files of a split of a data set that is read image by image.
+
+    Raises:
+        FileNotFoundError: the data set is not under `data_root()`.
+        ValueError: there is no data set of that name, or it is not in files.
+    """
+    files = get_dataset(name).files
+    if files is None:
+        raise ValueError(f"Expected a data set of image files, got {name!r}; read it with load_images.")
+    with _found(name, download=False):
+        return files(data_root(), split)
+
+
+def image_chunks(name: str, split: Split, *, limit: int | None = None, size: int = 256) -> Iterator[Labelled]:
+    """Images of a split in chunks of `size`, as the classifier sees them; about `limit` of them, evenly spaced, if given.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_images`.
+    """
+    dataset = get_dataset(name)
+    if dataset.files is None:
+        images, labels = load_images(name, split)
+        step = max(1, len(labels) // (limit or len(labels)))
+        yield from zip(torch.split(images[::step], size), torch.split(labels[::step], size), strict=True)
+        return
+    files, transform = list_files(name, split), image_transform(dataset.shape, dataset.resize)
+    step = max(1, len(files.labels) // (limit or len(files.labels)))
+    paths, labels = files.paths[::step], files.labels[::step]
+    for start in range(0, len(paths), size):
+        yield _whole(LabelledFiles(paths[start : start + size], labels[start : start + size]), transform)
+
+
+@contextmanager
+def _found(name: str, download: bool) -> Iterator[None]:
     try:
-        return get_dataset(name).read(root, split, download)
+        yield
     except (RuntimeError, OSError) as error:
         remedy = "check the connection" if download else "set RSZOO_DATA to the folder that holds it, or pass --download"
-        raise FileNotFoundError(f"Expected {name} in {root}, got none that is whole; {remedy}.") from error
+        raise FileNotFoundError(f"Expected {name} in {data_root()}, got none that is whole; {remedy}.") from error

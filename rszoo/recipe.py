@@ -100,7 +100,7 @@ class Training(Table, frozen=True):
 
     epochs: Count
     batch_size: Count
-    augmentation: Literal["none", "flip", "crop-flip"]
+    augmentation: Literal["none", "flip", "crop-flip", "resized-crop-flip"]
     precision: Precision
     seed: Seed
     optimizer: Optimizer

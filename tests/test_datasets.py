@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rszoo.datasets import CIFAR10, DATASETS, get_dataset, load_images
+from rszoo.datasets import CIFAR10, DATASETS, get_dataset, image_chunks, list_files, load_images
 from rszoo.images import image_transform
 
 TOML = 'classes = ["a", "b"]\nshape = [3, 8, 8]\nmean = [0.5, 0.5, 0.5]\nstd = [0.2, 0.2, 0.2]\nresize = 8\n'
@@ -22,7 +22,7 @@ def test_every_data_set_is_consistent(dataset: object) -> None:
 def test_missing_data_says_where_it_was_sought(dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=f"Expected {dataset} in {tmp_path}, got none that is whole; set RSZOO_DATA"):
-        load_images(dataset, "train")
+        next(image_chunks(dataset, "train"))
 
 
 def test_the_real_cifar10(cifar10: Path) -> None:
@@ -92,3 +92,24 @@ def test_the_transform_keeps_a_picture_upright_and_centred() -> None:
     exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
     turned.info["exif"] = exif.tobytes()
     assert image_transform((3, 32, 32), 32)(turned).shape == (3, 32, 32)
+
+
+def test_imagenet_is_read_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    for number, wnid in enumerate(("n01440764", "n01443537")):
+        (tmp_path / "imagenet" / "val" / wnid).mkdir(parents=True)
+        for index in range(3):
+            image = Image.new("L", (400, 300), 100 * number + index)
+            image.save(tmp_path / "imagenet" / "val" / wnid / f"{index}.png")
+    files = list_files("imagenet", "test")
+    assert files.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert files.image(4).getpixel((0, 0)) == (101, 101, 101)
+    chunks = list(image_chunks("imagenet", "test", limit=3, size=2))
+    assert [images.shape[0] for images, _ in chunks] == [2, 1]
+    assert chunks[0][0].shape == (2, 3, 224, 224)
+    assert [int(images[0, 0, 0, 0]) for images, _ in chunks] == [0, 101]
+    with pytest.raises(ValueError, match="got 'imagenet'; read it with list_files"):
+        load_images("imagenet", "test")
+    with pytest.raises(ValueError, match="got 'cifar10'; read it with load_images"):
+        list_files("cifar10", "test")
+    assert get_dataset("imagenet").classes[1] == "goldfish"

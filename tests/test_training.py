@@ -12,10 +12,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from test_methods import TABLES
 
+import rszoo.datasets
 import rszoo.training.data
 from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names
 from rszoo.training import estimate, start, train
-from rszoo.training.data import TrainingData
+from rszoo.training.data import ResidentData
 from rszoo.training.optimization import build_optimizer, build_scheduler
 from rszoo.training.step import take_step
 
@@ -228,7 +229,24 @@ def test_extra_images_count_with_their_weight(blobs: Path) -> None:
 def test_held_out_images_are_not_trained_on(blobs: Path) -> None:
     data = start(recipe("hold_out = 20"), CPU).data
     assert len(data.images) == 44
-    assert len(data.monitored[0]) == 20
+    assert sum(len(labels) for _, labels in data.monitored) == 20
+
+
+def test_a_data_set_of_files_is_streamed_and_resumed(blobs: Path, tmp_path: Path) -> None:
+    (blobs / "blobs.toml").write_text(BLOBS + "streamed = true\n")
+    streamed = recipe("group_size = 8", **{"crop-flip": "resized-crop-flip"})
+    train(streamed, tmp_path / "whole", device=CPU)
+    while not train(streamed, tmp_path / "pieces", device=CPU, time_limit=0.0):
+        pass
+    assert same(tmp_path / "whole", tmp_path / "pieces")
+    assert losses(tmp_path / "whole")[-1] < losses(tmp_path / "whole")[0]
+    with pytest.raises(ValueError, match=r"Expected augmentation = 'resized-crop-flip' .* got 'crop-flip'; change the recipe"):
+        start(recipe(), CPU)
+
+
+def test_an_augmentation_of_files_is_refused_elsewhere(blobs: Path) -> None:
+    with pytest.raises(ValueError, match="Expected one of none, flip, crop-flip as augmentation here, got 'resized-crop-flip'"):
+        start(recipe(**{"crop-flip": "resized-crop-flip"}), CPU)
 
 
 def test_group_size_must_divide_the_batch() -> None:
@@ -279,7 +297,7 @@ def test_methods_use_the_passes_they_declare(name: str) -> None:
 @pytest.fixture
 def subset(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """2,000 training and 500 test images of the real CIFAR-10."""
-    whole = rszoo.training.data.load_images
+    whole = rszoo.datasets.load_images
     sizes = {"train": 2000, "test": 500}
 
     def some(name: str, split: str, **options: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -287,7 +305,7 @@ def subset(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return images[: sizes[split]], labels[: sizes[split]]
 
     monkeypatch.setattr(rszoo.training.data, "load_images", some)
-    monkeypatch.setattr(rszoo.training.loop, "load_images", some)
+    monkeypatch.setattr(rszoo.datasets, "load_images", some)
 
 
 CHEAP: dict[str, str] = {
@@ -340,10 +358,10 @@ def test_every_recipe_takes_a_step_on_made_up_data(name: str, monkeypatch: pytes
     dataset = get_dataset(found.model.dataset)
     small = 2 if dataset.shape[1] > 100 else 4
 
-    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
+    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> ResidentData:
         images = torch.randint(0, 256, (small, *dataset.shape), dtype=torch.uint8)
         labels = torch.arange(small) % dataset.num_classes
-        return TrainingData(images, labels, torch.ones(small), (images, labels))
+        return ResidentData(images, labels, torch.ones(small), [(images, labels)], "flip")
 
     import msgspec
 

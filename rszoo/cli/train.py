@@ -16,6 +16,9 @@ def train(
     device: Device = "cpu",
     time_limit: Annotated[float | None, Option(metavar="MINUTES", help="Stop with a checkpoint after that long.")] = None,
     download: Annotated[bool, Option("--download", help="Fetch the data set if it is not there.")] = False,
+    init: Annotated[
+        Path | None, Option(metavar="FOLDER", help="The entry that the recipe starts from; sought by its name if absent.")
+    ] = None,
     compiled: Annotated[bool, Option("--compile", help="Use torch.compile: another speed, other rounding.")] = False,
     dry_run: Annotated[bool, Option("--dry-run", help="Print what the run will cost, and leave.")] = False,
 ) -> None:
@@ -42,7 +45,7 @@ def train(
         device=find_device(device),
         time_limit=None if time_limit is None else 60 * time_limit,
         download=download,
-        initial=None if start is None else locate(start)[0],
+        initial=locate(start)[0] if start is not None and init is None else init,
         compiled=compiled,
     )
     if complete:

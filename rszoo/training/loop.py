@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rszoo.datasets import load_images
+from rszoo.datasets import image_chunks
 from rszoo.entry import write_entry
 from rszoo.recipe import Recipe
 from rszoo.training import processes
@@ -104,7 +104,7 @@ def _log(run: Run, out: Path, losses: list[Tensor], seconds: float) -> None:
         "step": run.step,
         "epoch": run.step / run.steps_per_epoch,
         "loss": float(torch.stack(losses).mean()),
-        "noisy_accuracy": noisy_accuracy(run, *run.data.monitored),
+        "noisy_accuracy": noisy_accuracy(run, run.data.monitored),
         "rate": run.scheduler.get_last_lr()[0],
         "images_per_second": len(losses) * run.recipe.training.batch_size / seconds,
         "seconds_left": seconds * (run.steps - run.step) / len(losses),
@@ -114,7 +114,7 @@ def _log(run: Run, out: Path, losses: list[Tensor], seconds: float) -> None:
 
 def _finish(run: Run, out: Path) -> None:
     if "noisy_test_accuracy" not in json.loads((out / LOG).read_text().splitlines()[-1]):
-        accuracy = noisy_accuracy(run, *load_images(run.recipe.model.dataset, "test"))
+        accuracy = noisy_accuracy(run, image_chunks(run.recipe.model.dataset, "test"))
         _append(out / LOG, {"step": run.step, "noisy_test_accuracy": accuracy})
     write_entry(out, run.result, run.recipe)
 

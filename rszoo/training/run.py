@@ -2,18 +2,19 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.datasets import get_dataset
+from rszoo.datasets import Labelled, get_dataset
 from rszoo.entry import read_entry
 from rszoo.methods import Method, build_method
 from rszoo.recipe import Recipe
@@ -44,7 +45,7 @@ class Run:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch; the images left over are others in each epoch."""
-        return len(self.data.images) // self.recipe.training.batch_size
+        return len(self.data.labels) // self.recipe.training.batch_size
 
     @property
     def steps(self) -> int:
@@ -132,12 +133,12 @@ def start(
     network = network.to(device).to(memory_format=torch.channels_last)
     data = load_data(recipe, device, download=download)
     optimizer = build_optimizer(network.parameters(), training)
-    scheduler = build_scheduler(optimizer, training, len(data.images) // training.batch_size)
+    scheduler = build_scheduler(optimizer, training, len(data.labels) // training.batch_size)
     average = build_average(network, training)
     model: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
     run = Run(recipe, device, data, network, model, method, optimizer, scheduler, average)
     if run.steps == 0:
-        raise ValueError(f"Expected batch_size of at most {len(data.images)} images, got {training.batch_size}.")
+        raise ValueError(f"Expected batch_size of at most {len(data.labels)} images, got {training.batch_size}.")
     if run.groups % processes.count():
         raise ValueError(
             f"Expected the {processes.count()} processes to divide the {run.groups} groups of a batch; "
@@ -159,16 +160,17 @@ def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> N
     network.load_state_dict({key: given[key] if given[key].shape == own[key].shape else own[key] for key in own})
 
 
-def noisy_accuracy(run: Run, images: Tensor, labels: Tensor) -> float:
-    """The accuracy of the run's network on uint8 images under one draw of N(0, sigma^2) noise each, in [0, 1]."""
+def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:
+    """The accuracy of the run's network on images under one draw of N(0, sigma^2) noise each, in [0, 1]."""
     network, training, sigma = run.result, run.recipe.training, run.recipe.model.sigma
-    mode, correct = network.training, 0
+    mode, correct, total = network.training, 0, 0
     network.eval()
     generator = step_generator(training.seed, "noisy accuracy", 0, run.device)
     reduced = torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16")
     with torch.inference_mode(), reduced:
-        for chunk, y in zip(torch.split(images, 256), torch.split(labels, 256), strict=True):
-            x = chunk.to(run.device, memory_format=torch.channels_last).float().div_(255)
+        for images, y in chunks:
+            x = images.to(run.device, memory_format=torch.channels_last).float().div_(255)
             correct += int((network(x + gaussian_noise(x, sigma, generator)).argmax(1).cpu() == y).sum())
+            total += len(y)
     network.train(mode)
-    return correct / len(images)
+    return correct / total

@@ -1,11 +1,11 @@
 """One step of a run: all its randomness comes from (seed, step, group)."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from rszoo.augmentation import AUGMENTATIONS
 from rszoo.sampling import step_generator
 from rszoo.training import processes
 from rszoo.training.run import Run
@@ -13,7 +13,7 @@ from rszoo.training.run import Run
 
 def take_step(run: Run) -> Tensor:
     """Advance the run by one step; returns the mean loss of the batch, on the device."""
-    chosen = _chosen(run)
+    chosen = _chosen(run, run.step)
     run.optimizer.zero_grad()
     statistics = _Statistics(run.network, run.groups)
     loss = torch.zeros((), device=run.device)
@@ -33,13 +33,13 @@ def take_step(run: Run) -> Tensor:
     return loss
 
 
-def _chosen(run: Run) -> Tensor:
-    epoch, position = divmod(run.step, run.steps_per_epoch)
-    order = _order(run.recipe.training.seed, epoch, len(run.data.images), run.device)
+def _chosen(run: Run, step: int) -> Tensor:
+    epoch, position = divmod(step, run.steps_per_epoch)
+    order = _order(run.recipe.training.seed, epoch, len(run.data.labels), run.device)
     return order[position * run.recipe.training.batch_size :][: run.recipe.training.batch_size]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # batches that are read ahead may be of the next epoch
 def _order(seed: int, epoch: int, count: int, device: torch.device) -> Tensor:
     return torch.randperm(count, generator=step_generator(seed, "order", epoch, device), device=device)
 
@@ -48,7 +48,7 @@ def _group(run: Run, chosen: Tensor, group: int) -> Tensor:
     """Add the gradient of one group; returns its share of the batch's mean loss."""
     recipe, training, data = run.recipe, run.recipe.training, run.data
     generator = step_generator(training.seed, "step", run.step * run.groups + group, run.device)
-    images = AUGMENTATIONS[training.augmentation](data.images[chosen], generator)
+    images = data.batch(chosen, generator, lambda: _upcoming(run))
     x = images.to(memory_format=torch.channels_last).float().div_(255)
     with torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16"):
         losses = run.method.loss(
@@ -63,6 +63,13 @@ def _group(run: Run, chosen: Tensor, group: int) -> Tensor:
     loss = (losses * data.weights[chosen]).sum() / training.batch_size
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach()
+
+
+def _upcoming(run: Run) -> Iterator[tuple[list[int], int]]:
+    """The batches of this process from the present step on."""
+    for step in range(run.step, run.steps):
+        for group in range(processes.rank(), run.groups, processes.count()):
+            yield _chosen(run, step).chunk(run.groups)[group].tolist(), step * run.groups + group
 
 
 class _Statistics:
