@@ -131,6 +131,16 @@ def test_a_run_makes_an_entry_that_loads(blobs: Path, tmp_path: Path) -> None:
     assert torch.__version__.startswith(start_line["versions"]["torch"])
 
 
+def test_the_log_is_shown_by_tensorboard(blobs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed; pip install tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(recipe(), tmp_path / "run", device=CPU)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(losses(tmp_path / "run"))
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(blobs: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         train(recipe(), tmp_path / name, device=CPU)
@@ -201,6 +211,13 @@ def test_a_run_of_another_recipe_is_not_continued(blobs: Path, tmp_path: Path) -
     train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
     with pytest.raises(ValueError, match=r"Expected a run of .* got a run of another recipe; choose another folder"):
         train(recipe(**{"epochs = 3": "epochs = 4"}), tmp_path / "run", device=CPU)
+
+
+def test_a_run_on_other_data_is_not_continued(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
+    (blobs / "blobs" / "train" / "dark" / "00.png").unlink()
+    with pytest.raises(ValueError, match=r"Expected a run on blobs .* got a run on other data; choose another folder"):
+        train(recipe(), tmp_path / "run", device=CPU)
 
 
 def test_a_recipe_starts_from_another_entry(blobs: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Normalize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) in pixel units to normalized ones."""
-        return (x - self.mean) / self.std
+        return (x - self.mean).div_(self.std)
 
 
 class NormalizedNetwork(nn.Module):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -110,6 +111,17 @@ def _log(run: Run, out: Path, losses: list[Tensor], seconds: float) -> None:
         "seconds_left": seconds * (run.steps - run.step) / len(losses),
     }
     _append(out / LOG, line)
+    if find_spec("tensorboard") is not None:
+        _show(run, out, {key: value for key, value in line.items() if isinstance(value, float)})
+
+
+def _show(run: Run, out: Path, values: dict[str, float]) -> None:
+    """The line as curves of TensorBoard, in `tensorboard/` of the run folder."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(out / "tensorboard"), purge_step=run.step) as writer:
+        for name, value in values.items():
+            writer.add_scalar(name, value, run.step)
 
 
 def _finish(run: Run, out: Path) -> None:

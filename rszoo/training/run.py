@@ -1,5 +1,6 @@
 """A run: what a step needs, what a checkpoint holds."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -70,18 +71,24 @@ class Run:
         parts = {"network": self.network, "optimizer": self.optimizer, "scheduler": self.scheduler, "average": self.average}
         return {name: part for name, part in parts.items() if part is not None}
 
+    @property
+    def data_digest(self) -> str:
+        """What tells data sets of one name apart: SHA-256 of their labels."""
+        return hashlib.sha256(self.data.labels.cpu().numpy().tobytes()).hexdigest()
+
     def save(self, folder: Path) -> None:
         """Replace the checkpoint at once: a run that is killed has the last one or this one."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         partial = folder / "checkpoint.partial"
-        torch.save({**state, "fingerprint": self.recipe.fingerprint, "step": self.step}, partial)
+        identity = {"fingerprint": self.recipe.fingerprint, "data": self.data_digest}
+        torch.save({**state, **identity, "step": self.step}, partial)
         os.replace(partial, folder / CHECKPOINT)
 
     def resume(self, folder: Path) -> None:
         """Go on from the folder's checkpoint, if there is one; log lines after it are dropped, they will come again.
 
         Raises:
-            ValueError: the folder holds a run of another recipe.
+            ValueError: the folder holds a run of another recipe or on other data.
         """
         if not (folder / CHECKPOINT).exists():
             return
@@ -90,6 +97,11 @@ class Run:
             raise ValueError(
                 f"Expected a run of {self.recipe.name} as the recipe is now in {folder}, got a run of another recipe; "
                 "choose another folder."
+            )
+        if state["data"] != self.data_digest:
+            raise ValueError(
+                f"Expected a run on {self.recipe.model.dataset} as it is now in {folder}, got a run on other data; "
+                "choose another folder, or put the data back."
             )
         self.step = state["step"]
         for name, part in self._parts().items():
