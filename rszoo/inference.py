@@ -4,6 +4,7 @@ The form is part of the classifier's identity, because rounding decides votes. I
 """
 
 import copy
+import math
 import os
 
 import torch
@@ -16,6 +17,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CPU_BATCH = 128
 DEVICE_BATCH = 4096
 MEMORY_SHARE = 0.25
+FOLDING_TOLERANCE = 1e-3
 
 
 class VotingForm(nn.Module):
@@ -26,13 +28,14 @@ class VotingForm(nn.Module):
     Args:
         base: images to logits; a `NormalizedNetwork`, or any module that takes pixels.
         precision: a key of `PRECISIONS`.
+        shape: (C, H, W) of the images.
         device: where it votes.
 
     Raises:
         ValueError: an unknown precision.
     """
 
-    def __init__(self, base: nn.Module, precision: str, device: torch.device) -> None:
+    def __init__(self, base: nn.Module, precision: str, shape: tuple[int, int, int], device: torch.device) -> None:
         super().__init__()
         if precision not in PRECISIONS:
             raise ValueError(f"Expected precision 'float32' or 'bfloat16', got {precision!r}; choose one of these.")
@@ -41,7 +44,9 @@ class VotingForm(nn.Module):
         network: nn.Module = base.network if isinstance(base, NormalizedNetwork) else base
         self.normalize: nn.Module = base.normalize if isinstance(base, NormalizedNetwork) else nn.Identity()
         self.normalize.to(device)
-        self.network = _folded(network).to(device, self.dtype).to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            probe = self.normalize(torch.linspace(0, 1, 2 * math.prod(shape), device=device).view(2, *shape))
+        self.network = _folded(network.to(device), probe).to(device, self.dtype).to(memory_format=torch.channels_last)
         self.requires_grad_(False)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -57,13 +62,16 @@ class VotingForm(nn.Module):
         return self.logits(x).argmax(1)
 
 
-def _folded(network: nn.Module) -> nn.Module:
-    """The network with batch norm folded into its convolutions, or the network itself where that cannot be traced."""
+def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
+    """The network with batch norm folded into its convolutions, or the network itself where that fails or changes it."""
     try:
         folded: nn.Module = fuse(network)
-    except Exception:
+        with torch.inference_mode():
+            expected, got = network(probe), folded(probe)
+        same = torch.allclose(got, expected, rtol=FOLDING_TOLERANCE, atol=FOLDING_TOLERANCE * float(expected.abs().max()))
+    except Exception:  # tracing runs the user's code and may fail in any way; folding is only for speed
         return network
-    return folded
+    return folded if same else network
 
 
 def default_batch(form: VotingForm, shape: tuple[int, int, int], device: torch.device) -> int:

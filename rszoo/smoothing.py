@@ -59,7 +59,7 @@ class SmoothedClassifier:
         self.num_classes, self.input_shape = num_classes, input_shape
         self.classes = tuple(classes or map(str, range(num_classes)))
         self.transform: Callable[[Image.Image], Tensor] = image_transform(input_shape, resize or input_shape[1])
-        self.form = VotingForm(base, precision, self.device)
+        self.form = VotingForm(base, precision, input_shape, self.device)
         self._check_form()
 
     def predict(
