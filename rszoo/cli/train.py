@@ -6,6 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from rszoo.cli.options import Device
+from rszoo.config import read_config
 from rszoo.recipe import load_recipe
 
 
@@ -39,13 +40,16 @@ def train(
         )
         return
     start = wanted.training.init_from
+    if start is not None and init is None:
+        init, pinned = locate(start)
+        read_config(init, expected_sha256=pinned)
     complete = run(
         wanted,
         out,
         device=find_device(device),
         time_limit=None if time_limit is None else 60 * time_limit,
         download=download,
-        initial=locate(start)[0] if start is not None and init is None else init,
+        initial=init,
         compiled=compiled,
     )
     if complete:
