@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from rszoo.bounds import BOUNDS, hung_fithian, l2_radius, minimum_n, minimum_n_predict
+from rszoo.bounds import BOUNDS, hung_fithian, l2_radius, minimum_n_predict
+from rszoo.bounds.binomial import validate_n
 from rszoo.certificate import ABSTAIN, Certificate, Prediction
 from rszoo.images import check_images, image_transform
 from rszoo.inference import VotingForm, default_batch, find_device
@@ -135,11 +136,7 @@ class SmoothedClassifier:
             raise ValueError(f"Unknown bound {bound!r}; use one of {', '.join(BOUNDS)}.")
         if n0 < 1:
             raise ValueError(f"Expected n0 >= 1, got {n0}; at least one sample must select the class.")
-        if n < minimum_n(alpha):
-            raise ValueError(
-                f"Expected n large enough to certify at alpha={alpha}, got n={n}; "
-                f"all {n} votes would still give p_lower <= 1/2: use n >= {minimum_n(alpha)}."
-            )
+        validate_n(n, alpha)
         level = self._level(alpha, n)
         images, names = self._images(x, keys)
         selection, estimation = self._votes(images, names, [(Stage.SELECT, n0), (Stage.ESTIMATE, n)], seed, batch_size)

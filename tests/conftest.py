@@ -33,6 +33,18 @@ class HalfSpace(nn.Module):
         return int((x * self.w).sum() > self.b)
 
 
+def shaken(network: NormalizedNetwork) -> NormalizedNetwork:
+    """The network with batch norm statistics that matter, in evaluation mode."""
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    return network.eval()
+
+
 @pytest.fixture(scope="session")
 def half_space() -> HalfSpace:
     return HalfSpace(torch.tensor([[[1.0, -2.0], [0.5, 1.5]]]), 0.4)
@@ -48,14 +60,7 @@ def network(recipe: Recipe) -> NormalizedNetwork:
     """A ResNet-20 with random weights and batch norm statistics that matter."""
     torch.manual_seed(0)
     dataset = get_dataset(recipe.model.dataset)
-    network = build("resnet20", num_classes=10, mean=dataset.mean, std=dataset.std)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    return network.eval()
+    return shaken(build("resnet20", num_classes=10, mean=dataset.mean, std=dataset.std))
 
 
 @pytest.fixture
