@@ -7,7 +7,7 @@ import rszoo
 
 PACKAGE = Path(rszoo.__file__).parent
 LAYERS = (
-    {"bounds", "certificate", "recipe", "registry", "config", "hub"},
+    {"bounds", "certificate", "recipe", "records", "registry", "config", "hub"},
     {"architectures", "augmentation", "images", "sampling"},
     {"datasets"},
     {"attacks", "inference", "entry"},

@@ -1,0 +1,90 @@
+"""The protocol of an evaluation, as the first line of its log holds it."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1)]
+Index = Annotated[int, Meta(ge=0)]
+Alpha = Annotated[float, Meta(gt=0, lt=1)]
+
+EVIDENCE = ("selected", "top_count", "runner_up", "runner_up_count", "n", "others")
+
+
+class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="task"):
+    """What was evaluated and how; two logs of one protocol on one machine are equal but for their times.
+
+    Attributes:
+        name: the entry's name.
+        weights_sha256: of its weights.
+        dataset, split: where the images are from.
+        start, stop, stride: the images start, start + stride, ... below stop.
+        shard: (i, k) if the log holds only every k-th of these, from the i-th (1 to k).
+        num_classes: the number of classes.
+        trained_sigma, sigma: noise of training and of this evaluation, in pixel units.
+        noise, precision: the law of the noise, and the arithmetic of the votes.
+        alpha: failure probability, for each line.
+        seed: of the noise.
+        software: versions and kind of device that drew the noise and voted.
+    """
+
+    name: str
+    weights_sha256: str
+    dataset: str
+    split: Literal["train", "test"]
+    start: Index
+    stop: Index
+    stride: Count
+    shard: tuple[Count, Count] | None
+    num_classes: Annotated[int, Meta(ge=2)]
+    trained_sigma: Annotated[float, Meta(gt=0)]
+    sigma: Annotated[float, Meta(gt=0)]
+    noise: Literal["float", "grid"]
+    precision: Literal["float32", "bfloat16"]
+    alpha: Alpha
+    seed: Index
+    software: str
+
+    @property
+    def indices(self) -> range:
+        """The images of the log, in its order."""
+        every = range(self.start, self.stop, self.stride)
+        return every if self.shard is None else every[self.shard[0] - 1 :: self.shard[1]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return ("idx", "label", "predict", "radius", "correct", "time", *EVIDENCE)
+
+    @property
+    def lines_an_image(self) -> int:
+        """How many lines there are for each image."""
+        return 1
+
+
+class CertifyProtocol(Protocol, frozen=True, tag="certify"):
+    """CERTIFY: n0 samples select a class, n fresh ones bound its probability; `bound` is a key of `BOUNDS`."""
+
+    n0: Count
+    n: Count
+    bound: str
+
+
+class PredictProtocol(Protocol, frozen=True, tag="predict"):
+    """PREDICT at several numbers of samples, all from one stream of votes: a line for each."""
+
+    n: tuple[Count, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return ("idx", "label", "predict", "correct", "time", *EVIDENCE)
+
+    @property
+    def lines_an_image(self) -> int:
+        """How many lines there are for each image."""
+        return len(self.n)
+
+
+AnyProtocol = CertifyProtocol | PredictProtocol
