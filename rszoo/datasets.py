@@ -70,6 +70,14 @@ class LabelledFiles:
             return image.convert("RGB")
 
 
+@dataclass(frozen=True)
+class LabelledImages:
+    """Labels, int64 (N,), and a function from the number of an image to its pixels, uint8 (C, H, W)."""
+
+    labels: Tensor
+    pixels: Callable[[int], Tensor]
+
+
 class Folder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The description of a folder of images; the fields are those of `Dataset`.
 
@@ -110,12 +118,13 @@ def _list_folder(root: Path, split: Split, *, name: str, test: str = "test") -> 
 
 
 def _read_folder(root: Path, split: Split, download: bool, *, name: str, folder: Folder) -> Labelled:
-    return _whole(_list_folder(root, split, name=name), image_transform(folder.shape, folder.resize))
+    files, transform = _list_folder(root, split, name=name), image_transform(folder.shape, folder.resize)
+    return torch.stack([_quantized(transform(files.image(index))) for index in range(len(files.labels))]), files.labels
 
 
-def _whole(files: LabelledFiles, transform: Callable[[Image.Image], Tensor]) -> Labelled:
-    images = [transform(files.image(index)).mul(255).round().byte() for index in range(len(files.labels))]
-    return torch.stack(images), files.labels
+def _quantized(pixels: Tensor) -> Tensor:
+    """Pixels in [0, 1] as bytes."""
+    return pixels.mul(255).round().byte()
 
 
 DIGITS = tuple("0123456789")
@@ -245,23 +254,31 @@ def list_files(name: str, split: Split) -> LabelledFiles:
         return files(data_root(), split)
 
 
-def image_chunks(name: str, split: Split, *, limit: int | None = None, size: int = 256) -> Iterator[Labelled]:
-    """Images of a split in chunks of `size`, as the classifier sees them; about `limit` of them, evenly spaced, if given.
+def open_images(name: str, split: Split, *, download: bool = False) -> LabelledImages:
+    """The images of a split as the classifier sees them, one at a time, whatever the data set's size.
 
     Raises:
         FileNotFoundError, ValueError: as `load_images`.
     """
     dataset = get_dataset(name)
     if dataset.files is None:
-        images, labels = load_images(name, split)
-        step = max(1, len(labels) // (limit or len(labels)))
-        yield from zip(torch.split(images[::step], size), torch.split(labels[::step], size), strict=True)
-        return
+        images, labels = load_images(name, split, download=download)
+        return LabelledImages(labels, lambda index: images[index])
     files, transform = list_files(name, split), image_transform(dataset.shape, dataset.resize)
-    step = max(1, len(files.labels) // (limit or len(files.labels)))
-    paths, labels = files.paths[::step], files.labels[::step]
-    for start in range(0, len(paths), size):
-        yield _whole(LabelledFiles(paths[start : start + size], labels[start : start + size]), transform)
+    return LabelledImages(files.labels, lambda index: _quantized(transform(files.image(index))))
+
+
+def image_chunks(name: str, split: Split, *, limit: int | None = None, size: int = 256) -> Iterator[Labelled]:
+    """Images of a split in chunks of `size`, as the classifier sees them; about `limit` of them, evenly spaced, if given.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_images`.
+    """
+    images = open_images(name, split)
+    indices = range(0, len(images.labels), max(1, len(images.labels) // (limit or len(images.labels))))
+    for start in range(0, len(indices), size):
+        chosen = list(indices[start : start + size])
+        yield torch.stack([images.pixels(index) for index in chosen]), images.labels[chosen]
 
 
 @contextmanager

@@ -3,19 +3,25 @@
 Source: Cohen, Rosenfeld & Kolter 2019, section 3.2.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from rszoo.bounds import BOUNDS, hung_fithian, l2_radius, minimum_n_predict
-from rszoo.bounds.binomial import validate_n
-from rszoo.certificate import ABSTAIN, Certificate, Prediction
+from rszoo import procedures
+from rszoo.bounds import BOUNDS, minimum_n_predict
+from rszoo.bounds.binomial import validate_alpha, validate_n
+from rszoo.certificate import Certificate, Prediction
 from rszoo.images import check_images, image_transform
 from rszoo.inference import VotingForm, default_batch, find_device
-from rszoo.sampling import Stage, Stream, grid_error, image_key
-from rszoo.voting import Noise, count_votes
+from rszoo.procedures import Setting
+from rszoo.sampling import grid_error, image_key
+from rszoo.voting import Job, Noise, Procedure, run
+
+Result = TypeVar("Result")
 
 
 class SmoothedClassifier:
@@ -91,13 +97,14 @@ class SmoothedClassifier:
 
         Source: Cohen et al. 2019, PREDICT and Proposition 1; Hung & Fithian 2019.
         """
+        setting = self.setting(alpha, seed)
         if n < minimum_n_predict(alpha):
             raise ValueError(
                 f"Expected n large enough to decide at alpha={alpha}, got n={n}; use n >= {minimum_n_predict(alpha)}."
             )
-        images, names = self._images(x, keys)
-        counts = self._votes(images, names, [(Stage.PREDICT, n)], seed, batch_size)[0]
-        results = [self._prediction(row, n, alpha, seed) for row in counts.tolist()]
+        setting.level(n)
+        found = self._each(x, keys, lambda: procedures.predict(setting, n=(n,)), seed, batch_size)
+        results = [each[0] for each in found]
         return results if x.ndim == 4 else results[0]
 
     def certify(
@@ -132,77 +139,71 @@ class SmoothedClassifier:
 
         Source: Cohen et al. 2019, CERTIFY and Proposition 2; the rule's own source is in its docstring.
         """
+        setting = self.setting(alpha, seed)
         if bound not in BOUNDS:
             raise ValueError(f"Unknown bound {bound!r}; use one of {', '.join(BOUNDS)}.")
         if n0 < 1:
             raise ValueError(f"Expected n0 >= 1, got {n0}; at least one sample must select the class.")
         validate_n(n, alpha)
-        level = self._level(alpha, n)
-        images, names = self._images(x, keys)
-        selection, estimation = self._votes(images, names, [(Stage.SELECT, n0), (Stage.ESTIMATE, n)], seed, batch_size)
-        results = []
-        for selected, counts in zip(selection.argmax(1).tolist(), estimation.tolist(), strict=True):
-            found = BOUNDS[bound](counts, selected, level)
-            radius = l2_radius(found.radius, self.sigma)
-            results.append(
-                Certificate(
-                    label=selected if radius > 0 else ABSTAIN,
-                    radius=radius,
-                    selected=selected,
-                    p_lower=found.p_lower,
-                    p_upper=found.p_upper,
-                    n0=n0,
-                    n=n,
-                    alpha=alpha,
-                    bound=bound,
-                    sigma=self.sigma,
-                    noise=self.noise,
-                    precision=self.precision,
-                    seed=seed,
-                    counts=tuple(counts),
-                )
-            )
+        setting.level(n)
+        results = self._each(x, keys, lambda: procedures.certify(setting, n0=n0, n=n, bound=bound), seed, batch_size)
         return results if x.ndim == 4 else results[0]
 
-    def _prediction(self, counts: list[int], n: int, alpha: float, seed: int) -> Prediction:
-        runner_up, top = sorted(counts)[-2:]
-        p_value = hung_fithian(top, runner_up)
-        label = counts.index(top) if p_value <= self._level(alpha, n) else ABSTAIN
-        return Prediction(label, p_value, n, alpha, self.sigma, self.noise, self.precision, seed, tuple(counts))
+    def setting(self, alpha: float, seed: int) -> Setting:
+        """What the procedures of this classifier need to know.
 
-    def _level(self, alpha: float, n: int) -> float:
-        """What is left of alpha for the statistics once the noise's distance from its stated law is paid for."""
-        if self.noise == "float":
-            return alpha
-        level = alpha - n * grid_error(self.sigma, self.input_shape)
-        if level <= 0:
-            raise ValueError(f"Expected alpha above the error of the grid noise, got alpha={alpha}; use a larger alpha.")
-        return level
-
-    def _votes(
-        self, images: Tensor, names: Sequence[str], stages: Sequence[tuple[Stage, int]], seed: int, batch: int | None
-    ) -> list[Tensor]:
-        """Counts (B, num_classes), int64, for each stage."""
-        if batch is not None and batch < 1:
-            raise ValueError(f"Expected batch_size >= 1, got {batch}; leave it out to have it chosen.")
+        Raises:
+            ValueError: alpha or seed is out of range.
+        """
+        validate_alpha(alpha)
         if not 0 <= seed < 2**63:
             raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
-        streams = [(image, Stream(seed, names[i], stage), n) for stage, n in stages for i, image in enumerate(images)]
-        counts = count_votes(
-            self.form,
-            streams,
-            Noise(self.noise, self.sigma),
-            num_classes=self.num_classes,
-            batch_size=batch or default_batch(self.form, self.input_shape, self.device),
-        )
-        return list(torch.split(counts, len(images)))
+        loss = 0.0 if self.noise == "float" else grid_error(self.sigma, self.input_shape)
+        return Setting(alpha, self.sigma, self.noise, self.precision, seed, loss)
 
-    def _images(self, x: Tensor, keys: Sequence[str] | None) -> tuple[Tensor, list[str]]:
+    def run(
+        self,
+        jobs: Iterable[tuple[Tensor, str, Procedure[Result]]],
+        *,
+        seed: int,
+        batch_size: int | None = None,
+        counted: Callable[[int], object] = lambda samples: None,
+    ) -> Iterator[Result]:
+        """Run procedures of `rszoo.procedures` on a stream of images; yields their results in order.
+
+        Args:
+            jobs: images (C, H, W), the keys of their noise, and their procedures; taken as they are needed.
+            seed: of the noise.
+            batch_size: samples a forward pass; no effect on the results; chosen from the memory at hand if absent.
+            counted: called with the number of samples after each batch.
+
+        Raises:
+            ValueError: an image or the batch size is out of range.
+        """
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"Expected batch_size >= 1, got {batch_size}; leave it out to have it chosen.")
+        grid = self.noise == "grid"
+        return run(
+            self.form,
+            (Job(check_images(x, self.input_shape, grid=grid)[0].to(self.device), key, made) for x, key, made in jobs),
+            Noise(self.noise, self.sigma, seed),
+            num_classes=self.num_classes,
+            batch_size=batch_size or default_batch(self.form, self.input_shape, self.device),
+            device=self.device,
+            counted=counted,
+        )
+
+    def _each(
+        self, x: Tensor, keys: Sequence[str] | None, make: Callable[[], Procedure[Result]], seed: int, batch_size: int | None
+    ) -> list[Result]:
+        """The results of a procedure on each image of x."""
         images = check_images(x, self.input_shape, grid=self.noise == "grid")
         names = [image_key(image) for image in images] if keys is None else list(keys)
         if len(names) != len(images):
             raise ValueError(f"Expected {len(images)} keys, one an image, got {len(names)}; leave keys out to have them made.")
-        return images.to(self.device), names
+        jobs = [(image, name, make()) for image, name in zip(images, names, strict=True)]
+        with tqdm(unit="sample", delay=1, leave=False, disable=None) as bar:
+            return list(self.run(jobs, seed=seed, batch_size=batch_size, counted=bar.update))
 
     def _check_form(self) -> None:
         with torch.inference_mode():

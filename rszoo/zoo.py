@@ -1,9 +1,11 @@
 """`load`: a smoothed classifier by name."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from rszoo.config import EntryConfig
 from rszoo.entry import read_entry
 from rszoo.hub import fetch
 from rszoo.inference import find_device
@@ -30,20 +32,45 @@ def load(name: str, *, device: str | torch.device = "cpu") -> SmoothedClassifier
         FileNotFoundError: the folder is not an entry's.
         ValueError: there is no such device.
     """
+    return open_entry(name, device=device).classifier
+
+
+@dataclass(frozen=True)
+class OpenEntry:
+    """An entry that has passed every check: its folder, what the folder says of itself, the classifier."""
+
+    folder: Path
+    config: EntryConfig
+    classifier: SmoothedClassifier
+
+
+def open_entry(
+    name: str, *, device: str | torch.device = "cpu", sigma: float | None = None, precision: str | None = None
+) -> OpenEntry:
+    """The classifier of an entry with all that is known of it.
+
+    Args:
+        name, device: as for `load`.
+        sigma, precision: instead of the entry's own, which make another classifier, with other certificates.
+
+    Raises:
+        ValueError, FileNotFoundError: as `load`; sigma or precision is out of range.
+    """
     found = find_device(device)  # before a download
     folder, pinned = locate(name)
     network, config = read_entry(folder, expected_sha256=pinned)
-    return SmoothedClassifier(
+    classifier = SmoothedClassifier(
         network,
-        sigma=config.sigma,
+        sigma=config.sigma if sigma is None else sigma,
         num_classes=len(config.classes),
         input_shape=config.input_shape,
-        precision=config.precision,
+        precision=config.precision if precision is None else precision,
         noise=config.noise,
         classes=config.classes,
         resize=config.resize,
         device=found,
     )
+    return OpenEntry(folder, config, classifier)
 
 
 def locate(name: str) -> tuple[Path, str | None]:

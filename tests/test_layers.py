@@ -8,12 +8,14 @@ import rszoo
 PACKAGE = Path(rszoo.__file__).parent
 LAYERS = (
     {"bounds", "certificate", "recipe", "records", "registry", "config", "hub"},
-    {"architectures", "augmentation", "images", "sampling"},
+    {"architectures", "augmentation", "images", "processes", "sampling"},
     {"datasets"},
     {"attacks", "inference", "entry"},
     {"methods", "voting"},
+    {"procedures"},
     {"smoothing"},
     {"zoo", "training"},
+    {"evaluation"},
     {"plots"},
     {"cli"},
 )

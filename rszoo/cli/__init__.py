@@ -14,7 +14,9 @@ import rszoo
 from rszoo.cli.bundle import bundle
 from rszoo.cli.certify import certify
 from rszoo.cli.demo import demo
+from rszoo.cli.evaluate import evaluate
 from rszoo.cli.list import list_entries
+from rszoo.cli.merge import merge
 from rszoo.cli.predict import predict
 from rszoo.cli.show import show
 from rszoo.cli.train import train
@@ -24,6 +26,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "show": show,
     "predict": predict,
     "certify": certify,
+    "evaluate": evaluate,
+    "merge": merge,
     "demo": demo,
     "train": train,
     "bundle": bundle,

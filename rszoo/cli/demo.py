@@ -62,12 +62,12 @@ def _labels() -> dict[Path, str]:
 def _panel(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows: str) -> "Panel":
     """The data of one row of the picture; its noisy copies are the first of those that voted."""
     from rszoo.plots import Panel
-    from rszoo.sampling import Stage, Stream, image_key
+    from rszoo.sampling import Stage, image_key
     from rszoo.voting import Noise
 
     x = classifier.transform(open_image(voted.image))
-    stream = Stream(SEED, image_key(x), Stage.ESTIMATE)
-    copies = Noise(classifier.noise, classifier.sigma).noisy(x, stream, 0)[:COPIES].clamp(0, 1)
+    noise = Noise(classifier.noise, classifier.sigma, SEED)
+    copies = noise.noisy(x, image_key(x), Stage.ESTIMATE, 0)[:COPIES].clamp(0, 1)
     return Panel(
         shows=shows,
         image=x.permute(1, 2, 0).numpy(),

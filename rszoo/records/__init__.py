@@ -12,7 +12,7 @@ further classes, as class:votes, comma-separated, or - if there are none. Radii 
 
 from rszoo.records.lines import Record
 from rszoo.records.log import Log, read_log
-from rszoo.records.protocol import AnyProtocol, CertifyProtocol, PredictProtocol
+from rszoo.records.protocol import AnyProtocol, CertifyProtocol, PredictProtocol, validated
 from rszoo.records.writer import LogWriter, merge
 
-__all__ = ["AnyProtocol", "CertifyProtocol", "Log", "LogWriter", "PredictProtocol", "Record", "merge", "read_log"]
+__all__ = ["AnyProtocol", "CertifyProtocol", "Log", "LogWriter", "PredictProtocol", "Record", "merge", "read_log", "validated"]

@@ -64,7 +64,11 @@ def format_line(record: Record) -> bytes:
 
 
 def _rounded_down(radius: float) -> str:
-    return str(Decimal(radius).quantize(Decimal(1).scaleb(-RADIUS_DIGITS), rounding=ROUND_FLOOR))
+    """At most the radius as a number, and the same again when it is read and written."""
+    text = f"{radius:.{RADIUS_DIGITS}f}"
+    if float(text) > radius:
+        text = str(Decimal(radius).quantize(Decimal(1).scaleb(-RADIUS_DIGITS), rounding=ROUND_FLOOR))
+    return text
 
 
 def parse_line(path: Path, number: int, columns: Sequence[str], text: str) -> Record:

@@ -1,6 +1,7 @@
 """The protocol of an evaluation, as the first line of its log holds it."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -62,6 +63,11 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """How many lines there are for each image."""
         return 1
 
+    @property
+    def samples_an_image(self) -> int:
+        """How many samples are drawn for an image, at most."""
+        raise NotImplementedError
+
 
 class CertifyProtocol(Protocol, frozen=True, tag="certify"):
     """CERTIFY: n0 samples select a class, n fresh ones bound its probability; `bound` is a key of `BOUNDS`."""
@@ -69,6 +75,11 @@ class CertifyProtocol(Protocol, frozen=True, tag="certify"):
     n0: Count
     n: Count
     bound: str
+
+    @property
+    def samples_an_image(self) -> int:
+        """The number of samples an image."""
+        return self.n0 + self.n
 
 
 class PredictProtocol(Protocol, frozen=True, tag="predict"):
@@ -86,5 +97,24 @@ class PredictProtocol(Protocol, frozen=True, tag="predict"):
         """How many lines there are for each image."""
         return len(self.n)
 
+    @property
+    def samples_an_image(self) -> int:
+        """The number of samples an image."""
+        return max(self.n)
+
 
 AnyProtocol = CertifyProtocol | PredictProtocol
+
+Kind = TypeVar("Kind", bound=Protocol)
+
+
+def validated(kind: type[Kind], values: Mapping[str, object]) -> Kind:
+    """The protocol of these values.
+
+    Raises:
+        ValueError: a value is out of range; the error names it.
+    """
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"Expected a protocol that can be run, got this fault: {error}; correct the option.") from error

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from rszoo import processes
 from rszoo.datasets import image_chunks
 from rszoo.entry import write_entry
 from rszoo.recipe import Recipe
-from rszoo.training import processes
 from rszoo.training.run import LOG, Run, noisy_accuracy, start
 from rszoo.training.step import take_step
 

@@ -14,13 +14,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
+from rszoo import processes
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.datasets import Labelled, get_dataset
 from rszoo.entry import read_entry
 from rszoo.methods import Method, build_method
 from rszoo.recipe import Recipe
 from rszoo.sampling import gaussian_noise, step_generator
-from rszoo.training import processes
 from rszoo.training.data import TrainingData, load_data
 from rszoo.training.optimization import build_average, build_optimizer, build_scheduler
 

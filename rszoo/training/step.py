@@ -6,8 +6,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from rszoo import processes
 from rszoo.sampling import step_generator
-from rszoo.training import processes
 from rszoo.training.run import Run
 
 

@@ -1,18 +1,24 @@
 """The processes of a run, one a device: one alone, or those that `torchrun` started."""
 
 import os
+from datetime import timedelta
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
 
-def join(device: torch.device) -> torch.device:
-    """Join the process group if `torchrun` started this process; returns the device of this process."""
+def join(device: torch.device, *, timeout: timedelta | None = None) -> torch.device:
+    """Join the process group if `torchrun` started this process; returns the device of this process.
+
+    Args:
+        device: its kind is what counts.
+        timeout: how long a process waits for the others; torch's own if absent.
+    """
     if "WORLD_SIZE" not in os.environ:
         return device
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
@@ -27,6 +33,12 @@ def rank() -> int:
 def count() -> int:
     """How many processes there are."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def wait() -> None:
+    """Wait until all processes are here."""
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def add(tensors: list[Tensor]) -> None:

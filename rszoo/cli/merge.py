@@ -1,0 +1,18 @@
+"""`rszoo merge`: the shards of an evaluation into one log."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from rszoo.records import merge as join
+
+
+def merge(
+    shards: Annotated[list[Path], Argument(metavar="LOG...", help="All shards of one evaluation.")],
+    *,
+    out: Annotated[Path, Option(metavar="LOG", help="The log to make.")],
+) -> None:
+    """Join the shards of 'rszoo evaluate --shard' into the log of an evaluation in one piece."""
+    log = join(shards, out)
+    print(f"{out} holds the {len(log.records)} lines of {len(shards)} shards.")
