@@ -1,0 +1,232 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import rszoo
+from rszoo.architectures import build
+from rszoo.cli import main
+from rszoo.entry import write_entry
+from rszoo.evaluation import Evaluation
+from rszoo.recipe import Recipe
+from rszoo.records import merge, read_log
+
+IMAGES = 24
+PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "seed": 0}
+SEED_OF_KILLS = 1
+
+FOLDER = """
+classes = ["dark", "light"]
+shape = [3, 8, 8]
+mean = [0.5, 0.5, 0.5]
+std = [0.25, 0.25, 0.25]
+resize = 8
+"""
+
+
+@pytest.fixture
+def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> str:
+    """An entry with random weights, and its data set of dark and light images."""
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    (tmp_path / "shades.toml").write_text(FOLDER)
+    generator = np.random.default_rng(0)
+    for number in range(IMAGES):
+        label = ("dark", "light")[number % 2]
+        (tmp_path / "shades" / "test" / label).mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 128, (8, 8, 3)) + 127 * (number % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "shades" / "test" / label / f"{number}.png")
+    torch.manual_seed(1)
+    network = build("resnet20", num_classes=2, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    with torch.no_grad():  # in training mode: batch norm statistics of these images
+        for _ in range(20):
+            network(torch.rand(64, 3, 8, 8) + 0.25 * torch.randn(64, 3, 8, 8))
+    model = msgspec.structs.replace(recipe.model, dataset="shades")
+    (tmp_path / "entry").mkdir()
+    write_entry(tmp_path / "entry", network, msgspec.structs.replace(recipe, model=model))
+    return f"local-dir:{tmp_path / 'entry'}"
+
+
+def without_times(path: Path) -> list[list[str]]:
+    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+    time_column = rows[0].index("time")
+    return [row[:time_column] + row[time_column + 1 :] for row in rows]
+
+
+def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
+    with Evaluation(name, out, **{**PROTOCOL, **options}) as evaluation:  # type: ignore[arg-type]
+        for _ in evaluation:
+            pass
+    return without_times(out)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"batch_size": 7}, {"start": 3, "stop": 20, "stride": 4}, {"split": "test", "sigma": 0.5}]
+)
+def test_a_line_is_what_certify_says_of_the_image(shades: str, tmp_path: Path, options: dict[str, object]) -> None:
+    evaluate(shades, tmp_path / "log.tsv", **options)
+    log = read_log(tmp_path / "log.tsv")
+    assert log.protocol is not None
+    from rszoo.zoo import open_entry
+
+    clf = open_entry(shades, sigma=log.protocol.sigma).classifier
+    from rszoo.datasets import open_images
+
+    images = open_images("shades", "test")
+    assert [record.idx for record in log.records] == list(log.protocol.indices)
+    assert (log.protocol.sigma, log.protocol.trained_sigma) == (options.get("sigma", 0.25), 0.25)
+    for record in log.records:
+        found = clf.certify(images.pixels(record.idx) / 255, n0=10, n=200, keys=[str(record.idx)])
+        assert (record.predict, record.selected) == (found.label, found.selected)
+        assert record.counts(2) == list(found.counts)
+        assert record.radius == pytest.approx(found.radius, abs=1e-6)
+        assert record.radius <= found.radius
+        assert record.label == int(images.labels[record.idx])
+        assert record.correct == (record.label == record.predict)
+
+
+def test_predict_takes_every_n_from_one_stream(shades: str, tmp_path: Path) -> None:
+    with Evaluation(shades, tmp_path / "log.tsv", task="predict", stride=3, n=[20, 100, 150]) as evaluation:
+        assert [len(records) for records in evaluation] == [3] * 8
+    log = read_log(tmp_path / "log.tsv")
+    clf = rszoo.load(shades)
+    from rszoo.datasets import open_images
+
+    for record in log.records:
+        x = open_images("shades", "test").pixels(record.idx) / 255
+        found = clf.predict(x, n=record.n, keys=[str(record.idx)])
+        assert (record.predict, record.counts(2), record.radius) == (found.label, list(found.counts), None)
+    assert [record.n for record in log.records[:3]] == [20, 100, 150]
+
+
+def test_the_votes_at_a_small_n_are_among_those_at_a_large_n(shades: str, tmp_path: Path) -> None:
+    first = {row[0]: row for row in evaluate(shades, tmp_path / "a.tsv", n=100)[1:]}
+    for row in evaluate(shades, tmp_path / "b.tsv", n=150)[1:]:
+        added = int(row[6]) - int(first[row[0]][6])
+        assert 0 <= added <= 50
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_shards_make_the_log_of_one_piece(shades: str, tmp_path: Path, count: int) -> None:
+    whole = evaluate(shades, tmp_path / "whole.tsv")
+    paths = [tmp_path / f"{number}.tsv" for number in range(1, count + 1)]
+    for number, path in enumerate(paths, 1):
+        evaluate(shades, path, shard=(number, count))
+    merge(paths, tmp_path / "merged.tsv")
+    assert without_times(tmp_path / "merged.tsv") == whole
+
+
+def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
+    whole = evaluate(shades, tmp_path / "whole.tsv")
+    options = [f"--{key}={value}" for key, value in PROTOCOL.items()]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "--", "rszoo.cli"]
+    command += ["evaluate", shades, "--out", str(tmp_path / "log.tsv"), *options]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Joined 2 shards" in done.stdout
+    assert without_times(tmp_path / "log.tsv") == whole
+
+
+DRIVER = """
+import os, random, signal, sys, time
+from pathlib import Path
+import torch
+from rszoo.evaluation import Evaluation
+torch.set_num_threads(1)
+name, out, protocol = sys.argv[1], Path(sys.argv[2]), eval(sys.argv[3])
+generator, kills = random.Random(int(sys.argv[4])), 0
+while kills < 20:
+    child = os.fork()
+    if child == 0:
+        with Evaluation(name, out, **protocol) as evaluation:
+            for _ in evaluation:
+                time.sleep(0.03)
+        os._exit(0)
+    time.sleep(generator.uniform(0.02, 0.4))
+    os.kill(child, signal.SIGKILL)
+    if os.waitpid(child, 0)[1] == 0:  # it was done before
+        print("done after", kills, "kills")
+        break
+    kills += 1
+    if out.exists() and out.stat().st_size and generator.random() < 0.5:
+        os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))  # as if killed within a line
+print(kills, "kills")
+"""
+
+
+def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_path: Path) -> None:
+    whole = evaluate(shades, tmp_path / "whole.tsv")
+    arguments = [shades, str(tmp_path / "log.tsv"), repr(PROTOCOL), str(SEED_OF_KILLS)]
+    done = subprocess.run([sys.executable, "-c", DRIVER, *arguments], check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-2] == "20", done.stdout
+    assert evaluate(shades, tmp_path / "log.tsv") == whole
+
+
+def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "rszoo.cli",
+        "evaluate",
+        shades,
+        "--out",
+        str(tmp_path / "log.tsv"),
+        "--stride=1",
+        "--n=500000",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "log.tsv").exists() and process.poll() is None:
+        time.sleep(0.1)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert read_log(tmp_path / "log.tsv").protocol is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 9}, "Expected n large enough to certify at alpha=0.001, got n=9"),
+        ({"n": [100, 1000]}, "Expected one n for CERTIFY"),
+        ({"task": "predict", "n": [1000, 100], "n0": None, "bound": None}, "Expected ascending n"),
+        ({"task": "predict", "n": [5], "n0": None, "bound": None}, "got n=5; use n >= 11"),
+        ({"task": "predict"}, "Expected neither n0 nor a bound for PREDICT"),
+        ({"bound": "best"}, "Unknown bound 'best'; use one of cohen, joint"),
+        ({"alpha": 2.0}, r"Expected `float` < 1.0 - at `\$.alpha`"),
+        ({"stride": -1}, r"`\$.stride`"),
+        ({"start": 30}, "Expected 0 <= start < stop <= 24, got start=30"),
+        ({"shard": (3, 2)}, "Expected a shard from 1/2 to 2/2, got 3/2"),
+        ({"sigma": -0.5}, "Expected sigma > 0"),
+        ({"seed": -1}, r"`\$.seed`"),
+        ({"split": "train"}, "Expected shades in"),
+    ],
+)
+def test_bad_options_are_one_sentence_and_make_no_log(
+    shades: str, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        evaluate(shades, tmp_path / "log.tsv", **options)
+    assert not (tmp_path / "log.tsv").exists()
+
+
+def test_the_command_says_what_it_will_cost_and_what_it_found(
+    shades: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["rszoo", "evaluate", shades, "--out", str(tmp_path / "log.tsv"), "--n=200", "--stride=6", "--sigma=0.3"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert "at sigma 0.3 (trained at 0.25): 4 images of shades test, 0 done, 300 samples each; about" in out
+    assert f"{tmp_path / 'log.tsv'} holds 4 images" in out
