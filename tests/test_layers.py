@@ -11,7 +11,7 @@ LAYERS = (
     {"architectures", "augmentation", "images", "sampling"},
     {"datasets"},
     {"attacks", "inference", "entry"},
-    {"methods", "voting"},
+    {"checkpoints", "methods", "voting"},
     {"smoothing"},
     {"zoo", "training"},
     {"plots"},

@@ -14,6 +14,7 @@ import rszoo
 from rszoo.cli.bundle import bundle
 from rszoo.cli.certify import certify
 from rszoo.cli.demo import demo
+from rszoo.cli.import_ import import_entry
 from rszoo.cli.list import list_entries
 from rszoo.cli.predict import predict
 from rszoo.cli.show import show
@@ -26,6 +27,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "certify": certify,
     "demo": demo,
     "train": train,
+    "import": import_entry,
     "bundle": bundle,
 }
 
