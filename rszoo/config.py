@@ -18,15 +18,15 @@ class EntryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     Attributes:
         format: version of this layout.
         name: the entry's name.
-        dataset, architecture, method: keys of `DATASETS`, `ARCHITECTURES`, `METHODS`.
+        dataset, architecture, method: keys of `DATASETS`, `ARCHITECTURES`, `METHODS`; the method of an import is any word.
         sigma: standard deviation of the smoothing noise, in pixel units [0, 1].
         classes: their names, in label order.
         input_shape: (channels, height, width) of the tensor that receives the noise.
         resize: side that the shorter side of an image is scaled to before the centre crop.
         mean, std: of the normalization layer, per channel; also buffers of the weights.
         precision, noise: the form in which the classifier votes.
-        license: SPDX identifier of the licence of the weights.
-        recipe_fingerprint: `Recipe.fingerprint` of the recipe that made the weights.
+        license: SPDX identifier of the licence of the weights, or "unknown".
+        recipe_fingerprint: `Recipe.fingerprint` of the recipe that made the weights; None for imported ones.
         weights_sha256: SHA-256 of `model.safetensors`.
         self_test: logits of the fixed input of the self-test, float32, one row an image.
     """
@@ -45,7 +45,7 @@ class EntryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     precision: Literal["float32", "bfloat16"]
     noise: Literal["float", "grid"]
     license: str
-    recipe_fingerprint: str
+    recipe_fingerprint: str | None
     weights_sha256: str
     self_test: list[list[float]]
 

@@ -1,5 +1,6 @@
 """The folder of a zoo entry: `config.json` and `model.safetensors`, written together, read strictly."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,36 +12,66 @@ from torch import Tensor
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.config import EntryConfig, IntegrityError, read_config, sha256
 from rszoo.datasets import get_dataset
-from rszoo.recipe import Recipe
+from rszoo.recipe import NoiseKind, Precision, Recipe
 
 WEIGHTS = "model.safetensors"
 SELF_TEST_IMAGES = 2
 SELF_TEST_TOLERANCE = 1e-3
 
 
-def write_entry(folder: Path, network: NormalizedNetwork, recipe: Recipe) -> EntryConfig:
-    """Write weights and config of the network that a recipe made; what was there is replaced, file by file, at once."""
+@dataclass(frozen=True)
+class Source:
+    """What an entry's config says that its network and its data set do not; the fields are those of `EntryConfig`."""
+
+    name: str
+    dataset: str
+    architecture: str
+    method: str
+    sigma: float
+    precision: Precision
+    noise: NoiseKind
+    license: str
+    recipe_fingerprint: str | None
+
+
+def recipe_source(recipe: Recipe) -> Source:
+    """What a recipe says of the entry that it makes."""
+    return Source(
+        name=recipe.name,
+        dataset=recipe.model.dataset,
+        architecture=recipe.model.architecture,
+        method=recipe.method_name,
+        sigma=recipe.model.sigma,
+        precision=recipe.inference.precision,
+        noise=recipe.inference.noise,
+        license=recipe.about.license,
+        recipe_fingerprint=recipe.fingerprint,
+    )
+
+
+def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> EntryConfig:
+    """Write weights and config of a network; what was there is replaced, file by file, at once."""
     network = network.to("cpu", torch.float32).eval()
-    dataset = get_dataset(recipe.model.dataset)
+    dataset = get_dataset(source.dataset)
     partial = folder / "model.partial"
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, partial)
     partial.chmod(0o644)  # safetensors makes files that only their owner may read
     partial.replace(folder / WEIGHTS)
     config = EntryConfig(
-        name=recipe.name,
+        name=source.name,
         dataset=dataset.name,
-        architecture=recipe.model.architecture,
-        method=recipe.method_name,
-        sigma=recipe.model.sigma,
+        architecture=source.architecture,
+        method=source.method,
+        sigma=source.sigma,
         classes=list(dataset.classes),
         input_shape=dataset.shape,
         resize=dataset.resize,
-        mean=list(dataset.mean),
-        std=list(dataset.std),
-        precision=recipe.inference.precision,
-        noise=recipe.inference.noise,
-        license=recipe.about.license,
-        recipe_fingerprint=recipe.fingerprint,
+        mean=_shortest(network.normalize.mean),
+        std=_shortest(network.normalize.std),
+        precision=source.precision,
+        noise=source.noise,
+        license=source.license,
+        recipe_fingerprint=source.recipe_fingerprint,
         weights_sha256=sha256(folder / WEIGHTS),
         self_test=_self_test(network, dataset.shape).tolist(),
     )
@@ -92,6 +123,11 @@ def _load_strictly(network: NormalizedNetwork, path: Path, expected_sha256: str)
     if any(not torch.equal(own[key], tensors[key]) for key in ("normalize.mean", "normalize.std")):
         raise IntegrityError(f"Expected the mean and std of config.json in {path}, got others; {remedy}.")
     network.load_state_dict(tensors, strict=True)
+
+
+def _shortest(values: Tensor) -> list[float]:
+    """The shortest decimals that are these float32 values when they are read: 0.4914 and not 0.49140000343322754."""
+    return [float(str(value)) for value in values.flatten().numpy()]
 
 
 def _self_test(network: NormalizedNetwork, shape: tuple[int, int, int]) -> Tensor:

@@ -18,6 +18,7 @@ Fraction = Annotated[float, Meta(ge=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
 Seed = Annotated[int, Meta(ge=0, lt=2**32)]
 Precision = Literal["float32", "bfloat16"]
+NoiseKind = Literal["float", "grid"]
 Parameter = str | bool | int | float
 
 
@@ -123,7 +124,7 @@ class Inference(Table, frozen=True):
     """The form in which the classifier votes: part of its identity, because rounding decides votes."""
 
     precision: Precision
-    noise: Literal["float", "grid"]
+    noise: NoiseKind
 
 
 class Certification(Table, frozen=True):

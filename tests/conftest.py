@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.datasets import data_root, get_dataset
-from rszoo.entry import write_entry
+from rszoo.entry import recipe_source, write_entry
 from rszoo.recipe import Recipe, load_recipe
 
 RECIPE = "cifar10-resnet20-gaussian-s0.25"
@@ -68,7 +68,7 @@ def entry(tmp_path: Path, network: NormalizedNetwork, recipe: Recipe) -> Path:
     """The folder of a valid entry."""
     folder = tmp_path / "entry"
     folder.mkdir()
-    write_entry(folder, network, recipe)
+    write_entry(folder, network, recipe_source(recipe))
     return folder
 
 

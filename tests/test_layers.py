@@ -11,7 +11,7 @@ LAYERS = (
     {"architectures", "augmentation", "images", "processes", "sampling"},
     {"datasets"},
     {"attacks", "inference", "entry"},
-    {"methods", "voting"},
+    {"checkpoints", "methods", "voting"},
     {"procedures"},
     {"smoothing"},
     {"zoo", "training"},

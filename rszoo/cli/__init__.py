@@ -15,6 +15,7 @@ from rszoo.cli.bundle import bundle
 from rszoo.cli.certify import certify
 from rszoo.cli.demo import demo
 from rszoo.cli.evaluate import evaluate
+from rszoo.cli.import_ import import_entry
 from rszoo.cli.list import list_entries
 from rszoo.cli.merge import merge
 from rszoo.cli.predict import predict
@@ -30,6 +31,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "merge": merge,
     "demo": demo,
     "train": train,
+    "import": import_entry,
     "bundle": bundle,
 }
 

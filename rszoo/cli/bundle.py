@@ -29,6 +29,11 @@ def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a fi
 
 
 def _check_recipe(config: EntryConfig) -> None:
+    if config.recipe_fingerprint is None:
+        raise ValueError(
+            f"Expected weights that 'rszoo train' made from a recipe, got {config.name}, which was imported; "
+            "keep it outside the package, as 'local-dir:FOLDER'."
+        )
     recipe = load_recipe(config.name)
     fingerprint = recipe.fingerprint
     if (config.precision, config.noise) != (recipe.inference.precision, recipe.inference.noise):

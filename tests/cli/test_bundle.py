@@ -60,6 +60,15 @@ def test_a_run_of_a_recipe_that_has_changed_is_refused(package: Path, entry: Pat
     assert not bundled_folder(NAME).exists()
 
 
+def test_an_imported_entry_is_refused(package: Path, entry: Path) -> None:
+    config = json.loads((entry / "config.json").read_text())
+    (entry / "config.json").write_text(json.dumps({**config, "recipe_fingerprint": None}))
+    assert rszoo.load(f"local-dir:{entry}").sigma == 0.25
+    with pytest.raises(ValueError, match=r"made from a recipe, got .*, which was imported; keep it outside"):
+        bundle(entry)
+    assert rszoo.list_models() == []
+
+
 def test_a_damaged_run_leaves_the_package_as_it_was(package: Path, entry: Path) -> None:
     bundle(entry)
     before = sha256(bundled_folder(NAME) / "model.safetensors")

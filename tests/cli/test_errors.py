@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import rszoo.cli
+from rszoo.architectures import NormalizedNetwork
 
 Complaint = Callable[..., str]
 
@@ -137,6 +139,47 @@ def test_the_other_verbs(complaint: Complaint, tmp_path: Path) -> None:
     assert "got 0; pass one or leave it out" in complaint("train", name, "--out", tmp_path, "--time-limit", 0)
     (tmp_path / "bad.toml").write_text("[model]\n")
     assert "bad.toml" in complaint("train", tmp_path / "bad.toml", "--out", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sigma", 0], "Expected a finite sigma above 0, got 0;"),
+        (["--sigma", "nan"], "got nan"),
+        (["--normalization", "centre"], "Unknown normalization 'centre'; use auto, standard, center, none"),
+        (["--method", "My method"], "got 'My method'"),
+        (["--dataset", "cifar"], "Unknown data set 'cifar'"),
+        (["--dataset", "cifar100"], "Expected floats of shape (100, 64) as 'fc.weight'"),
+        (["--arch", "resnet110"], "Expected the architecture that the file names, 'cifar_resnet20', got 'resnet110'"),
+        (["--device", "cuda:99"], "got a machine with"),
+    ],
+)
+def test_import_with_a_wrong_option(
+    complaint: Complaint, network: NormalizedNetwork, tmp_path: Path, options: list[object], words: str
+) -> None:
+    path, out = tmp_path / "checkpoint.pth", tmp_path / "out"
+    torch.save({"arch": "cifar_resnet20", "state_dict": network.network.state_dict()}, path)
+    right = ["--dataset", "cifar10", "--sigma", 0.25, "--normalization", "center", "--out", out]
+    assert words in complaint("import", path, *right, *options)
+    assert not out.exists()
+
+
+def test_import_of_what_is_no_checkpoint(complaint: Complaint, entry: Path, tmp_path: Path) -> None:
+    right = ["--dataset", "cifar10", "--sigma", 0.25, "--out", tmp_path / "out"]
+    (tmp_path / "text").write_text("hello")
+    torch.save([1, 2], tmp_path / "list")
+    torch.save({"arch": "lenet", "state_dict": {"conv1.weight": torch.ones(1)}}, tmp_path / "lenet")
+    torch.save({"arch": "cifar_resnet20", "epoch": 3}, tmp_path / "empty")
+    for name, words in {
+        "no": "which is no file",
+        "text": "Expected a file of torch.save",
+        "list": "got list; pass a checkpoint",
+        "empty": "got a dict of ['arch', 'epoch']",
+        "lenet": "Unknown architecture 'lenet'",
+    }.items():
+        assert words in complaint("import", tmp_path / name, *right)
+    assert not (tmp_path / "out").exists()
+    assert "which holds files; choose another" in complaint("import", tmp_path / "lenet", *right[:-1], entry)
 
 
 def test_an_error_of_the_system_names_the_file(complaint: Complaint, monkeypatch: pytest.MonkeyPatch) -> None:

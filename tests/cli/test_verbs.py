@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import keyword
 import pkgutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 import rszoo
 import rszoo.cli
+from rszoo.architectures import NormalizedNetwork
 from rszoo.bounds import BOUNDS
 from rszoo.cli import VERBS, app
 from rszoo.cli.output import round_down, round_up
@@ -45,7 +47,8 @@ def image(tmp_path: Path) -> Path:
 
 
 def test_every_module_is_a_verb_and_every_verb_has_help() -> None:
-    assert {module.name for module in pkgutil.iter_modules(rszoo.cli.__path__)} == set(VERBS) | SHARED
+    named = {f"{verb}_" if keyword.iskeyword(verb) else verb for verb in VERBS}
+    assert {module.name for module in pkgutil.iter_modules(rszoo.cli.__path__)} == named | SHARED
     listed = run("--help").output
     for verb, function in VERBS.items():
         assert function.__doc__
@@ -141,6 +144,17 @@ def test_predict_prints_a_line_an_image(entry: Path, image: Path, tmp_path: Path
     lines = run(*arguments).output.splitlines()
     assert lines[0].split() == ["image", "label", "p_value", "n", "time"]
     assert all((row["class"] or "abstain") in line for row, line in zip(rows, lines[1:], strict=True))
+
+
+def test_import_prints_what_it_chose(network: NormalizedNetwork, tmp_path: Path) -> None:
+    path, out = tmp_path / "checkpoint.pth", tmp_path / "out"
+    torch.save({"arch": "cifar_resnet20", "state_dict": network.network.state_dict()}, path)
+    command = ("import", path, "--dataset", "cifar10", "--sigma", 0.5, "--normalization", "center", "--out", out)
+    lines = run(*command).output.splitlines()
+    assert lines[0] == "Normalization: center, mean [0.4914, 0.4822, 0.4465], std [1.0, 1.0, 1.0]."
+    assert "recorded as 'unknown'" in lines[1]
+    assert f"the entry cifar10-resnet20-imported-s0.50; load it as 'local-dir:{out}'" in lines[2]
+    assert len(run(*command[:-1], tmp_path / "other", "--license", "MIT").output.splitlines()) == 2
 
 
 class Coin(nn.Module):
