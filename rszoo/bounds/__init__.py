@@ -5,9 +5,11 @@ probability at most alpha; `l2_radius` turns it into pixel units. Choose the rul
 """
 
 from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper, minimum_n
-from rszoo.bounds.prediction import hung_fithian, minimum_n_predict
+from rszoo.bounds.looks import looks, predict_looks
+from rszoo.bounds.prediction import hung_fithian, minimum_n_predict, sequential_hung_fithian
 from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
 from rszoo.bounds.radius import BOUNDS, RadiusBound, RadiusRule, bonferroni, cohen, joint, l2_radius, tcertify
+from rszoo.bounds.sequential import RadiusTest, futile
 from rszoo.bounds.soft import (
     empirical_bernstein_lower,
     empirical_bernstein_upper,
@@ -16,18 +18,23 @@ from rszoo.bounds.soft import (
     lipschitz_radius,
     soft_radius,
 )
+from rszoo.bounds.spending import critical_values
+from rszoo.bounds.two_stage import two_stage_n
 
 __all__ = [
     "BOUNDS",
     "RadiusBound",
     "RadiusRule",
+    "RadiusTest",
     "bonferroni",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
     "cohen",
     "cohen_radius",
+    "critical_values",
     "empirical_bernstein_lower",
     "empirical_bernstein_upper",
+    "futile",
     "hoeffding_lower",
     "hoeffding_upper",
     "hung_fithian",
@@ -36,8 +43,12 @@ __all__ = [
     "lecuyer_radius",
     "li_radius",
     "lipschitz_radius",
+    "looks",
     "minimum_n",
     "minimum_n_predict",
+    "predict_looks",
+    "sequential_hung_fithian",
     "soft_radius",
     "tcertify",
+    "two_stage_n",
 ]

@@ -7,6 +7,7 @@ their two counts is valid for any number of classes, although the two classes we
 from scipy import special
 
 from rszoo.bounds.binomial import validate_alpha
+from rszoo.bounds.looks import predict_looks
 
 
 def hung_fithian(n_top: int, n_runner_up: int) -> float:
@@ -34,6 +35,28 @@ def hung_fithian(n_top: int, n_runner_up: int) -> float:
     if n_top == n_runner_up:
         return 1.0
     return min(1.0, 2.0 * float(special.betainc(n_top, n_runner_up + 1.0, 0.5)))
+
+
+def sequential_hung_fithian(n_top: int, n_runner_up: int, *, n: int) -> float:
+    """p-value of a look of PREDICT that may stop at any of `predict_looks(n)`.
+
+    Returning the class with the most votes at the first look with p <= alpha, and none if no look has it, returns a wrong
+    class with probability at most alpha: each of the K looks does with probability at most alpha / K.
+
+    Args:
+        n_top: the largest count among the samples so far.
+        n_runner_up: the second largest, 0 <= n_runner_up <= n_top.
+        n: the most samples that may be drawn, >= 1.
+
+    Returns:
+        min(1, K hung_fithian(n_top, n_runner_up)), K = len(predict_looks(n)).
+
+    Raises:
+        ValueError: the counts are negative or in the wrong order, or n < 1.
+
+    Source: Hung & Fithian 2019, with a union bound over the looks.
+    """
+    return min(1.0, len(predict_looks(n)) * hung_fithian(n_top, n_runner_up))
 
 
 def minimum_n_predict(alpha: float) -> int:
