@@ -1,7 +1,7 @@
 """A data set through CERTIFY or PREDICT into a log: streamed, resumable, in shards."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -12,8 +12,7 @@ from torch import Tensor
 
 import rszoo
 from rszoo import procedures
-from rszoo.bounds import BOUNDS, minimum_n_predict
-from rszoo.bounds.binomial import validate_n
+from rszoo.bounds import minimum_n_predict
 from rszoo.certificate import Certificate, Prediction
 from rszoo.config import EntryConfig
 from rszoo.datasets import open_images
@@ -42,6 +41,9 @@ class Evaluation:
         task: "certify", or "predict": PREDICT at one or more n.
         split, stride, n0, n, alpha, bound, seed: the protocol; what is absent is as the entry's recipe says, or, without one,
             as in the papers. For "predict", n may be several numbers, and is 100, 1000, 10000 if absent.
+        radii: certify with the sequential test of these ascending radii, in pixel units; n is then the most samples.
+        tolerance: let the n0 samples choose a smaller n for each image, to lose about that much radius, in pixel units.
+        correct_only: do not estimate images whose true class was not selected: their certified accuracy is known to be 0.
         start, stop: number of the first image, and of the first one beyond; all if absent.
         sigma: noise other than that of the training.
         precision: of the votes, other than the entry's own.
@@ -70,6 +72,9 @@ class Evaluation:
         n: int | Sequence[int] | None = None,
         alpha: float | None = None,
         bound: str | None = None,
+        radii: Sequence[float] | None = None,
+        tolerance: float | None = None,
+        correct_only: bool = False,
         precision: str | None = None,
         seed: int | None = None,
         shard: tuple[int, int] | None = None,
@@ -91,10 +96,12 @@ class Evaluation:
             "seed": usual.seed if seed is None else seed,
         }
         self.protocol: AnyProtocol
+        rule: dict[str, object] = {"radii": radii, "tolerance": tolerance, "correct_only": correct_only}
         if task == "predict":
-            self.protocol = _predict_protocol(common, n, n0, bound)
+            self.protocol = _predict_protocol(common, n, {"n0": n0, "bound": bound} | rule)
         else:
-            self.protocol = _certify_protocol(common, usual, n0=n0, n=n, bound=bound)
+            self.protocol = _certify_protocol(common, usual, rule, n0=n0, n=n, bound=bound)
+        self._procedure = self._maker()
         self.log = LogWriter(out, self.protocol)
 
     def __enter__(self) -> Self:
@@ -128,15 +135,21 @@ class Evaluation:
         return (time.perf_counter() - started) / samples * self.protocol.samples_an_image * len(self.log.remaining)
 
     def _results(self, remaining: Sequence[int]) -> Iterator[Certificate | list[Prediction]]:
-        jobs = ((self._pixels(idx), str(idx), self._procedure()) for idx in remaining)
+        jobs = ((self._pixels(idx), str(idx), self._procedure(idx)) for idx in remaining)
         return self.classifier.run(jobs, seed=self.protocol.seed, batch_size=self.batch_size)
 
-    def _procedure(self) -> Procedure[Certificate | list[Prediction]]:
+    def _maker(self) -> Callable[[int], Procedure[Certificate | list[Prediction]]]:
+        """The procedure of each image, after all options have been checked."""
         protocol = self.protocol
         setting = self.classifier.setting(protocol.alpha, protocol.seed)
         if isinstance(protocol, PredictProtocol):
-            return procedures.predict(setting, n=protocol.n)
-        return procedures.certify(setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound)
+            numbers = protocol.n
+            return lambda idx: procedures.predict(setting, n=numbers)
+        make = self.classifier.certification(
+            setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound, radius=protocol.radii, tolerance=protocol.tolerance
+        )
+        only = protocol.correct_only
+        return lambda idx: make(only=int(self.images.labels[idx]) if only else None)
 
     def _pixels(self, idx: int) -> Tensor:
         return self.images.pixels(idx).float().div(255)
@@ -166,30 +179,24 @@ def _common(config: EntryConfig, classifier: SmoothedClassifier) -> dict[str, ob
 
 
 def _certify_protocol(
-    common: dict[str, object], usual: Certification, *, n0: int | None, n: int | Sequence[int] | None, bound: str | None
+    common: dict[str, object],
+    usual: Certification,
+    rule: dict[str, object],
+    *,
+    n0: int | None,
+    n: int | Sequence[int] | None,
+    bound: str | None,
 ) -> CertifyProtocol:
     if not isinstance(n, int | None):
         raise ValueError(f"Expected one n for CERTIFY, got {list(n)}; several are for task='predict'.")
-    protocol = validated(
-        CertifyProtocol,
-        common
-        | {
-            "n0": usual.n0 if n0 is None else n0,
-            "n": usual.n if n is None else n,
-            "bound": usual.bound if bound is None else bound,
-        },
-    )
-    if protocol.bound not in BOUNDS:
-        raise ValueError(f"Unknown bound {protocol.bound!r}; use one of {', '.join(BOUNDS)}.")
-    validate_n(protocol.n, protocol.alpha)
-    return protocol
+    numbers = {"n0": usual.n0 if n0 is None else n0, "n": usual.n if n is None else n}
+    usual_bound = usual.bound if rule["radii"] is None else "cohen"
+    return validated(CertifyProtocol, common | rule | numbers | {"bound": usual_bound if bound is None else bound})
 
 
-def _predict_protocol(
-    common: dict[str, object], n: int | Sequence[int] | None, n0: int | None, bound: str | None
-) -> PredictProtocol:
-    if n0 is not None or bound is not None:
-        raise ValueError("Expected neither n0 nor a bound for PREDICT, got one; leave it out, or certify.")
+def _predict_protocol(common: dict[str, object], n: int | Sequence[int] | None, others: dict[str, object]) -> PredictProtocol:
+    if given := [key for key, value in others.items() if value]:
+        raise ValueError(f"Expected no {given[0]} for PREDICT, got one; leave it out, or certify.")
     numbers = TABLE_4 if n is None else (n,) if isinstance(n, int) else tuple(n)
     protocol = validated(PredictProtocol, common | {"n": numbers})
     if list(numbers) != sorted(set(numbers)):
@@ -217,9 +224,11 @@ def _checked_shard(shard: tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _record(idx: int, label: int, found: Certificate | Prediction, seconds: float) -> Record:
+    path = None
     if isinstance(found, Certificate):
         radius, selected = found.radius, found.selected
+        path = found.path if found.rule == "sequential" else None
     else:
         radius, selected = None, found.counts.index(max(found.counts))
     votes = {each: count for each, count in enumerate(found.counts) if count}
-    return Record(idx, label, found.label, found.label == label, seconds, radius, selected, votes)
+    return Record(idx, label, found.label, found.label == label, seconds, radius, selected, votes, path)

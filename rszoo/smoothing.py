@@ -4,6 +4,7 @@ Source: Cohen, Rosenfeld & Kolter 2019, section 3.2.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -75,6 +76,7 @@ class SmoothedClassifier:
         *,
         n: int = 1000,
         alpha: float = 0.001,
+        early: bool = False,
         seed: int = 0,
         batch_size: int | None = None,
         keys: Sequence[str] | None = None,
@@ -85,6 +87,7 @@ class SmoothedClassifier:
             x: an image (C, H, W) or a batch (B, C, H, W), in pixel units [0, 1], before normalization.
             n: noise samples an image.
             alpha: failure probability, for each image.
+            early: stop as soon as the answer is settled, at the same alpha; n is then the most samples that are taken.
             seed: of the noise. Choosing among seeds after looking voids the guarantee.
             batch_size: samples a forward pass; no effect on the result; chosen from the memory at hand if absent.
             keys: what tells the noise of the images apart, one a image; made from their content if absent.
@@ -95,7 +98,7 @@ class SmoothedClassifier:
         Raises:
             ValueError: x or an argument is out of range.
 
-        Source: Cohen et al. 2019, PREDICT and Proposition 1; Hung & Fithian 2019.
+        Source: Cohen et al. 2019, PREDICT and Proposition 1; Hung & Fithian 2019; `early`: a union bound over the looks.
         """
         setting = self.setting(alpha, seed)
         if n < minimum_n_predict(alpha):
@@ -103,7 +106,8 @@ class SmoothedClassifier:
                 f"Expected n large enough to decide at alpha={alpha}, got n={n}; use n >= {minimum_n_predict(alpha)}."
             )
         setting.level(n)
-        found = self._each(x, keys, lambda: procedures.predict(setting, n=(n,)), seed, batch_size)
+        make = partial(procedures.predict_early, n=n) if early else partial(procedures.predict, n=(n,))
+        found = self._each(x, keys, lambda: make(setting), seed, batch_size)
         results = [each[0] for each in found]
         return results if x.ndim == 4 else results[0]
 
@@ -115,6 +119,8 @@ class SmoothedClassifier:
         n: int = 100_000,
         alpha: float = 0.001,
         bound: str = "cohen",
+        radius: float | Sequence[float] | None = None,
+        tolerance: float | None = None,
         seed: int = 0,
         batch_size: int | None = None,
         keys: Sequence[str] | None = None,
@@ -127,6 +133,10 @@ class SmoothedClassifier:
             n: fresh noise samples that bound its probability.
             alpha: failure probability, for each image.
             bound: the radius rule, a key of `rszoo.bounds.BOUNDS`. Choosing it after looking voids the guarantee.
+            radius: decide only whether g is constant within this radius, in pixel units, or find the largest of several
+                ascending ones; n is then the most samples that are taken, usually many times fewer.
+            tolerance: let the n0 samples choose a smaller n that is expected to lose no more radius than this, in pixel units;
+                use n0 of 1000 or so.
             seed: of the noise. Choosing among seeds after looking voids the guarantee.
             batch_size: samples a forward pass; no effect on the result; chosen from the memory at hand if absent.
             keys: what tells the noise of the images apart, one an image; made from their content if absent.
@@ -137,17 +147,45 @@ class SmoothedClassifier:
         Raises:
             ValueError: x or an argument is out of range, or n is too small to certify anything at alpha.
 
-        Source: Cohen et al. 2019, CERTIFY and Proposition 2; the rule's own source is in its docstring.
+        Source: Cohen et al. 2019, CERTIFY and Proposition 2; the rule's own source is in its docstring. `radius`: a
+            group-sequential binomial test of each radius, in fixed sequence (`rszoo.bounds.RadiusTest`). `tolerance`:
+            Chen et al. 2022, with fresh samples (`rszoo.bounds.two_stage_n`).
         """
         setting = self.setting(alpha, seed)
+        make = self.certification(setting, n0=n0, n=n, bound=bound, radius=radius, tolerance=tolerance)
+        results = self._each(x, keys, make, seed, batch_size)
+        return results if x.ndim == 4 else results[0]
+
+    def certification(
+        self,
+        setting: Setting,
+        *,
+        n0: int,
+        n: int,
+        bound: str,
+        radius: float | Sequence[float] | None = None,
+        tolerance: float | None = None,
+    ) -> Callable[..., Procedure[Certificate]]:
+        """What makes the procedures of `certify`, for `run`; the arguments are those of `certify`, checked.
+
+        A procedure made with `only=label` ends after the selection if another class is selected.
+
+        Raises:
+            ValueError: as `certify`.
+        """
         if bound not in BOUNDS:
             raise ValueError(f"Unknown bound {bound!r}; use one of {', '.join(BOUNDS)}.")
         if n0 < 1:
             raise ValueError(f"Expected n0 >= 1, got {n0}; at least one sample must select the class.")
-        validate_n(n, alpha)
+        validate_n(n, setting.alpha)
         setting.level(n)
-        results = self._each(x, keys, lambda: procedures.certify(setting, n0=n0, n=n, bound=bound), seed, batch_size)
-        return results if x.ndim == 4 else results[0]
+        if radius is None:
+            if tolerance is not None and not tolerance >= 0:
+                raise ValueError(f"Expected tolerance >= 0 in pixel units, got {tolerance}; pass a radius such as 0.05.")
+            return partial(procedures.certify, setting, n0=n0, n=n, bound=bound, tolerance=tolerance)
+        if tolerance is not None or bound != "cohen":
+            raise ValueError("Expected radius without a tolerance or a bound, got both; the test of radii has its own rule.")
+        return partial(procedures.certify_radii, setting, n0=n0, n=n, radii=procedures.checked_radii(radius))
 
     def setting(self, alpha: float, seed: int) -> Setting:
         """What the procedures of this classifier need to know.

@@ -14,7 +14,7 @@ from PIL import Image
 import rszoo
 from rszoo.architectures import build
 from rszoo.cli import main
-from rszoo.entry import write_entry
+from rszoo.entry import recipe_source, write_entry
 from rszoo.evaluation import Evaluation
 from rszoo.recipe import Recipe
 from rszoo.records import merge, read_log
@@ -50,7 +50,7 @@ def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> s
             network(torch.rand(64, 3, 8, 8) + 0.25 * torch.randn(64, 3, 8, 8))
     model = msgspec.structs.replace(recipe.model, dataset="shades")
     (tmp_path / "entry").mkdir()
-    write_entry(tmp_path / "entry", network, msgspec.structs.replace(recipe, model=model))
+    write_entry(tmp_path / "entry", network, recipe_source(msgspec.structs.replace(recipe, model=model)))
     return f"local-dir:{tmp_path / 'entry'}"
 
 

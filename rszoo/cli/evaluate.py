@@ -33,6 +33,11 @@ def evaluate(
     ] = None,
     alpha: Annotated[float | None, Option(help="Failure probability, for each image.", show_default="recipe")] = None,
     bound: Annotated[str | None, Option(help="The radius rule.", show_default="recipe")] = None,
+    radii: Annotated[str | None, Option(help="Test only these radii, as 0.25,0.5, and stop when they are settled.")] = None,
+    tolerance: Annotated[float | None, Option(help="Let the n0 samples choose n, to lose about that much radius.")] = None,
+    correct_only: Annotated[
+        bool, Option("--correct-only", help="Do not estimate images whose true class was not selected.")
+    ] = False,
     precision: Annotated[str | None, Option(help="float32 or bfloat16.", show_default="entry")] = None,
     seed: Annotated[int | None, Option(help="Of the noise; to choose it after looking voids the guarantee.")] = None,
     shard: Annotated[
@@ -67,6 +72,9 @@ def evaluate(
         n=None if n is None else _samples(n),
         alpha=alpha,
         bound=bound,
+        radii=None if radii is None else _radii(radii),
+        tolerance=tolerance,
+        correct_only=correct_only,
         precision=precision,
         seed=seed,
         shard=part,
@@ -86,10 +94,10 @@ def _run(evaluation: "Evaluation") -> None:
     protocol, log = evaluation.protocol, evaluation.log
     total, done = len(protocol.indices), len(protocol.indices) - len(log.remaining)
     trained = "" if protocol.sigma == protocol.trained_sigma else f" (trained at {protocol.trained_sigma:g})"
-    minutes = evaluation.estimate() / 60
+    minutes, most = evaluation.estimate() / 60, "at most " if protocol.adaptive else ""
     print(
         f"{protocol.name} at sigma {protocol.sigma:g}{trained}: {total} images of {protocol.dataset} {protocol.split}, "
-        f"{done} done, {protocol.samples_an_image} samples each; about {minutes:.1f} minutes."
+        f"{done} done, {most}{protocol.samples_an_image} samples each; {most}about {minutes:.1f} minutes."
     )
     correct = sum(record.correct for record in log.records[protocol.lines_an_image - 1 :: protocol.lines_an_image])
     started = time.perf_counter()
@@ -120,6 +128,13 @@ def _pair(shard: str) -> tuple[int, int]:
     if not (first.isdecimal() and second.isdecimal()):
         raise ValueError(f"Expected --shard I/K, got {shard!r}; write for instance 1/4.")
     return int(first), int(second)
+
+
+def _radii(radii: str) -> list[float]:
+    try:
+        return [float(each) for each in radii.split(",")]
+    except ValueError as error:
+        raise ValueError(f"Expected --radii to be numbers, got {radii!r}; write for instance 0.25,0.5,0.75.") from error
 
 
 def _samples(n: str) -> int | list[int]:

@@ -7,7 +7,8 @@ are those of the logs of Cohen et al. 2019, whose own files, without protocol an
     idx label predict radius correct time | selected top_count runner_up runner_up_count n others
 
 `selected` is the class that was put to the test, `runner_up` the one with the most votes among the rest, `others` the votes of
-further classes, as class:votes, comma-separated, or - if there are none. Radii are rounded down.
+further classes, as class:votes, comma-separated, or - if there are none. A sequential test adds `path`, the votes for
+`selected` at its looks. Radii are rounded down.
 """
 
 from rszoo.records.lines import Record

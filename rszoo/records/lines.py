@@ -21,6 +21,7 @@ class Record:
         radius: certified l2 radius in pixel units; 0.0 if abstained; None in a log of PREDICT.
         selected: the class that was put to the test; None where the votes were not kept.
         votes: votes by class, the classes without any left out; None where they were not kept.
+        path: votes for `selected` at each look of a sequential test; None for other rules.
     """
 
     idx: int
@@ -31,6 +32,7 @@ class Record:
     radius: float | None = None
     selected: int | None = None
     votes: dict[int, int] | None = None
+    path: tuple[int, ...] | None = None
 
     @property
     def n(self) -> int:
@@ -60,7 +62,8 @@ def format_line(record: Record) -> bytes:
         record.n,
         others or "-",
     ]
-    return "\t".join(map(str, cells + evidence)).encode() + b"\n"
+    path = [] if record.path is None else [",".join(map(str, record.path)) or "-"]
+    return "\t".join(map(str, cells + evidence + path)).encode() + b"\n"
 
 
 def _rounded_down(radius: float) -> str:
@@ -95,6 +98,7 @@ def _parsed(cells: dict[str, str]) -> Record:
         radius=float(cells["radius"]) if "radius" in cells else None,
         selected=int(cells["selected"]) if "selected" in cells else None,
         votes=dict(_votes(cells)) if "selected" in cells else None,
+        path=tuple(int(each) for each in cells["path"].split(",") if each != "-") if "path" in cells else None,
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=1)]
+NonNegative = Annotated[float, Meta(ge=0)]
 Index = Annotated[int, Meta(ge=0)]
 Alpha = Annotated[float, Meta(gt=0, lt=1)]
 
@@ -68,18 +69,44 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """How many samples are drawn for an image, at most."""
         raise NotImplementedError
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether an image may need fewer."""
+        return False
+
 
 class CertifyProtocol(Protocol, frozen=True, tag="certify"):
-    """CERTIFY: n0 samples select a class, n fresh ones bound its probability; `bound` is a key of `BOUNDS`."""
+    """CERTIFY: n0 samples select a class, n fresh ones, or fewer, bound its probability.
+
+    Attributes:
+        n0, n: samples, at most.
+        bound: a key of `rszoo.bounds.BOUNDS`, where neither radii nor a tolerance are given.
+        radii: a sequential test of these radii, in pixel units, that stops when they are settled.
+        tolerance: n is chosen for each image by its n0 samples, to lose about that much radius, in pixel units.
+        correct_only: images whose true class was not selected are not estimated: for certified accuracy alone.
+    """
 
     n0: Count
     n: Count
     bound: str
+    radii: tuple[NonNegative, ...] | None = None
+    tolerance: NonNegative | None = None
+    correct_only: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns; a sequential test also keeps the votes for `selected` at its looks."""
+        return super().columns if self.radii is None else (*super().columns, "path")
 
     @property
     def samples_an_image(self) -> int:
         """The number of samples an image."""
         return self.n0 + self.n
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether an image may need fewer."""
+        return self.radii is not None or self.tolerance is not None or self.correct_only
 
 
 class PredictProtocol(Protocol, frozen=True, tag="predict"):
