@@ -16,12 +16,15 @@ from rszoo.bounds.soft import (
     lipschitz_radius,
     soft_radius,
 )
+from rszoo.bounds.test_set import certified_accuracy_lower, certified_accuracy_lower_bernstein, overstated_images
 
 __all__ = [
     "BOUNDS",
     "RadiusBound",
     "RadiusRule",
     "bonferroni",
+    "certified_accuracy_lower",
+    "certified_accuracy_lower_bernstein",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
     "cohen",
@@ -38,6 +41,7 @@ __all__ = [
     "lipschitz_radius",
     "minimum_n",
     "minimum_n_predict",
+    "overstated_images",
     "soft_radius",
     "tcertify",
 ]
