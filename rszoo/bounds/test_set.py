@@ -7,6 +7,7 @@ one to the next; without it only Markov's inequality is left.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -20,7 +21,8 @@ def certified_accuracy_lower(certified: int, images: int, *, alpha: float, rho: 
     """Lower bound on the share of good images that is too large with probability at most `rho`, at one radius.
 
     With g good images, Y <= g + Bin(images - g, alpha); the bound is the smallest g under which Y is no surprise:
-    P(Bin(images - g, alpha) >= Y - g) > rho. That probability increases with g.
+    P(Bin(images - g, alpha) >= Y - g) > rho. That probability increases with g. It is at most P(Bin(images, alpha) >= Y - g),
+    so g >= Y - q with the q of `overstated_images`: the bound at one radius is never below that for all.
 
     Args:
         certified: Y, the images with the right class and a large enough radius, 0 <= Y <= images.
@@ -37,10 +39,11 @@ def certified_accuracy_lower(certified: int, images: int, *, alpha: float, rho: 
     Source: the inversion of the binomial test; the setting of Cohen, Rosenfeld, Kolter 2019, Appendix D.
     """
     _validate(certified, images, alpha, rho)
-    bad = np.arange(certified, 0, -1.0)  # counted, but not good: certified - g for g = 0, 1, ...
+    most = min(certified, overstated_images(images, alpha=alpha, rho=rho))
+    bad = np.arange(most, 0, -1.0)  # counted, but not good: certified - g
     surprise = special.betainc(bad, images - certified + 1.0, alpha)
     good = np.flatnonzero(surprise > rho * ROUNDING)
-    return float(good[0] if good.size else certified) / images
+    return (certified - (float(bad[good[0]]) if good.size else 0.0)) / images
 
 
 def certified_accuracy_lower_bernstein(certified: int, images: int, *, alpha: float, rho: float) -> float:
@@ -64,6 +67,7 @@ def certified_accuracy_lower_bernstein(certified: int, images: int, *, alpha: fl
     return max(0.0, (certified / images - slack) / (1 - alpha) - 1e-12)
 
 
+@lru_cache(maxsize=64)
 def overstated_images(images: int, *, alpha: float, rho: float) -> int:
     """The number q of images whose radius is overstated is larger with probability at most `rho`.
 

@@ -11,12 +11,16 @@ from typing import Annotated
 import typer
 
 import rszoo
+from rszoo.cli.audit import audit
 from rszoo.cli.bundle import bundle
 from rszoo.cli.certify import certify
+from rszoo.cli.compare import compare
 from rszoo.cli.demo import demo
 from rszoo.cli.list import list_entries
+from rszoo.cli.plot import plot
 from rszoo.cli.predict import predict
 from rszoo.cli.show import show
+from rszoo.cli.table import table
 from rszoo.cli.train import train
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -25,6 +29,10 @@ VERBS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "certify": certify,
     "demo": demo,
+    "table": table,
+    "compare": compare,
+    "audit": audit,
+    "plot": plot,
     "train": train,
     "bundle": bundle,
 }

@@ -33,7 +33,7 @@ def tail(n: int, p: float, k: int) -> float:
     return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(max(k, 0), n + 1))
 
 
-@pytest.mark.parametrize(("alpha", "rho"), product((0.3, 0.05, 0.001), (0.2, 0.01)))
+@pytest.mark.parametrize(("alpha", "rho"), list(product((0.3, 0.05, 0.001), (0.2, 0.01))))
 @pytest.mark.parametrize("images", [1, 2, 7, 25])
 def test_it_is_the_smallest_g_that_is_no_surprise(images: int, alpha: float, rho: float) -> None:
     for certified in range(images + 1):
@@ -45,7 +45,7 @@ def test_it_is_the_smallest_g_that_is_no_surprise(images: int, alpha: float, rho
 
 
 @pytest.mark.parametrize("bound", [certified_accuracy_lower, certified_accuracy_lower_bernstein])
-@pytest.mark.parametrize(("alpha", "rho"), product((0.3, 0.05), (0.2, 0.01)))
+@pytest.mark.parametrize(("alpha", "rho"), list(product((0.3, 0.05), (0.2, 0.01))))
 def test_coverage_where_every_bad_image_is_counted_as_often_as_can_be(bound, alpha: float, rho: float) -> None:  # type: ignore[no-untyped-def]
     images = 30
     for good in range(images + 1):
@@ -69,7 +69,7 @@ def test_the_exact_bound_is_the_larger_one() -> None:
     [(3, 2, 0.1, 0.1), (-1, 2, 0.1, 0.1), (0, 0, 0.1, 0.1), (1, 2, 0, 0.1), (1, 2, 0.1, 1)],
 )
 def test_arguments_out_of_range(certified: int, images: int, alpha: float, rho: float) -> None:
-    with pytest.raises(ValueError, match="^Expected .*, got .*; .*"):
+    with pytest.raises(ValueError, match=r"^Expected .*, got .*; .*"):
         certified_accuracy_lower(certified, images, alpha=alpha, rho=rho)
 
 
