@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 # Okabe & Ito's palette without its yellow, which white paper swallows; in grey the line styles tell the curves apart
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
-POINT = {"markersize": 5.5, "markeredgecolor": "black", "markeredgewidth": 0.9, "zorder": 3}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
 WIDE_TITLE = 44  # with longer ones the legend has one column
@@ -69,7 +68,17 @@ def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
         else:
             marker = MARKERS[marked % len(MARKERS)]
             face = "white" if marked < len(MARKERS) else "black"
-            ax.plot(curve.radii, curve.accuracies, marker, label=curve.title, clip_on=False, **POINT, markerfacecolor=face)
+            ax.plot(
+                curve.radii,
+                curve.accuracies,
+                marker,
+                color="black",
+                markerfacecolor=face,
+                markersize=5.5,
+                clip_on=False,
+                zorder=3,
+                label=curve.title,
+            )
 
 
 def _draw_axes(ax: Axes, curves: Sequence[Curve], images: int | None) -> None:
