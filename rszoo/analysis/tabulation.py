@@ -26,7 +26,7 @@ class Row:
         accuracies: certified accuracy at each.
         sigma, n, alpha, bound: the setting.
         average_radius: ACR; abstention: share of images; images: how many.
-        quantiles: of the estimates of p_A, at `QUANTILES`.
+        quantiles: of the estimates of p_A (the votes of the class under test over n), by level.
         best: for each radius the place of the best log, from 1.
     """
 
@@ -41,7 +41,7 @@ class Row:
     average_radius: float | None = None
     abstention: float | None = None
     images: int | None = None
-    quantiles: Sequence[float] | None = None
+    quantiles: dict[str, float] | None = None
     best: Sequence[int] | None = None
 
 
@@ -70,7 +70,7 @@ def _row(
     *,
     sigma: float | None = None,
     setting: Setting | None = None,
-    quantiles: Sequence[float] | None = None,
+    quantiles: dict[str, float] | None = None,
 ) -> Row:
     return Row(
         title=title,
@@ -93,10 +93,11 @@ def _setting(log: Log, given: Given) -> Setting | None:
     return None if unknown else setting_of(log, given)
 
 
-def _quantiles(log: Log, setting: Setting | None) -> list[float] | None:
+def _quantiles(log: Log, setting: Setting | None) -> dict[str, float] | None:
     if setting is None or isinstance(log, Projection):
         return None
-    return [float(value) for value in np.quantile(top_share(log, setting), QUANTILES)]
+    shares = top_share(log, setting)
+    return {f"{level:g}": float(np.quantile(shares, level)) for level in QUANTILES} if shares else None
 
 
 def _bound_rows(log: Log, found: Results, radii: Sequence[float], *, given: Given, rho: float) -> list[Row]:

@@ -90,8 +90,10 @@ def _certificates(
     from rszoo.analysis.tabulation import best_row, log_rows, published_row
 
     found = [results(log) for log in logs]
-    largest = max([*(float(each.radius.max()) for each in found), *(row.radii[-1] + 1e-9 for row in published)])
+    largest = max([0.0, *(float(each.radius.max()) for each in found)])
     radii = parse_radii(radius, largest=largest)
+    if not logs and radius is None:
+        radii = sorted({stated for row in published for stated in row.radii})
     rows = []
     for log in logs:
         rows += log_rows(log, radii, given=given, rho=extras.rho, per_class=extras.per_class)
