@@ -3,9 +3,9 @@
 from rszoo.analysis.audit import Finding, audit
 from rszoo.analysis.comparison import Best, Comparison, check_comparable, compare, envelope
 from rszoo.analysis.prediction import PredictRow, predict_rows
-from rszoo.analysis.projection import RULES, Projection, project
+from rszoo.analysis.projection import RULES, project
 from rszoo.analysis.published import Published, find_published, load_published
-from rszoo.analysis.setting import Given, Setting, setting_of
+from rszoo.analysis.setting import Given, Projection, Setting, setting_of
 from rszoo.analysis.summary import Results, lower_bounds, results
 
 __all__ = [

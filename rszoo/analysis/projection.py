@@ -23,8 +23,6 @@ from rszoo.bounds.binomial import validate_alpha
 from rszoo.bounds.votes import Counts, toward_zero
 from rszoo.records import Log, Record
 
-__all__ = ["RULES", "Projection", "project", "reconstructed_votes", "top_share"]
-
 
 def _earlier(radius: Callable[[float, float], float]) -> RadiusRule:
     def rule(counts: Counts, top: int, alpha: float) -> RadiusBound:
@@ -56,16 +54,15 @@ def project(
     Source: Cohen, Rosenfeld, Kolter 2019, Figures 5 and 8.
     """
     before = setting_of(log, given)
-    after = Setting(before.sigma, n or before.n, before.alpha if alpha is None else alpha, bound or before.bound)
+    chosen = {name: value for name, value in (("n", n), ("alpha", alpha), ("bound", bound)) if value is not None}
+    after = replace(before, **chosen)  # type: ignore[arg-type]
     _check(log, after)
     if log.protocol is None:
         records = _projected_published(log, before, after)
     else:
         records = [_projected(record, log.protocol.num_classes, after) for record in log.records]
-    chosen = {"alpha": alpha, "n": n, "bound": bound}
-    change = ", ".join(f"{name}={value}" for name, value in chosen.items() if value is not None)
-    settings = {"alpha": after.alpha, "n": after.n, "bound": after.bound}
-    protocol = None if log.protocol is None else msgspec.structs.replace(log.protocol, **settings)
+    change = ", ".join(f"{name}={value}" for name, value in chosen.items())
+    protocol = None if log.protocol is None else msgspec.structs.replace(log.protocol, **chosen)
     return Projection(log.path, protocol, records, after, change or "its own setting", after.n != before.n)
 
 

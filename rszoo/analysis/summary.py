@@ -82,7 +82,7 @@ def results(log: Log) -> Results:
     """The results in a log of CERTIFY.
 
     Raises:
-        ValueError: it is a log of PREDICT, holds no image, or an image twice.
+        ValueError: it is a log of PREDICT, holds no image, or an image twice, or a radius that is none.
     """
     radii = [record.radius for record in log.records if record.radius is not None]
     if len(radii) < len(log.records):
@@ -94,6 +94,8 @@ def results(log: Log) -> Results:
         raise ValueError(
             f"Expected each image once in {log.path}, got some twice; 'rszoo audit' lists them: delete one of each."
         )
+    if bad := [radius for radius in radii if not 0 <= radius < np.inf]:
+        raise ValueError(f"Expected radii >= 0 in {log.path}, got {bad[0]}; 'rszoo audit' lists such lines: correct them.")
     return Results(
         idx,
         np.array([record.label for record in log.records], dtype=np.int64),

@@ -11,7 +11,7 @@ from rszoo.cli.logs import Anyway, GivenText, LowerBound, OptionalLogs, Publishe
 from rszoo.records import Log
 
 if TYPE_CHECKING:
-    from rszoo.analysis import Given
+    from rszoo.analysis import Given, Published
     from rszoo.plots import Curve
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -40,14 +40,16 @@ def plot(
     check_comparable(read, anyway=anyway)
     known = parse_given(given)
     projections = [each for log in read for each in _projections(log, bound or [], alpha or [], n or [], given=known)]
-    from rszoo.plots import Curve, draw_curves
+    from rszoo.plots import draw_curves
 
     curves = [curve for log in [*read, *projections] for curve in _curves(log, rho=lower_bound, given=known)]
     if envelope and read:
         curves.insert(0, _envelope(read))
-    curves += [Curve(row.title, row.radii, row.accuracies, "points") for row in rows]
-    counts = {len(log.records) for log in read} | {row.images for row in rows}
-    draw_curves(curves, images=counts.pop() if len(counts) == 1 else None).savefig(out, dpi=150)
+    counts: set[int | None] = {len(log.records) for log in read}
+    counts = counts or {row.images for row in rows}
+    images = counts.pop() if len(counts) == 1 else None
+    curves += [_points(row, images) for row in rows]
+    draw_curves(curves, images=images).savefig(out, dpi=150)
     print(f"The picture is in {out}.")
 
 
@@ -82,6 +84,14 @@ def _curves(log: Log, *, rho: float | None, given: "Given") -> "Iterator[Curve]"
     if rho is not None and not (isinstance(log, Projection) and log.resampled):
         below = lower_bounds(found, radii, alpha=level_of(log, given), rho=rho)[1]
         yield Curve(f"thin: lower bound at all radii, rho={rho:g}", radii, below, "bound")
+
+
+def _points(row: "Published", images: int | None) -> "Curve":
+    """The values of a paper; its number of images is told if it is not that of the axis."""
+    from rszoo.plots import Curve
+
+    other = "" if row.images in (images, None) else f", {row.images:,} images"
+    return Curve(row.title + other, row.radii, row.accuracies, "points")
 
 
 def _envelope(logs: Sequence[Log]) -> "Curve":

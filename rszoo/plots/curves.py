@@ -1,5 +1,6 @@
 """Certified accuracy against radius, as exact step curves; published values as markers."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
+LONGEST_LINE = 76  # characters of the legend
 WIDE_TITLE = 44  # with longer ones the legend has one column
 
 
@@ -37,7 +39,7 @@ def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
 
     Args:
         curves: at least one.
-        images: on how many the accuracies are, if all are on as many.
+        images: on how many the curves are, if all are on as many.
     """
     columns = 2 if max(len(curve.title) for curve in curves) <= WIDE_TITLE and len(curves) > 1 else 1
     lines = -(-len({curve.title for curve in curves}) // columns)
@@ -53,18 +55,19 @@ def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
 def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
     drawn, marked, named = -1, -1, set()
     for curve in curves:
+        title = textwrap.fill(curve.title, LONGEST_LINE)
         drawn += curve.kind == "curve"
         marked += curve.kind == "points"
         color, style = COLORS[max(drawn, 0) % len(COLORS)], STYLES[max(drawn, 0) % len(STYLES)]
         x, y = [*curve.radii, curve.radii[-1]], [*curve.accuracies, 0.0]  # above its last radius a curve is 0
         if curve.kind == "curve":
-            ax.step(x, y, where="pre", color=color, linestyle=style, linewidth=1.5, label=curve.title)
+            ax.step(x, y, where="pre", color=color, linestyle=style, linewidth=1.5, label=title)
         elif curve.kind == "bound":
-            label = "_" if curve.title in named else curve.title  # bounds share one line of the legend
+            label = "_" if title in named else title  # bounds share one line of the legend
             ax.step(x, y, where="pre", color=color, linestyle="-", linewidth=0.6, label=label)
-            named.add(curve.title)
+            named.add(title)
         elif curve.kind == "envelope":
-            ax.step(x, y, where="pre", color="#BBBBBB", linewidth=5, zorder=1, label=curve.title)
+            ax.step(x, y, where="pre", color="#D0D0D0", linewidth=5, zorder=1, label=title)
         else:
             marker = MARKERS[marked % len(MARKERS)]
             face = "white" if marked < len(MARKERS) else "black"
@@ -77,7 +80,7 @@ def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
                 markersize=5.5,
                 clip_on=False,
                 zorder=3,
-                label=curve.title,
+                label=title,
             )
 
 

@@ -191,8 +191,9 @@ def test_contradictions_in_a_published_file(tmp_path: Path, records: list[Record
     place = certified(records)
     abstains = changed(records, place, predict=-1, correct=False)
     assert "abstain and have a radius above 0" in only(write_published(tmp_path / "a", abstains), GIVEN)
-    negative = changed(records, place, radius=-0.1)
-    assert "negative or no number" in only(write_published(tmp_path / "b", negative), GIVEN)
+    for radius in (-0.1, float("nan")):
+        log = write_published(tmp_path / "b", changed(records, place, radius=radius))
+        assert "negative or no number" in only(log, GIVEN)
 
 
 def test_an_empty_published_file_and_what_a_log_says_itself(tmp_path: Path, records: list[Record]) -> None:

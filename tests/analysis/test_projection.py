@@ -102,7 +102,12 @@ def test_what_a_published_file_cannot_tell_is_refused(tmp_path) -> None:  # type
 
 def test_settings_out_of_range_and_projections_of_projections(tmp_path) -> None:  # type: ignore[no-untyped-def]
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
-    for changes, fault in (({"alpha": 1.5}, "0 < alpha < 1"), ({"n": 5}, "n large enough"), ({"bound": "x"}, "bound among")):
+    for changes, fault in (
+        ({"alpha": 1.5}, "0 < alpha < 1"),
+        ({"n": 5}, "n large enough"),
+        ({"n": 0}, "n large enough"),
+        ({"bound": "x"}, "bound among"),
+    ):
         with pytest.raises(ValueError, match=fault):
             project(log, **changes)
     with pytest.raises(ValueError, match="in one step"):

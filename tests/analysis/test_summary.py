@@ -60,3 +60,9 @@ def test_an_image_twice_a_predict_log_and_none_are_refused(tmp_path: Path) -> No
     ):
         with pytest.raises(ValueError, match=f"^Expected .*{fault}.*; "):
             results(write(tmp_path / name, protocol, lines))
+
+
+@pytest.mark.parametrize("radius", [-0.1, float("nan"), float("inf")])
+def test_a_radius_that_is_none_is_refused(radius: float) -> None:
+    with pytest.raises(ValueError, match=r"^Expected radii >= 0 in x, got "):
+        results(Log(Path("x"), None, [Record(0, 1, 1, True, 0.0, radius)]))
