@@ -10,7 +10,7 @@ LAYERS = (
     {"bounds", "certificate", "recipe", "records", "registry", "config", "hub"},
     {"architectures", "augmentation", "images", "processes", "sampling"},
     {"datasets"},
-    {"attacks", "inference", "entry"},
+    {"attacks", "inference", "entry", "analysis"},
     {"checkpoints", "methods", "voting"},
     {"procedures"},
     {"smoothing"},

@@ -19,6 +19,7 @@ from rszoo.bounds.soft import (
     soft_radius,
 )
 from rszoo.bounds.spending import critical_values
+from rszoo.bounds.test_set import certified_accuracy_lower, certified_accuracy_lower_bernstein, overstated_images
 from rszoo.bounds.two_stage import two_stage_n
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "RadiusRule",
     "RadiusTest",
     "bonferroni",
+    "certified_accuracy_lower",
+    "certified_accuracy_lower_bernstein",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
     "cohen",
@@ -46,6 +49,7 @@ __all__ = [
     "looks",
     "minimum_n",
     "minimum_n_predict",
+    "overstated_images",
     "predict_looks",
     "sequential_hung_fithian",
     "soft_radius",

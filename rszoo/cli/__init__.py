@@ -11,15 +11,19 @@ from typing import Annotated
 import typer
 
 import rszoo
+from rszoo.cli.audit import audit
 from rszoo.cli.bundle import bundle
 from rszoo.cli.certify import certify
+from rszoo.cli.compare import compare
 from rszoo.cli.demo import demo
 from rszoo.cli.evaluate import evaluate
 from rszoo.cli.import_ import import_entry
 from rszoo.cli.list import list_entries
 from rszoo.cli.merge import merge
+from rszoo.cli.plot import plot
 from rszoo.cli.predict import predict
 from rszoo.cli.show import show
+from rszoo.cli.table import table
 from rszoo.cli.train import train
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -27,9 +31,13 @@ VERBS: dict[str, Callable[..., None]] = {
     "show": show,
     "predict": predict,
     "certify": certify,
+    "demo": demo,
     "evaluate": evaluate,
     "merge": merge,
-    "demo": demo,
+    "table": table,
+    "plot": plot,
+    "compare": compare,
+    "audit": audit,
     "train": train,
     "import": import_entry,
     "bundle": bundle,

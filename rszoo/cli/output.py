@@ -1,5 +1,6 @@
 """What the verbs print: tables, JSON, and numbers that are rounded to the safe side."""
 
+import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,22 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))  # as text: a name with brackets is no markup
     Console(width=None if terminal else PIPE_WIDTH, highlight=False).print(table)
+
+
+def print_grid(columns: Sequence[str], rows: Sequence[Sequence[str]], format: str) -> None:
+    """Print a table as `print_table` ("terminal"), or for a document: "markdown", "latex" (booktabs) or "csv"."""
+    if format == "terminal":
+        print_table(columns, rows)
+    elif format == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([[cell.strip() for cell in row] for row in rows])
+    else:
+        from tabulate import tabulate
+
+        styles = {"markdown": "github", "latex": "latex_booktabs"}
+        align = ["left", *["right"] * (len(columns) - 1)]
+        print(tabulate(rows, headers=columns, tablefmt=styles[format], colalign=align, disable_numparse=True))
 
 
 def print_json(value: object) -> None:

@@ -1,4 +1,4 @@
-"""Pictures: data in, a matplotlib `Figure` out. Needs the extra `plots`; touches no global state of matplotlib."""
+"""Certificates as a picture: images, votes and words, one row each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,33 @@
+"""What logs say: summaries, projections to other budgets, comparisons, and what is wrong with a log. No torch."""
+
+from rszoo.analysis.audit import Finding, audit
+from rszoo.analysis.comparison import Best, Comparison, check_comparable, compare, envelope
+from rszoo.analysis.prediction import PredictRow, predict_rows
+from rszoo.analysis.projection import RULES, project
+from rszoo.analysis.published import Published, find_published, load_published
+from rszoo.analysis.setting import Given, Projection, Setting, setting_of
+from rszoo.analysis.summary import Results, lower_bounds, results
+
+__all__ = [
+    "RULES",
+    "Best",
+    "Comparison",
+    "Finding",
+    "Given",
+    "PredictRow",
+    "Projection",
+    "Published",
+    "Results",
+    "Setting",
+    "audit",
+    "check_comparable",
+    "compare",
+    "envelope",
+    "find_published",
+    "load_published",
+    "lower_bounds",
+    "predict_rows",
+    "project",
+    "results",
+    "setting_of",
+]

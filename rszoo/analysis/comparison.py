@@ -1,0 +1,138 @@
+"""Several logs side by side: whether they can be compared, the best at each radius, two logs image by image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rszoo.analysis.setting import Projection
+from rszoo.analysis.summary import Results, results
+from rszoo.records import CertifyProtocol, Log
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The largest certified accuracy at a radius, and the (first) log that has it: its place, from 0, and title."""
+
+    radius: float
+    accuracy: float
+    place: int
+    title: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two logs at one radius: images certified in the first only, in the second only, and McNemar's exact p-value.
+
+    The p-value is two-sided, of "an image that only one of them certifies is as likely the one's as the other's".
+    """
+
+    radius: float
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two logs on the images that both have.
+
+    Attributes:
+        images: how many these are.
+        first_alone, second_alone: how many images only the one, or the other, has; they are left out.
+        pairs: one a radius.
+        difference: mean of the first log's radius minus the second's, 0 for a wrong class: of the ACRs.
+        standard_error: of that mean, from the images' differences; NaN for one image.
+    """
+
+    images: int
+    first_alone: int
+    second_alone: int
+    pairs: Sequence[Pair]
+    difference: float
+    standard_error: float
+
+
+def check_comparable(logs: Sequence[Log], *, anyway: bool = False) -> None:
+    """Raise ValueError unless the logs answer the same question: all but the classifier and sigma is equal.
+
+    Compared are task, dataset, split, n0, n, alpha, bound, the images in the logs, and their labels. Of a published file only
+    task, images and labels are known: published files can be compared among themselves if these agree, and with logs of
+    this package only `anyway`. Logs of PREDICT may differ in n.
+    """
+    if anyway:
+        return
+    for log in logs[1:]:
+        if differences := _differences(logs[0], log):
+            raise ValueError(
+                f"Expected logs of one protocol, got {logs[0].path} and {log.path}, which differ in {'; '.join(differences)}; "
+                "pass --anyway if the difference is meant."
+            )
+
+
+def _differences(one: Log, other: Log) -> list[str]:
+    left, right = _facts(one), _facts(other)
+    found = [f"{key} ({left[key]} and {right[key]})" for key in left if left[key] != right.get(key, left[key])]
+    ours = {record.idx: record.label for record in one.records}
+    theirs = {record.idx: record.label for record in other.records}
+    common = ours.keys() & theirs.keys()
+    if ours.keys() != theirs.keys():
+        found.append(f"images ({len(ours)} and {len(theirs)}, of which {len(common)} in both)")
+    if changed := sum(ours[idx] != theirs[idx] for idx in common):
+        found.append(f"labels (of {changed} images)")
+    return found
+
+
+def _facts(log: Log) -> dict[str, object]:
+    protocol = log.protocol
+    certify = bool(log.records) and log.records[0].radius is not None
+    if protocol is None:
+        facts: dict[str, object] = dict.fromkeys(("dataset", "split", "n0", "n", "alpha", "bound"), UNKNOWN)
+        if isinstance(log, Projection):
+            facts |= {"n": log.setting.n, "alpha": log.setting.alpha, "bound": log.setting.bound}
+        return {"task": "certify" if certify else "predict"} | facts
+    facts = {"task": "predict", "dataset": protocol.dataset, "split": protocol.split, "alpha": protocol.alpha}
+    if isinstance(protocol, CertifyProtocol):
+        facts |= {"task": "certify", "n0": protocol.n0, "n": protocol.n, "bound": protocol.bound}
+    return facts
+
+
+def envelope(logs: Sequence[Log], radii: Sequence[float]) -> list[Best]:
+    """The best log at each radius. It is chosen by its result, so no classifier attains the whole envelope."""
+    found = [results(log) for log in logs]
+    rows = []
+    for radius in radii:
+        accuracies = [each.accuracy(radius) for each in found]
+        place = int(np.argmax(accuracies))
+        rows.append(Best(radius, accuracies[place], place, logs[place].title))
+    return rows
+
+
+def compare(first: Log, second: Log, radii: Sequence[float]) -> Comparison:
+    """Two logs of CERTIFY, image by image.
+
+    Raises:
+        ValueError: they have no image in common, or another label for one: they are not of one data set.
+    """
+    ours, theirs = results(first), results(second)
+    common, left, right = np.intersect1d(ours.idx, theirs.idx, return_indices=True)
+    if not common.size:
+        raise ValueError(f"Expected images that {first.path} and {second.path} share, got none; compare logs of one data set.")
+    a, b = ours.where(left), theirs.where(right)
+    if np.any(a.label != b.label):
+        idx = int(common[np.argmax(a.label != b.label)])
+        raise ValueError(f"Expected one label for image {idx}, got two; compare logs of one data set.")
+    difference = a.gain - b.gain
+    error = float(difference.std(ddof=1)) / common.size**0.5 if common.size > 1 else float("nan")
+    pairs = [_pair(a, b, radius) for radius in radii]
+    return Comparison(len(a), len(ours) - len(a), len(theirs) - len(b), pairs, float(difference.mean()), error)
+
+
+def _pair(a: Results, b: Results, radius: float) -> Pair:
+    from statsmodels.stats.contingency_tables import mcnemar  # slow to import
+
+    one, other = a.certified(radius), b.certified(radius)
+    table = [[int((one & other).sum()), int((one & ~other).sum())], [int((~one & other).sum()), int((~one & ~other).sum())]]
+    return Pair(radius, table[0][1], table[1][0], float(mcnemar(table, exact=True).pvalue))

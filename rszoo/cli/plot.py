@@ -1,0 +1,103 @@
+"""`rszoo plot`: certified accuracy against radius."""
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from rszoo.cli.logs import Anyway, GivenText, LowerBound, OptionalLogs, PublishedKeys, parse_given, read_logs
+from rszoo.records import Log
+
+if TYPE_CHECKING:
+    from rszoo.analysis import Given, Published
+    from rszoo.plots import Curve
+
+SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def plot(
+    logs: OptionalLogs = None,
+    *,
+    out: Annotated[Path, Option(metavar="FILE", help="The picture: .png, .pdf or .svg.")],
+    envelope: Annotated[bool, Option("--envelope", help="Also the best at each radius.")] = False,
+    published: PublishedKeys = None,
+    lower_bound: LowerBound = None,
+    bound: Annotated[list[str] | None, Option(help="Also each log projected to this bound; can be repeated.")] = None,
+    alpha: Annotated[list[float] | None, Option(help="Also to this failure probability; can be repeated.")] = None,
+    n: Annotated[list[int] | None, Option(help="Also to this number of samples; can be repeated.")] = None,
+    given: GivenText = None,
+    anyway: Anyway = False,
+) -> None:
+    """Draw the certified accuracy of logs against the radius, as exact steps; published values as markers."""
+    _check_out(out)
+    from rszoo.analysis import check_comparable, find_published
+
+    read, rows = read_logs(logs or []), find_published(published or [])
+    if not read and not rows:
+        raise ValueError("Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'.")
+    check_comparable(read, anyway=anyway)
+    known = parse_given(given)
+    projections = [each for log in read for each in _projections(log, bound or [], alpha or [], n or [], given=known)]
+    from rszoo.plots import draw_curves
+
+    curves = [curve for log in [*read, *projections] for curve in _curves(log, rho=lower_bound, given=known)]
+    if envelope and read:
+        curves.insert(0, _envelope(read))
+    counts: set[int | None] = {len(log.records) for log in read}
+    counts = counts or {row.images for row in rows}
+    images = counts.pop() if len(counts) == 1 else None
+    curves += [_points(row, images) for row in rows]
+    draw_curves(curves, images=images).savefig(out, dpi=150)
+    print(f"The picture is in {out}.")
+
+
+def _check_out(out: Path) -> None:
+    if out.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"Expected --out to end in {', '.join(SUFFIXES)}, got {str(out)!r}; choose one of these.")
+    if not out.resolve().parent.is_dir():
+        raise FileNotFoundError(f"Expected a file in an existing folder, got --out {str(out)!r}; make the folder first.")
+    if find_spec("matplotlib") is None:
+        raise ValueError("Expected matplotlib to be installed, got none; pip install 'rszoo[plots]'.")
+
+
+def _projections(
+    log: Log, bounds: Sequence[str], alphas: Sequence[float], ns: Sequence[int], *, given: "Given"
+) -> Iterator[Log]:
+    from rszoo.analysis import project
+
+    yield from (project(log, bound=bound, given=given) for bound in bounds)
+    yield from (project(log, alpha=alpha, given=given) for alpha in alphas)
+    yield from (project(log, n=n, given=given) for n in ns)
+
+
+def _curves(log: Log, *, rho: float | None, given: "Given") -> "Iterator[Curve]":
+    """The curve of a log, and below it the bound that holds at all radii at once."""
+    from rszoo.analysis import Projection, lower_bounds, results
+    from rszoo.analysis.tabulation import level_of
+    from rszoo.plots import Curve
+
+    found = results(log)
+    radii, accuracies = (values.tolist() for values in found.curve())
+    yield Curve(log.title, radii, accuracies)
+    if rho is not None and not (isinstance(log, Projection) and log.resampled):
+        below = lower_bounds(found, radii, alpha=level_of(log, given), rho=rho)[1]
+        yield Curve(f"thin: lower bound at all radii, rho={rho:g}", radii, below, "bound")
+
+
+def _points(row: "Published", images: int | None) -> "Curve":
+    """The values of a paper; its number of images is told if it is not that of the axis."""
+    from rszoo.plots import Curve
+
+    other = "" if row.images in (images, None) else f", {row.images:,} images"
+    return Curve(row.title + other, row.radii, row.accuracies, "points")
+
+
+def _envelope(logs: Sequence[Log]) -> "Curve":
+    from rszoo.analysis import envelope as best
+    from rszoo.analysis import results
+    from rszoo.plots import Curve
+
+    radii = sorted({radius for log in logs for radius in results(log).curve()[0].tolist()})
+    return Curve("best of the logs", radii, [each.accuracy for each in best(logs, radii)], "envelope")

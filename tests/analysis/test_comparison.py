@@ -1,0 +1,110 @@
+"""Which logs are compared, and with what result."""
+
+import math
+from pathlib import Path
+
+import pytest
+from synthetic_logs import certify_protocol, certify_records, predict_protocol, predict_records, write, write_published
+
+from rszoo.analysis import check_comparable, compare, envelope, project, results
+from rszoo.records import Log, Record
+
+
+def log_of(name: str, radii: list[float | None], start: int = 0) -> Log:
+    """A log with the true class and these radii; None: another class, with a large radius."""
+    records = [
+        Record(start + i, 0, int(radius is None), radius is not None, 0.0, 5.0 if radius is None else radius)
+        for i, radius in enumerate(radii)
+    ]
+    return Log(Path(name), None, records)
+
+
+def test_envelope_takes_the_first_of_equals() -> None:
+    logs = [log_of("a", [0.9, 0.1, None, None]), log_of("b", [0.4, 0.4, 0.4, None])]
+    found = [(best.accuracy, best.place, best.title) for best in envelope(logs, [0.0, 0.4, 0.5, 2.0])]
+    assert found == [(0.75, 1, "b"), (0.75, 1, "b"), (0.25, 0, "a"), (0.0, 0, "a")]
+
+
+def test_mcnemar_and_the_difference_by_hand() -> None:
+    """One image only A certifies, six only B: 2 P(Bin(7, 1/2) <= 1) = 2 (1 + 7) / 128."""
+    a = log_of("a", [0.5] + [0.1] * 6 + [0.5, None])
+    b = log_of("b", [None] + [0.5] * 6 + [0.5, None])
+    found = compare(a, b, [0.5, 2.0])
+    assert [(pair.only_first, pair.only_second) for pair in found.pairs] == [(1, 6), (0, 0)]
+    assert found.pairs[0].p_value == pytest.approx(0.125, rel=1e-12)
+    assert found.pairs[1].p_value == 1.0
+    assert found.difference == pytest.approx((0.5 - 6 * 0.4) / 9)
+    differences = [0.5] + [-0.4] * 6 + [0.0, 0.0]
+    mean = sum(differences) / 9
+    variance = sum((each - mean) ** 2 for each in differences) / 8
+    assert found.standard_error == pytest.approx(math.sqrt(variance / 9))
+
+
+def test_only_images_in_both_are_compared() -> None:
+    found = compare(log_of("a", [0.1] * 5), log_of("b", [0.2] * 6, start=3), [0.0])
+    assert (found.images, found.first_alone, found.second_alone) == (2, 3, 4)
+    assert found.difference == pytest.approx(-0.1)
+    with pytest.raises(ValueError, match="Expected images that a and b share, got none"):
+        compare(log_of("a", [0.1]), log_of("b", [0.1], start=9), [0.0])
+    other = Log(Path("c"), None, [Record(0, 3, 3, True, 0.0, 0.1)])
+    with pytest.raises(ValueError, match="Expected one label for image 0, got two"):
+        compare(log_of("a", [0.1]), other, [0.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n": 500}, "n (1000 and 500)"),
+        ({"n0": 10}, "n0 (100 and 10)"),
+        ({"alpha": 0.01}, "alpha (0.001 and 0.01)"),
+        ({"bound": "joint"}, "bound (cohen and joint)"),
+        ({"split": "train"}, "split (test and train)"),
+        ({"dataset": "svhn"}, "dataset (cifar10 and svhn)"),
+        ({"stop": 200}, "images (40 and 20, of which 20 in both)"),
+        ({"start": 5}, "images (40 and 40, of which 0 in both)"),
+        ({"stride": 20}, "images (40 and 20, of which 20 in both)"),
+    ],
+)
+def test_the_guard_names_what_differs(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    other = certify_protocol(**change)
+    logs = [
+        write(tmp_path / "a", certify_protocol(), certify_records(certify_protocol())),
+        write(tmp_path / "b", other, certify_records(other)),
+    ]
+    with pytest.raises(ValueError, match="which differ in") as caught:
+        check_comparable(logs)
+    assert words in str(caught.value)
+    check_comparable(logs, anyway=True)
+
+
+def test_sigma_name_and_seed_may_differ(tmp_path: Path) -> None:
+    logs = []
+    for name, change in (("a", {}), ("b", {"sigma": 0.5}), ("c", {"name": "other", "seed": 3, "noise": "grid"})):
+        protocol = certify_protocol(**change)
+        logs.append(write(tmp_path / name, protocol, certify_records(protocol)))
+    check_comparable(logs)
+
+
+def test_published_files_are_compared_among_themselves_if_their_images_agree(tmp_path: Path) -> None:
+    records = certify_records(certify_protocol())
+    whole, half = write_published(tmp_path / "a", records), write_published(tmp_path / "b", records[:20])
+    own = write(tmp_path / "own", certify_protocol(), records)
+    check_comparable([whole, whole])
+    with pytest.raises(ValueError, match="images"):
+        check_comparable([whole, half])
+    with pytest.raises(ValueError, match="dataset \\(cifar10 and unknown\\)"):
+        check_comparable([own, whole])
+    check_comparable([own, whole], anyway=True)
+
+
+def test_labels_tasks_and_projections_are_told_apart(tmp_path: Path) -> None:
+    records = certify_records(certify_protocol())
+    log = write(tmp_path / "a", certify_protocol(), records)
+    other = Log(log.path, log.protocol, [Record(**{**vars(each), "label": 3}) for each in log.records])
+    with pytest.raises(ValueError, match=r"labels \(of 30 images\)"):
+        check_comparable([log, other])
+    with pytest.raises(ValueError, match="task"):
+        check_comparable([log, write(tmp_path / "p", predict_protocol(), predict_records(predict_protocol()))])
+    with pytest.raises(ValueError, match=r"n \(1000 and 300\)"):
+        check_comparable([log, project(log, n=300)])
+    assert len(results(log)) == 40

@@ -1,0 +1,68 @@
+"""The numbers of a log against the definitions, on a log small enough to count by hand and on a drawn one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_logs import certify_protocol, certify_records, predict_protocol, predict_records, write
+
+from rszoo.analysis import lower_bounds, results
+from rszoo.analysis.projection import top_share
+from rszoo.analysis.setting import setting_of
+from rszoo.bounds import certified_accuracy_lower
+from rszoo.records import Log, Record
+
+
+def by_hand() -> Log:
+    rows = [(0, 1, 1, 0.5), (1, 1, 1, 0.25), (2, 0, 1, 0.9), (3, 0, -1, 0.0), (4, 0, 0, 0.0)]
+    return Log(Path("x"), None, [Record(i, label, guess, label == guess, 0.0, radius) for i, label, guess, radius in rows])
+
+
+def test_the_definitions() -> None:
+    found = results(by_hand())
+    assert [found.accuracy(radius) for radius in (0, 0.1, 0.25, 0.2500001, 0.5, 0.6)] == [0.6, 0.4, 0.4, 0.2, 0.2, 0]
+    assert found.average_radius == pytest.approx(0.75 / 5)
+    assert found.abstention == 0.2
+    parts = found.by_class()
+    assert {label: (len(part), part.accuracy(0.25)) for label, part in parts.items()} == {0: (3, 0.0), 1: (2, 1.0)}
+
+
+def test_the_curve_is_the_accuracy_at_every_radius(tmp_path: Path) -> None:
+    found = results(write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol())))
+    radii, accuracies = found.curve()
+    for radius in np.linspace(0, radii[-1], 300):
+        assert accuracies[np.searchsorted(radii, radius)] == found.accuracy(radius)
+    assert found.accuracy(np.nextafter(radii[-1], 9)) == 0 < accuracies[-1]
+
+
+def test_lower_bounds(tmp_path: Path) -> None:
+    found = results(write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol())))
+    pointwise, everywhere = lower_bounds(found, [0, 0.1, 9], alpha=0.001, rho=0.01)
+    expected = [certified_accuracy_lower(found.count(radius), len(found), alpha=0.001, rho=0.01) for radius in (0, 0.1, 9)]
+    assert pointwise == expected
+    assert everywhere == [(found.count(radius) - 1) / len(found) for radius in (0, 0.1)] + [0]
+
+
+def test_estimates_of_the_top_probability(tmp_path: Path) -> None:
+    protocol = certify_protocol()
+    records = certify_records(protocol)
+    log = write(tmp_path / "log", protocol, records)
+    shares = [record.counts(4)[record.selected or 0] / 1000 for record in records]
+    assert list(top_share(log, setting_of(log))) == shares
+
+
+def test_an_image_twice_a_predict_log_and_none_are_refused(tmp_path: Path) -> None:
+    records = certify_records(certify_protocol())
+    for name, protocol, lines, fault in (
+        ("twice", certify_protocol(), [*records, records[3]], "some twice"),
+        ("predict", predict_protocol(), predict_records(predict_protocol()), "one of PREDICT"),
+        ("none", certify_protocol(), [], "no image"),
+    ):
+        with pytest.raises(ValueError, match=f"^Expected .*{fault}.*; "):
+            results(write(tmp_path / name, protocol, lines))
+
+
+@pytest.mark.parametrize("radius", [-0.1, float("nan"), float("inf")])
+def test_a_radius_that_is_none_is_refused(radius: float) -> None:
+    with pytest.raises(ValueError, match=r"^Expected radii >= 0 in x, got "):
+        results(Log(Path("x"), None, [Record(0, 1, 1, True, 0.0, radius)]))

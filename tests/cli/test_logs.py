@@ -1,0 +1,260 @@
+"""The verbs that read logs: table, compare, audit and plot."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from synthetic_logs import (
+    certify_protocol,
+    certify_records,
+    changed,
+    cifar10_log,
+    predict_protocol,
+    predict_records,
+    write,
+    write_published,
+)
+from typer.testing import CliRunner, Result
+
+import rszoo.cli
+from rszoo.analysis import load_published, project, results
+from rszoo.cli import app
+from rszoo.plots import draw_curves
+from rszoo.records import read_log
+
+
+def run(*args: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *args: object) -> str:
+    """The sentence that the entry point ends in."""
+    monkeypatch.setattr(sys, "argv", ["rszoo", *map(str, args)])
+    with pytest.raises(SystemExit) as left:
+        rszoo.cli.main()
+    err = capsys.readouterr().err
+    assert left.value.code == 2, err
+    assert err.startswith("rszoo: Expected ")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return write(tmp_path / "log.tsv", certify_protocol(), certify_records(certify_protocol())).path
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    protocol = certify_protocol(sigma=0.5, seed=1)
+    return write(tmp_path / "other.tsv", protocol, certify_records(protocol, seed=1)).path
+
+
+def test_the_cells_of_a_table(log: Path, other: Path) -> None:
+    rows = list(csv.reader(io.StringIO(run("table", log, other, "--format", "csv", "--radius", "0.5,0", "--digits", 3).output)))
+    assert rows[0] == ["log", "sigma", "0", "0.5", "ACR", "abstain", "images"]
+    for path, row in zip((log, other), rows[1:], strict=True):
+        found = results(read_log(path))
+        expected = [found.accuracy(0), found.accuracy(0.5), found.average_radius, found.abstention]
+        assert row[2:6] == [f"{value:.3f}" for value in expected]
+        assert row[6] == "40"
+    assert [row[0] for row in rows[1:]] == ["cifar10-resnet20-gaussian-s0.25", "cifar10-resnet20-gaussian-s0.25 at sigma 0.5"]
+
+
+def test_the_formats_hold_the_same_cells(log: Path) -> None:
+    plain = run("table", log).output.split()
+    markdown = run("table", log, "--format", "markdown").output
+    latex = run("table", log, "--format", "latex").output
+    assert [cell for cell in markdown.replace("|", " ").split() if not cell.startswith("-")] == plain
+    assert all(cell in latex for cell in plain)
+    assert "\\toprule" in latex
+
+
+def test_json_has_every_number(log: Path) -> None:
+    (row,) = json.loads(run("table", log, "--json", "--radius", "0,0.25").output)
+    found = results(read_log(log))
+    assert row["accuracies"] == [found.accuracy(0), found.accuracy(0.25)]
+    assert (row["n"], row["alpha"], row["bound"], row["images"]) == (1000, 0.001, "cohen", 40)
+    assert list(row["quantiles"]) == ["0.05", "0.25", "0.5", "0.75", "0.95"]
+    assert 0.25 < row["quantiles"]["0.05"] < row["quantiles"]["0.95"] <= 1
+
+
+def test_lower_bounds_are_rounded_down(log: Path) -> None:
+    rows = json.loads(run("table", log, "--lower-bound", 0.001, "--json", "--radius", "0").output)
+    lines = run("table", log, "--lower-bound", 0.001, "--radius", "0").output.splitlines()
+    assert [row["kind"] for row in rows] == ["log", "lower bound", "lower bound"]
+    for row, line in zip(rows[1:], lines[2:], strict=True):
+        printed = float(line.split()[-4])
+        assert row["accuracies"][0] - 0.01 < printed <= row["accuracies"][0] < rows[0]["accuracies"][0]
+
+
+def test_projected_classes_and_envelope(log: Path, other: Path) -> None:
+    rows = json.loads(run("table", log, "--bound", "li", "--json", "--radius", "0.2", "--per-class").output)
+    assert rows[0]["accuracies"] == [results(project(read_log(log), bound="li")).accuracy(0.2)]
+    assert [row["title"] for row in rows[1:]] == [f"class {label}" for label in range(4)]
+    assert sum(row["images"] for row in rows[1:]) == 40
+    best = json.loads(run("table", log, other, "--envelope", "--json", "--radius", "0,0.9").output)[-1]
+    assert best["best"][1] == 2
+    assert best["accuracies"] == [max(results(read_log(path)).accuracy(radius) for path in (log, other)) for radius in (0, 0.9)]
+
+
+def test_a_table_of_predict(tmp_path: Path) -> None:
+    path = write(tmp_path / "log", predict_protocol(), predict_records(predict_protocol())).path
+    rows = json.loads(run("table", path, "--json").output)
+    assert [(row["n"], row["reference"]) for row in rows] == [(50, False), (400, True)]
+    lines = {(each.idx, each.n): each for each in read_log(path).records}
+    both = [(lines[idx, 50], lines[idx, 400]) for idx in predict_protocol().indices]
+    accurate = [few.predict == many.predict for few, many in both]
+    expected = sum(few.correct and good for (few, _), good in zip(both, accurate, strict=True)) / 40
+    assert rows[0]["correct_accurate"] == expected
+    assert rows[0]["abstain"] == sum(few.predict == -1 for few, _ in both) / 40
+    assert "400 (taken for g)" in run("table", path).output
+
+
+def test_published_rows() -> None:
+    lines = run("table", "--published", "*").output.splitlines()
+    assert len(lines) == 1 + len(load_published())
+    row = next(line for line in lines if line.startswith("cohen-cifar10-s0.25 "))
+    assert "0.77 0.61 0.42 0.25 - " in " ".join(row.split())
+
+
+def test_windows_line_ends_are_read(log: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "windows.tsv"
+    copy.write_bytes(log.read_bytes().replace(b"\n", b"\r\n"))
+    assert run("table", copy).output == run("table", log).output
+    assert "nothing to report" in run("audit", copy).output
+
+
+def test_compare(log: Path, other: Path) -> None:
+    text = run("compare", log, other, "--radius", "0,0.3").output
+    found = json.loads(run("compare", log, other, "--radius", "0,0.3", "--json").output)
+    assert "40 images in both.\n" in text
+    assert f"ACR of A minus ACR of B: {found['difference']:+.4f}" in text
+    ours, theirs = (results(read_log(path)).certified(0.3) for path in (log, other))
+    assert (found["pairs"][1]["only_first"], found["pairs"][1]["only_second"]) == (
+        (ours & ~theirs).sum(),
+        (theirs & ~ours).sum(),
+    )
+
+
+def test_the_exit_code_of_audit(log: Path, tmp_path: Path) -> None:
+    assert run("audit", log).output == f"{log}: nothing to report.\n"
+    published = write_published(tmp_path / "sigma_0.25", read_log(log).records).path
+    assert ": note: " in run("audit", published, "--n", 1000).output
+    records = certify_records(certify_protocol())
+    bad = write(tmp_path / "bad", certify_protocol(), changed(records, 0, correct=not records[0].correct)).path
+    assert f"{bad}: error: 1 images (0)" in run("audit", log, bad, code=1).output
+    assert json.loads(run("audit", bad, "--json", code=1).output)[0]["severity"] == "error"
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_plot_writes_each_format(log: Path, other: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"x.{suffix}"
+    run("plot", log, other, "--out", out, "--envelope", "--published", "cohen-cifar10-s0.25", "--lower-bound", 0.01, "--n", 300)
+    assert out.read_bytes()[:5] in (b"\x89PNG\r", b"%PDF-", b"<?xml")
+    if suffix == "png":
+        assert Image.open(out).size[0] == 900
+
+
+def test_the_drawn_steps_are_the_accuracies(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(
+        "rszoo.plots.draw_curves", lambda *args, **kwargs: drawn.append(draw_curves(*args, **kwargs)) or drawn[0]
+    )
+    run("plot", log, "--out", tmp_path / "x.png")
+    (ax,) = drawn[0].axes
+    (line,) = ax.get_lines()
+    found = results(read_log(log))
+    x, y = (list(map(float, values)) for values in (line.get_xdata(), line.get_ydata()))
+    assert line.get_drawstyle() == "steps-pre"
+    assert y == [*(found.accuracy(radius) for radius in x[:-1]), 0.0]
+    assert x[-1] == float(found.radius[found.correct].max())
+    assert ax.get_ylabel() == "certified accuracy on 40 images"
+    assert "pixels in [0, 1]" in ax.get_xlabel()
+
+
+def test_the_published_files_at_the_command_line() -> None:
+    paths = [cifar10_log(sigma) for sigma in ("0.12", "0.25", "0.50", "1.00")]
+    text = run("table", *paths, "--envelope", "--radius", "0,0.25,0.5,0.75,1").output
+    assert "resnet110/noise_0.25/test/sigma_0.25 0.25 0.75 0.60 0.43 0.27 0.00" in " ".join(text.split())
+    assert "sigma of the published files was read from their names" in text
+    rows = json.loads(run("table", paths[2], "--alpha", 0.001, "--given", "n=100000,alpha=0.01", "--json").stdout)
+    assert rows[0]["alpha"] == 0.001
+
+
+def damaged(log: Path, content: bytes) -> Path:
+    path = log.with_name("damaged.tsv")
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("verb", ["table", "audit"])
+def test_files_that_are_no_log(log: Path, verb: str, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    lines = log.read_bytes().splitlines(keepends=True)
+    middle = b"".join([*lines[:9], b"garbage\n", *lines[9:]])
+    for content, words in (
+        (middle, "line 10 of"),
+        (b"".join([*lines[:9], b"\xff\xfe\n", *lines[9:]]), "bytes that are no text"),
+        (b"", "got none"),
+        (b"\x89PNG\r\n", "bytes that are no text"),
+        (b"hello\n", "got hello"),
+        (b"# {}\n" + lines[1], "a protocol in line 1"),
+    ):
+        assert words in complaint(monkeypatch, capsys, verb, damaged(log, content))
+    assert "which is no file" in complaint(monkeypatch, capsys, verb, log.with_name("none"))
+
+
+def test_a_log_without_images(log: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    empty = damaged(log, b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
+    for args in (("table", empty), ("compare", log, empty, "--anyway"), ("plot", empty, "--out", empty.with_name("x.png"))):
+        assert "got no image" in complaint(monkeypatch, capsys, *args)
+    assert "40 images (0, 10, 20, 30, 40, ...) of 40 have too few lines" in run("audit", empty, code=1).output
+
+
+def test_arguments_that_are_refused(log: Path, tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    half = certify_protocol(stop=200)
+    short = write(tmp_path / "short", half, certify_records(half)).path
+    published = write_published(tmp_path / "published", certify_records(certify_protocol())).path
+    for words, args in {
+        "images (40 and 20, of which 20 in both)": ("table", log, short),
+        "pass --anyway": ("compare", log, short),
+        "--published KEY": ("table",),
+        "lists them": ("table", "--published", "nothing-*"),
+        "separate numbers by commas": ("table", log, "--radius", "0;1"),
+        "radii >= 0": ("table", log, "--radius", "-1"),
+        "--given such as": ("table", log, "--given", "n=many"),
+        "got alpha=2.0": ("table", log, "--given", "alpha=2"),
+        "--bound joint": ("table", published, "--bound", "joint", "--given", "n=1000,alpha=0.001,sigma=0.25"),
+        "Expected to know sigma, n, alpha": ("table", published, "--lower-bound", 0.01),
+        "an estimate; leave out --n": ("table", log, "--n", 300, "--lower-bound", 0.01),
+        "0 < rho < 1": ("table", log, "--lower-bound", 2),
+        "to end in .png, .pdf, .svg": ("plot", log, "--out", tmp_path / "x.gif"),
+        "make the folder first": ("plot", log, "--out", tmp_path / "no" / "x.png"),
+        "leave them out": ("audit", log, "--alpha", 0.01),
+        "got sigma=-1.0": ("audit", log, "--sigma", -1),
+    }.items():
+        found = complaint(monkeypatch, capsys, *args)
+        assert words.replace("--bound joint", "for the bound joint") in found
+    run("compare", log, short, "--anyway")
+
+
+def test_no_torch(log: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, rszoo.cli\n"
+        "for args in sys.argv[1].split(';'):\n"
+        "    sys.argv = ['rszoo', *args.split(',')]\n"
+        "    try: rszoo.cli.main()\n"
+        "    except SystemExit as left: assert not left.code, left.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    verbs = f"table,{log};audit,{log};compare,{log},{log};plot,{log},--out,{tmp_path / 'x.png'}"
+    done = subprocess.run([sys.executable, "-c", code, verbs], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
