@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rszoo.attacks.base import frozen, norms, project
-from rszoo.attacks.gradient import draws, logits_under
+from rszoo.attacks.gradient import check_max_batch, draws, logits_under
 from rszoo.attacks.objective import log_mean_softmax, pick
 from rszoo.sampling import gaussian_noise, image_key, step_generator
 
@@ -45,6 +45,9 @@ class Ascent(ABC):
     redraw: bool = False
     best: bool = False
     max_batch: int | None = None
+
+    def __post_init__(self) -> None:
+        check_max_batch(self.max_batch)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:
         """Adversarial images within l2 distance eps of x; see `Attack`."""

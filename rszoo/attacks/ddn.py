@@ -45,7 +45,7 @@ class DDN:
     max_batch: int | None = None
 
     def __post_init__(self) -> None:
-        check_max_batch(self.max_batch, smoothadv)
+        check_max_batch(self.max_batch)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:
         """Adversarial images in [0, 1] within l2 distance eps of x; see `Attack`.

@@ -66,13 +66,11 @@ def objective_gradient(
     return torch.cat(logits), torch.einsum("pb,pbchw->bchw", shares, torch.stack(gradients))
 
 
-def check_max_batch(max_batch: int | None, objective: Objective) -> None:
-    """Nothing, where the gradient of the objective can be put together from parts of the noise.
+def check_max_batch(max_batch: int | None) -> None:
+    """Nothing, where a pass can have that many images.
 
     Raises:
-        ValueError: it cannot, or max_batch is less than 1.
+        ValueError: max_batch is less than 1.
     """
     if max_batch is not None and max_batch < 1:
         raise ValueError(f"Expected max_batch >= 1, got {max_batch}; it is the number of images in a pass.")
-    if max_batch is not None and objective not in SHARES:
-        raise ValueError(f"Expected objective smoothadv or naive with max_batch, got {objective}; leave max_batch out.")

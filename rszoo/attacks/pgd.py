@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rszoo.attacks.ascent import Ascent
 from rszoo.attacks.base import unit
-from rszoo.attacks.gradient import check_max_batch, objective_gradient
+from rszoo.attacks.gradient import SHARES, objective_gradient
 from rszoo.attacks.objective import Objective, smoothadv
 
 
@@ -30,7 +30,11 @@ class PGD(Ascent):
     objective: Objective = smoothadv
 
     def __post_init__(self) -> None:
-        check_max_batch(self.max_batch, self.objective)
+        super().__post_init__()
+        if self.max_batch is not None and self.objective not in SHARES:
+            raise ValueError(
+                f"Expected objective smoothadv or naive with max_batch, got {self.objective}; leave max_batch out."
+            )
 
     def look(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Logits under noise, and the direction of the gradient; see `Ascent`."""

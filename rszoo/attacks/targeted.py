@@ -14,7 +14,9 @@ from rszoo.attacks.restarted import Restarted
 
 @dataclass(frozen=True)
 class Targeted:
-    """Move each image to c* = argmax_{c != y} p(x)_c, the runner-up of the soft smoothed classifier at the clean image.
+    """Move each image to c* = argmax_{c != y} p(x)_c, the runner-up of the soft smoothed classifier at x.
+
+    c* is estimated on all of the noise.
 
     Attributes:
         attack: what moves it, itself with targeted=True; called directly, that one moves to classes of the caller's choice.
