@@ -33,7 +33,7 @@ def draws(noise: Tensor, step: int, *, steps: int, redraw: bool) -> Tensor:
         return noise
     m, rest = divmod(len(noise), steps)
     if rest or not m:
-        raise ValueError(f"Expected a multiple of steps={steps} noise vectors, got {len(noise)}; redraw=True needs m a step.")
+        raise ValueError(f"Expected a multiple of steps={steps} noise vectors, got {len(noise)}; pass steps * m of them.")
     return noise[step * m : (step + 1) * m]
 
 
