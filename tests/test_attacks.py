@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rszoo.attacks import ATTACKS, DDN, PGD, AdreObjective, naive, noisy_logits, smoothadv
+from rszoo.attacks import ATTACKS, DDN, PGD, AdreObjective, Stein, naive, noisy_logits, smoothadv
 from rszoo.attacks.base import norms
 
 
@@ -115,4 +115,4 @@ def test_naive_and_smoothadv_differ_but_for_one_noise_vector() -> None:
 
 
 def test_every_attack_is_in_the_dict() -> None:
-    assert set(ATTACKS.values()) == {PGD, DDN}
+    assert set(ATTACKS.values()) == {PGD, DDN, Stein}

@@ -1,21 +1,30 @@
 """Attacks on smoothed classifiers by name: the same objects train a classifier and attack a finished one."""
 
+from rszoo.attacks.ascent import Ascent
 from rszoo.attacks.base import Attack, frozen
 from rszoo.attacks.ddn import DDN
 from rszoo.attacks.objective import AdreObjective, log_mean_softmax, naive, noisy_logits, smoothadv
 from rszoo.attacks.pgd import PGD
+from rszoo.attacks.restarted import Restarted
+from rszoo.attacks.stein import Stein, stein_gradient
+from rszoo.attacks.targeted import Targeted
 
-ATTACKS: dict[str, type[Attack]] = {"pgd": PGD, "ddn": DDN}
+ATTACKS: dict[str, type[Attack]] = {"pgd": PGD, "ddn": DDN, "stein": Stein}
 
 __all__ = [
     "ATTACKS",
     "DDN",
     "PGD",
     "AdreObjective",
+    "Ascent",
     "Attack",
+    "Restarted",
+    "Stein",
+    "Targeted",
     "frozen",
     "log_mean_softmax",
     "naive",
     "noisy_logits",
     "smoothadv",
+    "stein_gradient",
 ]

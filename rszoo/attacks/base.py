@@ -48,6 +48,11 @@ def frozen(model: nn.Module) -> Iterator[None]:
 def input_gradient(loss: Tensor, x: Tensor) -> Tensor:
     """The gradient of the sum of `loss` at x, scaled to l2 norm 1 for each image; zero where it vanishes."""
     (gradient,) = torch.autograd.grad(loss.sum(), x)
+    return unit(gradient)
+
+
+def unit(gradient: Tensor) -> Tensor:
+    """Each image scaled to l2 norm 1; zero where it vanishes."""
     return gradient / norms(gradient).clamp_min(torch.finfo(gradient.dtype).tiny)
 
 

@@ -1,41 +1,42 @@
 """Projected gradient ascent in an l2 ball: x <- P(x + 2 eps / T * g / |g|), g the gradient of the objective, T times.
 
-Source: Salman et al. 2019, section 2.2 and appendix D, with the plug-in gradient of equation 6.
+Source: Salman et al. 2019, section 2.2 and appendix D, with the plug-in gradient of equation 6; with the objective `naive`
+and `redraw`, the attack of Cohen et al. 2019, appendix J.3, but for its step size.
 """
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from rszoo.attacks.base import frozen, input_gradient, project
-from rszoo.attacks.objective import Objective, noisy_logits, smoothadv
+from rszoo.attacks.ascent import Ascent
+from rszoo.attacks.base import unit
+from rszoo.attacks.gradient import SHARES, objective_gradient
+from rszoo.attacks.objective import Objective, smoothadv
 
 
 @dataclass(frozen=True)
-class PGD:
-    """Raise an objective within l2 distance `eps` of x and inside the pixel box.
+class PGD(Ascent):
+    """Raise an objective within l2 distance `eps` of x; `targeted`, lower it.
+
+    By default inside the pixel box, from x, with the same noise at every step, to the last iterate.
 
     Attributes:
-        eps: radius of the ball, in pixel units.
-        steps: T; the step size is 2 eps / T.
-        objective: what is raised; the noise of every step is the same.
+        eps, steps, targeted, random_start, box, redraw, best, max_batch: as in `Ascent`.
+        objective: what is raised; with max_batch `smoothadv` or `naive`.
+
+    Differs from the authors' code in: a gradient that vanishes moves nothing; theirs moves at random.
     """
 
-    eps: float
-    steps: int
     objective: Objective = smoothadv
 
-    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:
-        """Adversarial images in [0, 1] within l2 distance eps of x; see `Attack`.
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_batch is not None and self.objective not in SHARES:
+            raise ValueError(
+                f"Expected objective smoothadv or naive with max_batch, got {self.objective}; leave max_batch out."
+            )
 
-        Differs from the authors' code in: a gradient that vanishes moves nothing; theirs moves at random.
-        """
-        delta = torch.zeros_like(x)
-        with frozen(model), torch.enable_grad():
-            for _ in range(self.steps):
-                point = (x + delta).detach().requires_grad_()
-                direction = input_gradient(self.objective(noisy_logits(model, point, noise), y), point)
-                moved = delta + 2 * self.eps / self.steps * direction
-                delta = project((x + moved).clamp(0, 1) - x, self.eps)
-        return (x + delta).detach()
+    def look(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits under noise, and the direction of the gradient; see `Ascent`."""
+        logits, gradient = objective_gradient(model, x, y, noise, objective=self.objective, max_batch=self.max_batch)
+        return logits, unit(-gradient if self.targeted else gradient)
