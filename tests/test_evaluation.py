@@ -14,10 +14,12 @@ from PIL import Image
 import rszoo
 from rszoo.architectures import build
 from rszoo.cli import main
+from rszoo.datasets import open_images
 from rszoo.entry import recipe_source, write_entry
 from rszoo.evaluation import Evaluation
 from rszoo.recipe import Recipe
 from rszoo.records import merge, read_log
+from rszoo.zoo import open_entry
 
 IMAGES = 24
 PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "seed": 0}
@@ -74,11 +76,7 @@ def test_a_line_is_what_certify_says_of_the_image(shades: str, tmp_path: Path, o
     evaluate(shades, tmp_path / "log.tsv", **options)
     log = read_log(tmp_path / "log.tsv")
     assert log.protocol is not None
-    from rszoo.zoo import open_entry
-
     clf = open_entry(shades, sigma=log.protocol.sigma).classifier
-    from rszoo.datasets import open_images
-
     images = open_images("shades", "test")
     assert [record.idx for record in log.records] == list(log.protocol.indices)
     assert (log.protocol.sigma, log.protocol.trained_sigma) == (options.get("sigma", 0.25), 0.25)
@@ -97,8 +95,6 @@ def test_predict_takes_every_n_from_one_stream(shades: str, tmp_path: Path) -> N
         assert [len(records) for records in evaluation] == [3] * 8
     log = read_log(tmp_path / "log.tsv")
     clf = rszoo.load(shades)
-    from rszoo.datasets import open_images
-
     for record in log.records:
         x = open_images("shades", "test").pixels(record.idx) / 255
         found = clf.predict(x, n=record.n, keys=[str(record.idx)])
@@ -111,6 +107,38 @@ def test_the_votes_at_a_small_n_are_among_those_at_a_large_n(shades: str, tmp_pa
     for row in evaluate(shades, tmp_path / "b.tsv", n=150)[1:]:
         added = int(row[6]) - int(first[row[0]][6])
         assert 0 <= added <= 50
+
+
+@pytest.mark.parametrize("options", [{"radii": [0.0, 0.1, 0.4]}, {"tolerance": 0.05}])
+def test_fewer_samples_give_the_lines_of_certify(shades: str, tmp_path: Path, options: dict[str, object]) -> None:
+    evaluate(shades, tmp_path / "log.tsv", n=2000, batch_size=50, **options)
+    log = read_log(tmp_path / "log.tsv")
+    images, clf = open_images("shades", "test"), rszoo.load(shades)
+    renamed = {{"radii": "radius"}.get(key, key): value for key, value in options.items()}
+    taken = set()
+    for record in log.records:
+        x = images.pixels(record.idx) / 255
+        found = clf.certify(x, n0=10, n=2000, keys=[str(record.idx)], **renamed)
+        assert (record.predict, record.n, record.counts(2)) == (found.label, found.n, list(found.counts))
+        assert record.path == (found.path if "radii" in options else None)
+        taken.add(found.n)
+    assert len(taken) > 1
+    assert max(taken) <= 2000
+
+
+def test_correct_only_estimates_only_images_whose_class_was_selected(shades: str, tmp_path: Path) -> None:
+    everything = evaluate(shades, tmp_path / "all.tsv")[1:]
+    spared = evaluate(shades, tmp_path / "some.tsv", correct_only=True)[1:]
+    skipped = 0
+    for one, other in zip(everything, spared, strict=True):
+        label, selected = one[1], one[5]
+        if selected == label:
+            assert other == one
+        else:
+            assert other[2:5] == ["-1", "0.000000", "0"]
+            assert other[9] == "0"
+            skipped += 1
+    assert 0 < skipped < IMAGES
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -153,9 +181,9 @@ while kills < 20:
         os._exit(0)
     time.sleep(generator.uniform(0.02, 0.4))
     os.kill(child, signal.SIGKILL)
-    if os.waitpid(child, 0)[1] == 0:  # it was done before
-        print("done after", kills, "kills")
-        break
+    if os.waitpid(child, 0)[1] == 0:  # it was done before: take some of its work away
+        os.truncate(out, generator.randrange(out.stat().st_size))
+        continue
     kills += 1
     if out.exists() and out.stat().st_size and generator.random() < 0.5:
         os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))  # as if killed within a line
@@ -200,7 +228,11 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
         ({"n": [100, 1000]}, "Expected one n for CERTIFY"),
         ({"task": "predict", "n": [1000, 100], "n0": None, "bound": None}, "Expected ascending n"),
         ({"task": "predict", "n": [5], "n0": None, "bound": None}, "got n=5; use n >= 11"),
-        ({"task": "predict"}, "Expected neither n0 nor a bound for PREDICT"),
+        ({"task": "predict"}, "Expected no n0 for PREDICT"),
+        ({"radii": [0.5, 0.25]}, "Expected ascending radii"),
+        ({"radii": [0.5], "bound": "joint"}, "Expected radius without a tolerance or a bound"),
+        ({"radii": [0.5], "tolerance": 0.1}, "Expected radius without a tolerance or a bound"),
+        ({"tolerance": -0.1}, r"`\$.tolerance`"),
         ({"bound": "best"}, "Unknown bound 'best'; use one of cohen, joint"),
         ({"alpha": 2.0}, r"Expected `float` < 1.0 - at `\$.alpha`"),
         ({"stride": -1}, r"`\$.stride`"),

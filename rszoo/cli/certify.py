@@ -6,8 +6,9 @@ from typer import Option
 
 from rszoo.certificate import Certificate
 from rszoo.cli.images import Voted, vote
-from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, Name, Seed
-from rszoo.cli.output import print_json, print_table, round_down
+from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, Name, Radii, Seed, Tolerance, parse_radii
+from rszoo.cli.output import print_json, print_table
+from rszoo.records import round_down
 
 EVIDENCE = ("label", "radius", "p_lower", "n", "time")
 
@@ -20,6 +21,8 @@ def certify(
     n: Annotated[int, Option(help="Noise samples that bound its probability.")] = 100_000,
     alpha: Alpha = 0.001,
     bound: Annotated[str, Option(help="The radius rule: cohen, joint, tcertify or bonferroni.")] = "cohen",
+    radius: Radii = None,
+    tolerance: Tolerance = None,
     seed: Seed = 0,
     device: Device = "cpu",
     batch_size: BatchSize = None,
@@ -28,16 +31,30 @@ def certify(
     """Certify images: a class and an l2 radius, in pixel units [0, 1], within which it cannot change; or abstain."""
     from rszoo.zoo import load
 
+    radii = parse_radii(radius, "--radius")
     classifier = load(name, device=device)
     voted = vote(
         classifier,
         images,
-        lambda x: classifier.certify(x, n0=n0, n=n, alpha=alpha, bound=bound, seed=seed, batch_size=batch_size),
+        lambda x: classifier.certify(
+            x,
+            n0=n0,
+            n=n,
+            alpha=alpha,
+            bound=bound,
+            radius=radii,
+            tolerance=tolerance,
+            seed=seed,
+            batch_size=batch_size,
+        ),
     )
     if json:
         print_json([each.as_json() for each in voted])
-    else:
+    elif radii is None:
         print_table(("image", *EVIDENCE), [(str(each.image), *evidence(each)) for each in voted])
+    else:
+        rows = [(str(each.image), *evidence(each), each.result.stopped) for each in voted]
+        print_table(("image", *EVIDENCE, "stopped"), rows)
 
 
 def evidence(voted: Voted[Certificate]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typer import Option
 from rszoo.certificate import Certificate
 from rszoo.cli.certify import EVIDENCE, evidence
 from rszoo.cli.images import Voted, open_image, vote
-from rszoo.cli.output import print_table, round_down
+from rszoo.cli.output import print_table
+from rszoo.records import round_down
 
 if TYPE_CHECKING:
     from rszoo.plots import Panel

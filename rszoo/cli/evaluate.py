@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
-from rszoo.cli.options import BatchSize, Device, Name
+from rszoo.cli.options import BatchSize, Device, Name, Radii, Tolerance, parse_radii
 from rszoo.records import merge
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def evaluate(
     ] = None,
     alpha: Annotated[float | None, Option(help="Failure probability, for each image.", show_default="recipe")] = None,
     bound: Annotated[str | None, Option(help="The radius rule.", show_default="recipe")] = None,
-    radii: Annotated[str | None, Option(help="Test only these radii, as 0.25,0.5, and stop when they are settled.")] = None,
-    tolerance: Annotated[float | None, Option(help="Let the n0 samples choose n, to lose about that much radius.")] = None,
+    radii: Radii = None,
+    tolerance: Tolerance = None,
     correct_only: Annotated[
         bool, Option("--correct-only", help="Do not estimate images whose true class was not selected.")
     ] = False,
@@ -72,7 +72,7 @@ def evaluate(
         n=None if n is None else _samples(n),
         alpha=alpha,
         bound=bound,
-        radii=None if radii is None else _radii(radii),
+        radii=parse_radii(radii, "--radii"),
         tolerance=tolerance,
         correct_only=correct_only,
         precision=precision,
@@ -128,13 +128,6 @@ def _pair(shard: str) -> tuple[int, int]:
     if not (first.isdecimal() and second.isdecimal()):
         raise ValueError(f"Expected --shard I/K, got {shard!r}; write for instance 1/4.")
     return int(first), int(second)
-
-
-def _radii(radii: str) -> list[float]:
-    try:
-        return [float(each) for each in radii.split(",")]
-    except ValueError as error:
-        raise ValueError(f"Expected --radii to be numbers, got {radii!r}; write for instance 0.25,0.5,0.75.") from error
 
 
 def _samples(n: str) -> int | list[int]:

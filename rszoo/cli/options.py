@@ -12,3 +12,19 @@ Seed = Annotated[int, Option(help="Seed of the noise; to choose it after looking
 Device = Annotated[str, Option(help="Where to compute: cpu, cuda, cuda:1 ...")]
 BatchSize = Annotated[int | None, Option(help="Samples a forward pass; no effect on the result.", show_default="from memory")]
 Json = Annotated[bool, Option("--json", help="Print JSON, with all fields.")]
+Radii = Annotated[
+    str | None, Option(help="Test only this radius, or several as 0.25,0.5, in pixel units; n is then the most samples.")
+]
+Tolerance = Annotated[float | None, Option(help="Let the n0 samples choose n, to lose about that much radius, in pixel units.")]
+
+
+def parse_radii(text: str | None, option: str) -> list[float] | None:
+    """The numbers of an option such as '0.25,0.5'.
+
+    Raises:
+        ValueError: they are none.
+    """
+    try:
+        return None if text is None else [float(each) for each in text.split(",")]
+    except ValueError as error:
+        raise ValueError(f"Expected {option} to be numbers, got {text!r}; write for instance 0.25,0.5,0.75.") from error

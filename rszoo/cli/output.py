@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from decimal import ROUND_CEILING, Context
 
 PIPE_WIDTH = 10_000  # wide enough that no cell of a piped table is wrapped
 WHOLE_NAME = 48  # names up to this long stay on one line of a terminal, where they can be copied
@@ -46,11 +46,6 @@ def print_grid(columns: Sequence[str], rows: Sequence[Sequence[str]], format: st
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     print(json.dumps(value, indent=2))
-
-
-def round_down(value: float, digits: int) -> str:
-    """A radius or a lower bound with that many decimals, never above `value`."""
-    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_FLOOR))
 
 
 def round_up(value: float, digits: int) -> str:

@@ -15,6 +15,7 @@ def predict(
     *,
     n: Annotated[int, Option(help="Noise samples an image.")] = 1000,
     alpha: Alpha = 0.001,
+    early: Annotated[bool, Option("--early", help="Stop as soon as the answer is settled, at the same alpha.")] = False,
     seed: Seed = 0,
     device: Device = "cpu",
     batch_size: BatchSize = None,
@@ -24,12 +25,22 @@ def predict(
     from rszoo.zoo import load
 
     classifier = load(name, device=device)
-    voted = vote(classifier, images, lambda x: classifier.predict(x, n=n, alpha=alpha, seed=seed, batch_size=batch_size))
+    voted = vote(
+        classifier,
+        images,
+        lambda x: classifier.predict(x, n=n, alpha=alpha, early=early, seed=seed, batch_size=batch_size),
+    )
     if json:
         print_json([each.as_json() for each in voted])
         return
     rows = [
-        (str(each.image), each.label or "abstain", round_up(each.result.p_value, 2), str(n), f"{each.seconds:.1f} s")
+        (
+            str(each.image),
+            each.label or "abstain",
+            round_up(each.result.p_value, 2),
+            str(each.result.n),
+            f"{each.seconds:.1f} s",
+        )
         for each in voted
     ]
     print_table(("image", "label", "p_value", "n", "time"), rows)

@@ -19,8 +19,8 @@ from rszoo.cli.logs import (
     read_logs,
 )
 from rszoo.cli.options import Json
-from rszoo.cli.output import print_grid, print_json, round_down
-from rszoo.records import Log
+from rszoo.cli.output import print_grid, print_json
+from rszoo.records import Log, round_down
 
 if TYPE_CHECKING:
     from rszoo.analysis import Given, Published

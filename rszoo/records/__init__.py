@@ -11,9 +11,20 @@ further classes, as class:votes, comma-separated, or - if there are none. A sequ
 `selected` at its looks. Radii are rounded down.
 """
 
-from rszoo.records.lines import Record
+from rszoo.records.lines import Record, round_down
 from rszoo.records.log import Log, read_log
 from rszoo.records.protocol import AnyProtocol, CertifyProtocol, PredictProtocol, validated
 from rszoo.records.writer import LogWriter, merge
 
-__all__ = ["AnyProtocol", "CertifyProtocol", "Log", "LogWriter", "PredictProtocol", "Record", "merge", "read_log", "validated"]
+__all__ = [
+    "AnyProtocol",
+    "CertifyProtocol",
+    "Log",
+    "LogWriter",
+    "PredictProtocol",
+    "Record",
+    "merge",
+    "read_log",
+    "round_down",
+    "validated",
+]
