@@ -27,12 +27,12 @@ PAPER_BATCH = 1000
 SIGMA = 0.25
 
 
-def paper_loop(base: nn.Module, x: torch.Tensor, n: int) -> torch.Tensor:
+def paper_loop(base: nn.Module, x: torch.Tensor, n: int, sigma: float = SIGMA) -> torch.Tensor:
     counts = torch.zeros(10, dtype=torch.int64)
     with torch.no_grad():
         for start in range(0, n, PAPER_BATCH):
             batch = x.repeat((min(PAPER_BATCH, n - start), 1, 1, 1))
-            predictions = base(batch + torch.randn_like(batch) * SIGMA).argmax(1)
+            predictions = base(batch + torch.randn_like(batch) * sigma).argmax(1)
             counts += torch.bincount(predictions.cpu(), minlength=10)
     return counts
 
@@ -62,10 +62,11 @@ def measure(architecture: str, precision: str, device: torch.device, seconds: fl
     speeds = [max(rate(lambda b=batch: forward(b), len(batch), device) for _ in range(3)) for batch in batches]
     best = batches[speeds.index(max(speeds))]
     n = max(2000, int(seconds * max(speeds)) // 1000 * 1000)
+    repeats = -(-n // len(best))
     runs: dict[str, tuple[Callable[[], object], int]] = {
         "paper": (lambda: paper_loop(base, x.to(device), n // 4), n // 4),
         "certify": (lambda: classifier.certify(x, n0=100, n=n - 100), n),
-        "forward": (lambda: [forward(best) for _ in range(n // len(best))], n // len(best) * len(best)),
+        "forward": (lambda: [forward(best) for _ in range(repeats)], repeats * len(best)),
     }
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(ROUNDS):

@@ -14,7 +14,7 @@ from torch.fx.experimental.optimization import fuse
 from rszoo.architectures import NormalizedNetwork
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-CPU_BATCH = 128
+CORE_BATCH = 64  # samples a core: the activations of a small network stay in its cache
 DEVICE_BATCH = 4096
 MEMORY_SHARE = 0.25
 FOLDING_TOLERANCE = 1e-3
@@ -79,7 +79,7 @@ def default_batch(form: VotingForm, shape: tuple[int, int, int], device: torch.d
     if device.type == "cuda":
         free, limit = torch.cuda.mem_get_info(device)[0], DEVICE_BATCH
     else:
-        free, limit = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), CPU_BATCH
+        free, limit = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), CORE_BATCH * torch.get_num_threads()
     sizes: list[int] = []
 
     def record(module: nn.Module, inputs: object, output: object) -> None:

@@ -8,24 +8,32 @@ so the device stays full however few samples an image needs.
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from rszoo.inference import VotingForm
-from rszoo.sampling import Stage, Stream, block_size, grid_block, normal_block
+from rszoo.sampling import BLOCK, Stage, Stream, block_size, grid_block, normal_block
 
 Result = TypeVar("Result")
 WINDOW = 256  # images that may be begun while an earlier one is unfinished: bounds memory and what an interruption loses
-PREFETCHED_PIECES = 3
 
 
 class Request(NamedTuple):
     """The samples start, ..., stop - 1 of the stream of a stage."""
 
     stage: Stage
+    start: int
+    stop: int
+
+
+class Piece(NamedTuple):
+    """The samples start, ..., stop - 1 of one block of a stage."""
+
+    stage: Stage
+    block: int
     start: int
     stop: int
 
@@ -63,30 +71,28 @@ class Noise:
 
 @dataclass(eq=False)
 class Candidate(Generic[Result]):
-    """An image in progress: its place in the order and in the table of votes, and the samples that it waits for."""
+    """An image in progress: its place in the table of votes, and the samples that it waits for."""
 
     job: Job[Result]
-    number: int
     slot: int
     waiting: int = 0
     finished: bool = False
     result: Result | None = None
-    drawn: tuple[Stage, int, Tensor] | None = field(default=None, repr=False)
+    drawn: tuple[Stage, int, Future[Tensor]] | None = None
 
-    def pieces(self, request: Request) -> Iterator[tuple[Stage, int, slice]]:
+    def pieces(self, request: Request) -> Iterator[Piece]:
         """The request, block by block: stage, number of the block, place in it."""
         size = block_size(tuple(self.job.image.shape))
         for block in range(request.start // size, -(-request.stop // size)):
             first = block * size
-            yield request.stage, block, slice(max(request.start - first, 0), min(request.stop - first, size))
+            yield Piece(request.stage, block, max(request.start - first, 0), min(request.stop - first, size))
 
-    def draw(self, noise: Noise, piece: tuple[Stage, int, slice]) -> Tensor:
-        """The samples of a piece; the block it is from is kept, as the next request may go on in it."""
-        stage, block, place = piece
-        if self.drawn is None or self.drawn[:2] != (stage, block):
-            with torch.inference_mode():
-                self.drawn = stage, block, noise.noisy(self.job.image, self.job.key, stage, block)
-        return self.drawn[2][place]
+    def draw(self, noise: Noise, piece: Piece, pool: ThreadPoolExecutor) -> Future[Tensor]:
+        """The block of a piece, drawn in the pool; it is kept, as the next piece may go on in it."""
+        if self.drawn is None or self.drawn[:2] != piece[:2]:
+            drawn = pool.submit(noise.noisy, self.job.image, self.job.key, piece.stage, piece.block)
+            self.drawn = piece.stage, piece.block, drawn
+        return self.drawn[2]
 
 
 class Engine(Generic[Result]):
@@ -94,12 +100,14 @@ class Engine(Generic[Result]):
 
     def __init__(self, form: VotingForm, noise: Noise, *, num_classes: int, batch_size: int, device: torch.device) -> None:
         self.form, self.noise, self.num_classes, self.batch_size = form, noise, num_classes, batch_size
+        workers = torch.get_num_threads() if device.type == "cpu" else 1
+        self.round = batch_size * max(1, workers * BLOCK // batch_size)
         self.votes = torch.zeros(WINDOW, num_classes, dtype=torch.int64, device=device)
-        self.pending = 0  # samples asked for and not yet in a batch
-        self.queue: deque[tuple[Candidate[Result], Iterator[tuple[Stage, int, slice]]]] = deque()
-        self.ahead: deque[tuple[Candidate[Result], Future[Tensor]]] = deque()
-        self.rest: tuple[Candidate[Result], Tensor] | None = None
-        self.pool = ThreadPoolExecutor(max_workers=1)
+        self.pending = 0  # samples asked for and not yet counted
+        self.queue: deque[tuple[Candidate[Result], Iterator[Piece]]] = deque()
+        self.rest: tuple[Candidate[Result], Piece] | None = None
+        # a block of noise on each core, then all cores vote: drawing beside the voting would stall the network's threads
+        self.pool = ThreadPoolExecutor(workers)
 
     def resume(self, candidate: Candidate[Result], counts: list[int] | None) -> None:
         """Hand a candidate its votes; queue what it asks for next, or keep its result."""
@@ -113,52 +121,47 @@ class Engine(Generic[Result]):
         self.queue.append((candidate, candidate.pieces(request)))
 
     def step(self) -> int:
-        """Vote on one batch and resume whom it serves; returns the samples counted, 0 when nobody waits."""
-        parts = list(self._batch())
+        """Vote on some batches and resume whom they serve; returns the samples counted, 0 when nobody waits."""
+        parts = [(candidate, piece, candidate.draw(self.noise, piece, self.pool)) for candidate, piece in self._pieces()]
         if not parts:
             return 0
         with torch.inference_mode():
-            samples = parts[0][1] if len(parts) == 1 else torch.cat([part for _, part in parts])
-            begins = torch.tensor([candidate.slot * self.num_classes for candidate, _ in parts])
-            offsets = begins.repeat_interleave(torch.tensor([len(part) for _, part in parts])).to(samples.device)
-            self.votes += torch.bincount(self.form(samples) + offsets, minlength=self.votes.numel()).view_as(self.votes)
+            drawn = [block.result()[piece.start : piece.stop] for _, piece, block in parts]
+            samples = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
+            begins = torch.tensor([candidate.slot * self.num_classes for candidate, _, _ in parts])
+            offsets = begins.repeat_interleave(torch.tensor([len(part) for part in drawn])).to(samples.device)
+            chosen = torch.cat([self.form(batch) for batch in torch.split(samples, self.batch_size)])
+            self.votes += torch.bincount(chosen + offsets, minlength=self.votes.numel()).view_as(self.votes)
         self.pending -= len(samples)
-        for candidate, part in parts:
-            candidate.waiting -= len(part)
+        for candidate, piece, _ in parts:
+            candidate.waiting -= piece.stop - piece.start
             if candidate.waiting == 0:
                 counts = self.votes[candidate.slot].tolist()
                 self.votes[candidate.slot] = 0
                 self.resume(candidate, counts)
         return len(samples)
 
-    def _batch(self) -> Iterator[tuple[Candidate[Result], Tensor]]:
-        """Parts that make a full batch, or all that is asked for."""
-        room = self.batch_size
-        while room and (part := self._next_part()) is not None:
-            candidate, samples = part
-            if len(samples) > room:
-                self.rest = candidate, samples[room:]
-            yield candidate, samples[:room]
-            room -= min(room, len(samples))
+    def _pieces(self) -> Iterator[tuple[Candidate[Result], Piece]]:
+        """Pieces that make full batches, or all that is asked for."""
+        room = self.round
+        while room and (found := self._next_piece()) is not None:
+            candidate, piece = found
+            end = min(piece.stop, piece.start + room)
+            if end < piece.stop:
+                self.rest = candidate, piece._replace(start=end)
+            yield candidate, piece._replace(stop=end)
+            room -= end - piece.start
 
-    def _next_part(self) -> tuple[Candidate[Result], Tensor] | None:
-        self._draw_ahead()
+    def _next_piece(self) -> tuple[Candidate[Result], Piece] | None:
         if self.rest is not None:
-            part, self.rest = self.rest, None
-            return part
-        if not self.ahead:
-            return None
-        candidate, future = self.ahead.popleft()
-        self._draw_ahead()
-        return candidate, future.result()
-
-    def _draw_ahead(self) -> None:
-        while len(self.ahead) < PREFETCHED_PIECES and self.queue:
+            found, self.rest = self.rest, None
+            return found
+        while self.queue:
             candidate, pieces = self.queue[0]
-            if (piece := next(pieces, None)) is None:
-                self.queue.popleft()
-            else:
-                self.ahead.append((candidate, self.pool.submit(candidate.draw, self.noise, piece)))
+            if (piece := next(pieces, None)) is not None:
+                return candidate, piece
+            self.queue.popleft()
+        return None
 
 
 def run(
@@ -190,9 +193,8 @@ def run(
     waiting = enumerate(jobs)
     with engine.pool:
         while True:
-            while engine.pending < 2 * batch_size and len(order) < WINDOW and (job := next(waiting, None)) is not None:
-                number = job[0]
-                order.append(Candidate(job[1], number, number % WINDOW))
+            while engine.pending < engine.round and len(order) < WINDOW and (job := next(waiting, None)) is not None:
+                order.append(Candidate(job[1], job[0] % WINDOW))
                 engine.resume(order[-1], None)
             counted(samples := engine.step())
             while order and order[0].finished:

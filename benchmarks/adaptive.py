@@ -1,0 +1,104 @@
+"""Samples and time of certifying at given radii, as ratios to a fixed n and to the paper's loop, with the tables they give.
+
+    RSZOO_DATA=... python benchmarks/adaptive.py [--entry NAME] [--images 50] [--n 100000] [--step 0.25] [--device cpu]
+
+Three evaluations of the same test images, evenly spaced: CERTIFY with n samples for every image; the sequential test of one
+radius, the second of the grid; and that of the whole grid, 0 to the largest radius that n votes can certify. The last is also
+run without the images whose true class was not selected, which certified accuracy does not need. The time of the paper's
+loop is its measured rate on this machine times its n0 + n samples.
+"""
+
+import argparse
+import platform
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from certify import paper_loop, rate
+from scipy.stats import norm
+
+import rszoo
+from rszoo.certificate import Certificate
+from rszoo.datasets import open_images
+from rszoo.entry import read_entry
+from rszoo.inference import find_device
+from rszoo.voting import Procedure
+from rszoo.zoo import OpenEntry, open_entry
+
+N0 = 100
+ALPHA = 0.001
+ROUNDS = 3
+
+
+class Images:
+    """Test images, evenly spaced, with the clock and the counter of one evaluation of them."""
+
+    def __init__(self, entry: OpenEntry, count: int) -> None:
+        self.classifier = entry.classifier
+        self.source = open_images(entry.config.dataset, "test")
+        self.indices = range(0, len(self.source.labels), len(self.source.labels) // count)
+
+    def certify(
+        self, make: Callable[..., Procedure[Certificate]], *, correct_only: bool = False
+    ) -> tuple[list[Certificate], float]:
+        def jobs() -> Iterator[tuple[torch.Tensor, str, Procedure[Certificate]]]:
+            for idx in self.indices:
+                only = int(self.source.labels[idx]) if correct_only else None
+                yield self.source.pixels(idx) / 255, str(idx), make(only=only)
+
+        started = time.perf_counter()
+        found = list(self.classifier.run(jobs(), seed=0))
+        return found, time.perf_counter() - started
+
+    def table(self, found: list[Certificate], radii: list[float]) -> list[float]:
+        labels = [int(self.source.labels[idx]) for idx in self.indices]
+        return [sum(c.label == y and c.radius >= r for c, y in zip(found, labels, strict=True)) / len(found) for r in radii]
+
+
+def paper_rate(entry: OpenEntry, device: torch.device) -> float:
+    """Samples per second of the paper's loop: the best of some runs."""
+    base, x = read_entry(entry.folder)[0].to(device), torch.rand(entry.config.input_shape, device=device)
+    return max(rate(lambda: paper_loop(base, x, 2000), 2000, device) for _ in range(ROUNDS))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entry", default="cifar10-resnet20-gaussian-s0.25")
+    parser.add_argument("--images", type=int, default=50)
+    parser.add_argument("--n", type=int, default=100_000)
+    parser.add_argument("--step", type=float, default=0.25)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    device = find_device(options.device)
+    entry = open_entry(options.entry, device=device)
+    images, classifier = Images(entry, options.images), entry.classifier
+    setting = classifier.setting(ALPHA, 0)
+    ceiling = classifier.sigma * float(norm.ppf(ALPHA ** (1 / options.n)))
+    grid = [options.step * k for k in range(int(ceiling / options.step) + 1)]
+
+    def rule(radius: list[float] | None) -> Callable[..., Procedure[Certificate]]:
+        return classifier.certification(setting, n0=N0, n=options.n, bound="cohen", radius=radius)
+
+    runs = {
+        "fixed n": images.certify(rule(None)),
+        f"radius {grid[1]:g}": images.certify(rule([grid[1]])),
+        "grid": images.certify(rule(grid)),
+        "grid, correct only": images.certify(rule(grid), correct_only=True),
+    }
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {processor}, {torch.get_num_threads()} threads")
+    print(f"{options.entry}: {len(images.indices)} test images, at most {options.n} samples, alpha {ALPHA}")
+    loop = paper_rate(entry, device)
+    fixed = N0 + options.n
+    print(f"paper's loop: {loop:.0f} samples a second, {fixed / loop:.1f} s an image")
+    radii = ", ".join(f"{radius:g}" for radius in grid)
+    print(f"{'rule':<20} {'samples':>8} {'fewer':>7} {'s/image':>8} {'faster':>8}  certified accuracy at {radii}")
+    for name, (found, seconds) in runs.items():
+        mean = sum(c.n0 + c.n for c in found) / len(found)
+        faster = fixed / loop / (seconds / len(found))
+        table = " ".join(f"{value:.3f}" for value in images.table(found, grid[1:2] if name.startswith("radius") else grid))
+        print(f"{name:<20} {mean:8.0f} {fixed / mean:6.1f}x {seconds / len(found):8.2f} {faster:7.1f}x  {table}")
+
+
+if __name__ == "__main__":
+    main()
