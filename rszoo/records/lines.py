@@ -52,7 +52,7 @@ def format_line(record: Record) -> bytes:
     rest = {label: count for label, count in record.votes.items() if label != record.selected}
     runner_up = max(sorted(rest), key=rest.__getitem__, default=int(record.selected == 0))
     others = ",".join(f"{label}:{count}" for label, count in sorted(rest.items()) if count and label != runner_up)
-    radius = [] if record.radius is None else [_rounded_down(record.radius)]
+    radius = [] if record.radius is None else [rounded_down(record.radius)]
     cells = [record.idx, record.label, record.predict, *radius, int(record.correct), f"{record.seconds:.3f}"]
     evidence = [
         record.selected,
@@ -66,8 +66,8 @@ def format_line(record: Record) -> bytes:
     return "\t".join(map(str, cells + evidence + path)).encode() + b"\n"
 
 
-def _rounded_down(radius: float) -> str:
-    """At most the radius as a number, and the same again when it is read and written."""
+def rounded_down(radius: float) -> str:
+    """A radius as lines hold it: at most the radius as a number, and the same again when it is read and written."""
     text = f"{radius:.{RADIUS_DIGITS}f}"
     if float(text) > radius:
         text = str(Decimal(radius).quantize(Decimal(1).scaleb(-RADIUS_DIGITS), rounding=ROUND_FLOOR))
