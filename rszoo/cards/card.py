@@ -25,7 +25,11 @@ def render_card(folder: Path, recipe: Recipe | None) -> str:
         FileNotFoundError: there is no config.
         ValueError: the files contradict each other, or a log is of other weights, incomplete or faulty.
     """
-    evidence = read_evidence(folder, recipe)
+    return render(read_evidence(folder, recipe))
+
+
+def render(evidence: Evidence) -> str:
+    """The card of an entry that was read."""
     environment = Environment(
         loader=PackageLoader("rszoo.cards", ""),
         undefined=StrictUndefined,

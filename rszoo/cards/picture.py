@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rszoo.analysis import Results, lower_bounds
-from rszoo.cards.evidence import LOG, PICTURE, FixedLog, read_evidence
+from rszoo.cards.evidence import PICTURE, Evidence, FixedLog
 from rszoo.cards.numbers import RHO, published_rows
-from rszoo.recipe import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,15 +15,10 @@ if TYPE_CHECKING:
     from rszoo.plots import Curve
 
 
-def draw_card(folder: Path, recipe: Recipe | None) -> "Figure | None":
-    """The picture that the card of this folder shows; None if there is no log with n votes for each image.
-
-    Raises:
-        FileNotFoundError, ValueError: as `rszoo.cards.render_card`.
-    """
+def draw_card(evidence: Evidence) -> "Figure | None":
+    """The picture that the card of an entry shows; None if there is no log with n votes for each image."""
     from rszoo.plots import Curve, draw_curves
 
-    evidence = read_evidence(folder, recipe)
     if evidence.fixed is None:
         return None
     images = len(evidence.fixed.results)
@@ -35,18 +29,18 @@ def draw_card(folder: Path, recipe: Recipe | None) -> "Figure | None":
     return draw_curves(curves, images=images)
 
 
-def save_picture(folder: Path, recipe: Recipe | None, beside: Path) -> None:
-    """Write the picture that the card of `folder` shows, if it shows one, into the folder `beside`.
+def save_picture(evidence: Evidence, folder: Path) -> None:
+    """Write the picture that the card of an entry shows, if it shows one, into the folder of the card.
 
     Raises:
-        FileNotFoundError, ValueError: as `rszoo.cards.render_card`; matplotlib is not installed.
+        ValueError: matplotlib is not installed.
     """
-    if not (folder / LOG).exists():
+    if evidence.fixed is None:
         return
     if find_spec("matplotlib") is None:
         raise ValueError("Expected matplotlib to be installed, got none; pip install 'rszoo[plots]'.")
-    if figure := draw_card(folder, recipe):
-        figure.savefig(beside / PICTURE, dpi=150, metadata={"Software": None})  # without the version of matplotlib
+    if figure := draw_card(evidence):
+        figure.savefig(folder / PICTURE, dpi=150, metadata={"Software": None})  # without the version of matplotlib
 
 
 def _curves(fixed: FixedLog) -> "Iterator[Curve]":

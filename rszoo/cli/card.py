@@ -35,13 +35,14 @@ def card(
     assert entry is not None
     folder = _folder(entry)
     made_by = _recipe(folder, recipe)
-    from rszoo.cards import render_card, save_picture
+    from rszoo.cards import read_evidence, render, save_picture
 
-    text = render_card(folder, made_by)
+    evidence = read_evidence(folder, made_by)
+    text = render(evidence)
     if out is None:
         sys.stdout.write(text)
         return
-    save_picture(folder, made_by, out.parent)
+    save_picture(evidence, out.parent)
     out.write_text(text, encoding="utf-8", newline="\n")
     print(f"The card is in {out}.")
 

@@ -13,7 +13,7 @@ from synthetic_logs import adaptive_records, certify_records, changed, predict_p
 
 from rszoo.analysis import load_published, lower_bounds, project, results, vote_share
 from rszoo.architectures import NormalizedNetwork
-from rszoo.cards import draw_card, render_card, save_picture
+from rszoo.cards import draw_card, read_evidence, render_card, save_picture
 from rszoo.cards.numbers import RHO, floor, share
 from rszoo.cards.works import arxiv_number, bibtex, works
 from rszoo.cards.written import recipe_text
@@ -85,7 +85,7 @@ def test_a_test_of_given_radii_states_these_and_no_average(entry: Path, recipe: 
     assert "images whose true class was not" in card
     assert "(ACR)" not in card
     assert "png" not in re.sub("image.png", "", card)
-    assert draw_card(entry, recipe) is None
+    assert draw_card(read_evidence(entry, recipe)) is None
 
 
 def test_without_a_log_the_card_says_so(entry: Path, recipe: Recipe) -> None:
@@ -146,15 +146,15 @@ def test_the_python_block_runs(
 
 def test_the_picture_shows_both_rules_and_the_published_rows(entry: Path, recipe: Recipe) -> None:
     write_fixed(entry)
-    figure = draw_card(entry, recipe)
+    figure = draw_card(read_evidence(entry, recipe))
     assert isinstance(figure, Figure)
     labels = [line.get_label() for line in figure.axes[0].lines]
     assert labels[0] == "this entry, cohen"
     assert "this entry, joint" in labels
     assert sum("resnet110, 10,000 images" in str(label) for label in labels) == 2
-    save_picture(entry, recipe, entry)
+    save_picture(read_evidence(entry, recipe), entry)
     first = (entry / "certified_accuracy.png").read_bytes()
-    save_picture(entry, recipe, entry)
+    save_picture(read_evidence(entry, recipe), entry)
     assert first == (entry / "certified_accuracy.png").read_bytes()
 
 
