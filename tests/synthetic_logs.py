@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.random import Generator
 
-from rszoo.bounds import BOUNDS, hung_fithian, l2_radius
+from rszoo.bounds import BOUNDS, RadiusTest, hung_fithian, l2_radius, two_stage_n
 from rszoo.records import AnyProtocol, CertifyProtocol, Log, PredictProtocol, Record, read_log
 from rszoo.records.lines import format_line
 from rszoo.records.writer import header
@@ -71,6 +72,36 @@ def certify_record(protocol: CertifyProtocol, idx: int, label: int, votes: list[
 def certify_records(protocol: CertifyProtocol, seed: int = 0) -> list[Record]:
     drawn = zip(protocol.indices, draw_votes(protocol, seed), strict=True)
     return [certify_record(protocol, idx, label, votes) for idx, (label, votes) in drawn]
+
+
+def sequential_record(protocol: CertifyProtocol, idx: int, label: int, votes: list[int]) -> Record:
+    """The test of the protocol's radii on the votes in the order of drawing."""
+    assert protocol.radii is not None
+    selected = int(np.argmax(count(votes[-protocol.n0 :], protocol.num_classes)))
+    if protocol.correct_only and selected != label:
+        return Record(idx, label, -1, False, 0.1, 0.0, selected, {}, ())
+    radii = tuple(radius / protocol.sigma for radius in protocol.radii)
+    test, drawn = RadiusTest(radii, n=protocol.n, alpha=protocol.alpha), 0
+    while test.outcome == "continue":
+        drawn = test.next_look
+        test = test.update(votes[:drawn].count(selected))
+    predict, radius = (selected, protocol.radii[test.certified - 1]) if test.certified else (-1, 0.0)
+    found = {label: votes for label, votes in enumerate(count(votes[:drawn], protocol.num_classes)) if votes}
+    return Record(idx, label, predict, predict == label, 0.1, radius, selected, found, test.counts)
+
+
+def tolerant_record(protocol: CertifyProtocol, idx: int, label: int, votes: list[int]) -> Record:
+    """As `certify_record`, with the n that the selection samples choose."""
+    assert protocol.tolerance is not None
+    top, loss = max(count(votes[-protocol.n0 :], protocol.num_classes)), protocol.tolerance / protocol.sigma
+    n = two_stage_n(top, protocol.n0, n_max=protocol.n, tolerance_in_sigma=loss, alpha=protocol.alpha)
+    return certify_record(msgspec.structs.replace(protocol, n=n), idx, label, votes)
+
+
+def adaptive_records(protocol: CertifyProtocol, seed: int = 0) -> list[Record]:
+    make = tolerant_record if protocol.radii is None else sequential_record
+    drawn = zip(protocol.indices, draw_votes(protocol, seed), strict=True)
+    return [make(protocol, idx, label, votes) for idx, (label, votes) in drawn]
 
 
 def predict_records(protocol: PredictProtocol, seed: int = 0) -> list[Record]:

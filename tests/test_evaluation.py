@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 import rszoo
+from rszoo.analysis import audit
 from rszoo.architectures import build
 from rszoo.cli import main
 from rszoo.datasets import open_images
@@ -167,6 +169,7 @@ def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
 DRIVER = """
 import os, random, signal, sys, time
 from pathlib import Path
+from typing import Any
 import torch
 from rszoo.evaluation import Evaluation
 torch.set_num_threads(1)
@@ -262,3 +265,16 @@ def test_the_command_says_what_it_will_cost_and_what_it_found(
     out = capsys.readouterr().out
     assert "at sigma 0.3 (trained at 0.25): 4 images of shades test, 0 done, 300 samples each; about" in out
     assert f"{tmp_path / 'log.tsv'} holds 4 images" in out
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"radii": (0.0, 0.05, 0.25)}, {"radii": (64 / 255,), "correct_only": True}, {"tolerance": 0.1}, {"correct_only": True}],
+    ids=str,
+)
+def test_the_audit_finds_nothing_in_logs_with_as_many_samples_as_needed(
+    shades: str, tmp_path: Path, rule: dict[str, Any]
+) -> None:
+    with Evaluation(shades, out=tmp_path / "log.tsv", **PROTOCOL, **rule) as evaluation:
+        list(evaluation)
+    assert audit(read_log(tmp_path / "log.tsv")) == []

@@ -17,6 +17,7 @@ LAYERS = (
     {"zoo", "training"},
     {"evaluation"},
     {"plots"},
+    {"cards"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -91,8 +91,8 @@ def test_a_log_cut_anywhere_goes_on_to_the_same_log(tmp_path: Path) -> None:
 
 
 def test_a_cut_between_the_lines_of_one_image_repeats_the_image(tmp_path: Path) -> None:
-    shared = {key: value for key, value in msgspec.structs.asdict(PROTOCOL).items() if key not in ("n0", "n", "bound")}
-    protocol = PredictProtocol(**shared, n=(100, 1000))
+    shared = {key: getattr(PROTOCOL, key) for key in PredictProtocol.__struct_fields__}
+    protocol = PredictProtocol(**{**shared, "n": (100, 1000)})
     lines = [record(0, None), record(0, None)]
     with LogWriter(tmp_path / "log.tsv", protocol) as log:
         log.append(lines)

@@ -5,8 +5,8 @@ from rszoo.analysis.comparison import Best, Comparison, check_comparable, compar
 from rszoo.analysis.prediction import PredictRow, predict_rows
 from rszoo.analysis.projection import RULES, project
 from rszoo.analysis.published import Published, find_published, load_published
-from rszoo.analysis.setting import Given, Projection, Setting, setting_of
-from rszoo.analysis.summary import Results, lower_bounds, results
+from rszoo.analysis.setting import Given, Projection, Setting, setting_of, tested_radii
+from rszoo.analysis.summary import Results, lower_bounds, results, vote_share
 
 __all__ = [
     "RULES",
@@ -30,4 +30,6 @@ __all__ = [
     "project",
     "results",
     "setting_of",
+    "tested_radii",
+    "vote_share",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rszoo.analysis.setting import Projection
+from rszoo.analysis.setting import Projection, tested_radii
 from rszoo.analysis.summary import Results, results
 from rszoo.records import CertifyProtocol, Log
 
@@ -43,7 +43,8 @@ class Comparison:
         images: how many these are.
         first_alone, second_alone: how many images only the one, or the other, has; they are left out.
         pairs: one a radius.
-        difference: mean of the first log's radius minus the second's, 0 for a wrong class: of the ACRs.
+        difference: mean of the first log's radius minus the second's, 0 for a wrong class: of the ACRs; None for tests of
+            given radii, which have no ACR.
         standard_error: of that mean, from the images' differences; NaN for one image.
     """
 
@@ -51,16 +52,16 @@ class Comparison:
     first_alone: int
     second_alone: int
     pairs: Sequence[Pair]
-    difference: float
-    standard_error: float
+    difference: float | None
+    standard_error: float | None
 
 
 def check_comparable(logs: Sequence[Log], *, anyway: bool = False) -> None:
     """Raise ValueError unless the logs answer the same question: all but the classifier and sigma is equal.
 
-    Compared are task, dataset, split, n0, n, alpha, bound, the images in the logs, and their labels. Of a published file only
-    task, images and labels are known: published files can be compared among themselves if these agree, and with logs of
-    this package only `anyway`. Logs of PREDICT may differ in n.
+    Compared are task, dataset, split, n0, n, alpha, bound, tested radii, tolerance, the images in the logs, and their
+    labels. Of a published file only task, images and labels are known: published files can be compared among themselves if
+    these agree, and with logs of this package only `anyway`. Logs of PREDICT may differ in n.
     """
     if anyway:
         return
@@ -96,6 +97,7 @@ def _facts(log: Log) -> dict[str, object]:
     facts = {"task": "predict", "dataset": protocol.dataset, "split": protocol.split, "alpha": protocol.alpha}
     if isinstance(protocol, CertifyProtocol):
         facts |= {"task": "certify", "n0": protocol.n0, "n": protocol.n, "bound": protocol.bound}
+        facts |= {"radii": protocol.radii, "tolerance": protocol.tolerance}
     return facts
 
 
@@ -127,6 +129,8 @@ def compare(first: Log, second: Log, radii: Sequence[float]) -> Comparison:
     difference = a.gain - b.gain
     error = float(difference.std(ddof=1)) / common.size**0.5 if common.size > 1 else float("nan")
     pairs = [_pair(a, b, radius) for radius in radii]
+    if tested_radii(first) or tested_radii(second):
+        return Comparison(len(a), len(ours) - len(a), len(theirs) - len(b), pairs, None, None)
     return Comparison(len(a), len(ours) - len(a), len(theirs) - len(b), pairs, float(difference.mean()), error)
 
 

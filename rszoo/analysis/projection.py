@@ -21,7 +21,7 @@ from rszoo.analysis.setting import Given, Projection, Setting, setting_of
 from rszoo.bounds import BOUNDS, RadiusBound, RadiusRule, clopper_pearson_lower, cohen, l2_radius, lecuyer_radius, li_radius
 from rszoo.bounds.binomial import validate_alpha
 from rszoo.bounds.votes import Counts, toward_zero
-from rszoo.records import Log, Record
+from rszoo.records import CertifyProtocol, Log, Record
 
 
 def _earlier(radius: Callable[[float, float], float]) -> RadiusRule:
@@ -72,6 +72,12 @@ def _check(log: Log, after: Setting) -> None:
         raise ValueError(f"Expected a bound among {', '.join(RULES)}, got {after.bound!r}; choose one of these.")
     if isinstance(log, Projection):
         raise ValueError(f"Expected a log, got {log.title}; project the log itself, in one step.")
+    protocol = log.protocol
+    if isinstance(protocol, CertifyProtocol) and (protocol.radii, protocol.tolerance) != (None, None):
+        raise ValueError(
+            f"Expected a log with n votes an image, got {log.path}, where n depends on the votes and tells nothing of another "
+            "n, alpha or bound; evaluate without --radii and --tolerance."
+        )
     if log.protocol is None and after.bound not in FROM_TOP:
         raise ValueError(
             f"Expected the votes of the runner-up for the bound {after.bound}, got {log.path}, a published file without; "
@@ -82,6 +88,8 @@ def _check(log: Log, after: Setting) -> None:
 def _projected(record: Record, num_classes: int, after: Setting) -> Record:
     if record.selected is None or record.votes is None:
         raise ValueError(f"Expected the votes of image {record.idx}, got none; pass a log with votes.")
+    if not record.n:  # of `correct_only`: not estimated, in no setting
+        return record
     votes = record.votes if record.n == after.n else scaled(record.votes, record.selected, after.n)
     counts = [votes.get(label, 0) for label in range(num_classes)]
     radius = l2_radius(RULES[after.bound](counts, record.selected, after.alpha).radius, after.sigma)

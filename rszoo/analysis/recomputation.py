@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Literal
 
-from rszoo.bounds import BOUNDS, hung_fithian, l2_radius
+from rszoo.bounds import BOUNDS, RadiusTest, hung_fithian, l2_radius, looks, minimum_n
 from rszoo.records import AnyProtocol, CertifyProtocol, Log, PredictProtocol, Record
+from rszoo.records.lines import RADIUS_DIGITS, round_down
 
 TOLERANCE = 1e-3  # relative: the error of grid noise, which a log does not state, lowers a radius by less than this
 GRID_SHARE = 0.05  # of alpha: that error takes less than this from the level of a test
@@ -36,9 +37,27 @@ def _faults(record: Record, protocol: AnyProtocol, number: int) -> Iterator[Faul
 
 
 def _certify_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
-    if record.n != protocol.n:
+    if protocol.correct_only and not record.n:
+        yield from _skipped_faults(record, selected)
+    elif protocol.radii is not None:
+        yield from _sequential_faults(record, selected, protocol)
+    elif record.n > protocol.n or (record.n < protocol.n and protocol.tolerance is None):
         yield "error", f"The number of votes is not n = {protocol.n}"
-        return
+    elif record.n < minimum_n(protocol.alpha):
+        yield "error", f"The number of votes is too small to certify at alpha = {protocol.alpha:g}"
+    else:
+        yield from _radius_faults(record, selected, protocol)
+
+
+def _skipped_faults(record: Record, selected: int) -> Iterator[Fault]:
+    """Of an image that was not estimated because its true class was not selected."""
+    if selected == record.label:
+        yield "error", "There are no votes although the true class was selected"
+    elif record.predict != -1 or record.correct or record.radius:
+        yield "error", "There is a class or a radius without votes"
+
+
+def _radius_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
     if protocol.bound not in BOUNDS:
         yield "error", f"The protocol's bound, {protocol.bound}, is not known, so no radius was computed again"
         return
@@ -54,6 +73,44 @@ def _certify_faults(record: Record, selected: int, protocol: CertifyProtocol) ->
         yield "error", "It abstains although the votes allow a radius"
     elif largest - logged > max(TOLERANCE * largest, 1e-6):
         yield "note", "The radius is smaller than the votes allow, by more than 0.1 %"
+
+
+def _sequential_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
+    """Of a sequential test: its path must be the votes, end where the test does, and certify the logged radius."""
+    path, times = record.path or (), looks(protocol.n)
+    if not 0 < len(path) <= len(times) or record.n != times[len(path) - 1]:
+        yield "error", "The number of votes is not that of the last look in path"
+        return
+    if path[-1] != (record.votes or {}).get(selected, 0):
+        yield "error", "The path does not end in the votes for the class under test"
+        return
+    levels = [protocol.alpha, *([protocol.alpha * (1 - GRID_SHARE)] if protocol.noise == "grid" else [])]
+    try:
+        tests = [_radius_test(path, protocol, alpha) for alpha in levels]
+    except ValueError:
+        yield "error", "The path is impossible: votes go down, or up by more than the samples between two looks"
+        return
+    logged = _place(record, selected, protocol.radii or ())
+    if logged is None:
+        yield "error", "The class is not the one under test, or the radius not one that was tested"
+    elif logged > tests[0].certified:
+        yield "error", "The radius is larger than the path allows"
+    elif logged < tests[-1].certified:
+        yield "error", "The radius is smaller than the path allows"
+    elif all(test.outcome == "continue" for test in tests):
+        yield "error", "The test was stopped before it was settled"
+
+
+def _radius_test(path: tuple[int, ...], protocol: CertifyProtocol, alpha: float) -> RadiusTest:
+    return RadiusTest(tuple(radius / protocol.sigma for radius in protocol.radii or ()), n=protocol.n, alpha=alpha, counts=path)
+
+
+def _place(record: Record, selected: int, radii: Sequence[float]) -> int | None:
+    """How many of the radii the line calls certified; None if it says what no test of them can."""
+    if record.predict == -1:
+        return 0 if not record.radius else None
+    written = [float(round_down(radius, RADIUS_DIGITS)) for radius in radii]
+    return written.index(record.radius) + 1 if record.predict == selected and record.radius in written else None
 
 
 @lru_cache(maxsize=4096)

@@ -77,6 +77,14 @@ def setting_of(log: Log, given: Given | None = None) -> Setting:
     return Setting(sigma, given.n, given.alpha, "cohen")
 
 
+def tested_radii(log: Log) -> tuple[float, ...] | None:
+    """The radii that the sequential test of a log was for; None for a log whose radii are the largest that the votes give.
+
+    Such a log has certified accuracies at these radii, but no average radius, and no votes for another n, alpha or bound.
+    """
+    return log.protocol.radii if isinstance(log.protocol, CertifyProtocol) else None
+
+
 def named_sigma(log: Log) -> float | None:
     """The sigma in the name of a published file, or its folder's."""
     found = re.findall(r"sigma_(\d+(?:\.\d+)?)", str(log.path))

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rszoo.analysis.setting import tested_radii
 from rszoo.bounds import certified_accuracy_lower, overstated_images
 from rszoo.records import Log
+from rszoo.records.lines import RADIUS_DIGITS, round_down
 
 Floats = NDArray[np.float64]
 
@@ -79,7 +81,7 @@ class Results:
 
 
 def results(log: Log) -> Results:
-    """The results in a log of CERTIFY.
+    """The results in a log of CERTIFY; the radii of a sequential test as it tested them, which its lines hold rounded down.
 
     Raises:
         ValueError: it is a log of PREDICT, holds no image, or an image twice, or a radius that is none.
@@ -96,10 +98,11 @@ def results(log: Log) -> Results:
         )
     if bad := [radius for radius in radii if not 0 <= radius < np.inf]:
         raise ValueError(f"Expected radii >= 0 in {log.path}, got {bad[0]}; 'rszoo audit' lists such lines: correct them.")
+    tested = {float(round_down(radius, RADIUS_DIGITS)): radius for radius in reversed(tested_radii(log) or ())}
     return Results(
         idx,
         np.array([record.label for record in log.records], dtype=np.int64),
-        np.array(radii),
+        np.array([tested.get(radius, radius) for radius in radii]),
         np.array([record.correct for record in log.records]),
         np.array([record.predict == -1 for record in log.records]),
     )
@@ -121,3 +124,17 @@ def lower_bounds(found: Results, radii: Sequence[float], *, alpha: float, rho: f
     overstated = overstated_images(images, alpha=alpha, rho=rho)
     pointwise = [certified_accuracy_lower(count, images, alpha=alpha, rho=rho) for count in counts]
     return pointwise, [max(0, count - overstated) / images for count in counts]
+
+
+def vote_share(log: Log) -> float:
+    """The mean share of the true class among an image's votes: the accuracy of the base classifier under noise.
+
+    It is that on the images of the log, over the draw of the noise as well; each image needs its votes at an n that does not
+    depend on them.
+
+    Raises:
+        ValueError: it is a published file, without votes, or the number of votes differs from image to image.
+    """
+    if log.protocol is None or log.protocol.adaptive or not log.records:
+        raise ValueError(f"Expected a log with n votes for each image, got {log.path}; evaluate with a fixed n.")
+    return float(np.mean([(record.votes or {}).get(record.label, 0) / record.n for record in log.records]))

@@ -9,9 +9,9 @@ import numpy as np
 from rszoo.analysis.comparison import envelope
 from rszoo.analysis.projection import top_share
 from rszoo.analysis.published import Published
-from rszoo.analysis.setting import Given, Projection, Setting, named_sigma, setting_of
+from rszoo.analysis.setting import Given, Projection, Setting, named_sigma, setting_of, tested_radii
 from rszoo.analysis.summary import Results, lower_bounds, results
-from rszoo.records import Log
+from rszoo.records import CertifyProtocol, Log
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -26,7 +26,7 @@ class Row:
         accuracies: certified accuracy at each.
         sigma, n, alpha, bound: the setting.
         average_radius: ACR; abstention: share of images; images: how many.
-        quantiles: of the estimates of p_A (the votes of the class under test over n), by level.
+        quantiles: of the estimates of p_A (the votes of the class under test over n, where all images have as many), by level.
         best: for each radius the place of the best log, from 1.
     """
 
@@ -54,15 +54,16 @@ def log_rows(log: Log, radii: Sequence[float], *, given: Given, rho: float | Non
     found = results(log)
     setting = _setting(log, given)
     sigma = setting.sigma if setting else given.sigma or named_sigma(log)
-    rows = [_row(log.title, "log", found, radii, sigma=sigma, setting=setting, quantiles=_quantiles(log, setting))]
+    rows = [_row(log, log.title, "log", found, radii, sigma=sigma, setting=setting, quantiles=_quantiles(log, setting))]
     if rho is not None:
         rows += _bound_rows(log, found, radii, given=given, rho=rho)
     if per_class:
-        rows += [_row(f"class {label}", "class", part, radii) for label, part in found.by_class().items()]
+        rows += [_row(log, f"class {label}", "class", part, radii) for label, part in found.by_class().items()]
     return rows
 
 
 def _row(
+    log: Log,
     title: str,
     kind: Literal["log", "class"],
     found: Results,
@@ -76,16 +77,30 @@ def _row(
         title=title,
         kind=kind,
         radii=radii,
-        accuracies=[found.accuracy(radius) for radius in radii],
+        accuracies=_at_tested(log, radii, [found.accuracy(radius) for radius in radii]),
         sigma=sigma,
         n=setting.n if setting else None,
         alpha=setting.alpha if setting else None,
         bound=setting.bound if setting else None,
-        average_radius=found.average_radius,
-        abstention=found.abstention,
+        average_radius=found.average_radius if tested_radii(log) is None else None,
+        abstention=found.abstention if _abstains_at_x(log) else None,
         images=len(found),
         quantiles=quantiles,
     )
+
+
+def _at_tested(log: Log, radii: Sequence[float], values: Sequence[float]) -> Sequence[float | None]:
+    """The values at those of the radii that the log answers for."""
+    tested = tested_radii(log)
+    return [value if tested is None or radius in tested else None for radius, value in zip(radii, values, strict=True)]
+
+
+def _abstains_at_x(log: Log) -> bool:
+    """Whether the log tells if the class at the image itself is certified: not of images left out or tested at r > 0 only."""
+    protocol = log.protocol
+    if not isinstance(protocol, CertifyProtocol):
+        return True
+    return not protocol.correct_only and (protocol.radii is None or 0.0 in protocol.radii)
 
 
 def _setting(log: Log, given: Given) -> Setting | None:
@@ -94,7 +109,7 @@ def _setting(log: Log, given: Given) -> Setting | None:
 
 
 def _quantiles(log: Log, setting: Setting | None) -> dict[str, float] | None:
-    if setting is None or isinstance(log, Projection):
+    if setting is None or isinstance(log, Projection) or (log.protocol is not None and log.protocol.adaptive):
         return None
     shares = top_share(log, setting)
     return {f"{level:g}": float(np.quantile(shares, level)) for level in QUANTILES} if shares else None
@@ -104,7 +119,8 @@ def _bound_rows(log: Log, found: Results, radii: Sequence[float], *, given: Give
     alpha = level_of(log, given)
     titles = (f"lower bound at one radius, rho={rho:g}", f"lower bound at all radii, rho={rho:g}")
     both = lower_bounds(found, radii, alpha=alpha, rho=rho)
-    return [Row(title, "lower bound", radii, values) for title, values in zip(titles, both, strict=True)]
+    rows = zip(titles, (_at_tested(log, radii, values) for values in both), strict=True)
+    return [Row(title, "lower bound", radii, values) for title, values in rows]
 
 
 def level_of(log: Log, given: Given) -> float:

@@ -13,6 +13,7 @@ import typer
 import rszoo
 from rszoo.cli.audit import audit
 from rszoo.cli.bundle import bundle
+from rszoo.cli.card import card
 from rszoo.cli.certify import certify
 from rszoo.cli.compare import compare
 from rszoo.cli.demo import demo
@@ -38,6 +39,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "plot": plot,
     "compare": compare,
     "audit": audit,
+    "card": card,
     "train": train,
     "import": import_entry,
     "bundle": bundle,

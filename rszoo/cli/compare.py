@@ -37,5 +37,7 @@ def compare(
         (f"{pair.radius:g}", str(pair.only_first), str(pair.only_second), round_up(pair.p_value, 2)) for pair in found.pairs
     ]
     print_table(("radius", "only A", "only B", "p_value"), rows)
-    print(f"\nACR of A minus ACR of B: {found.difference:+.4f}, standard error {found.standard_error:.4f}.")
+    print()
+    if found.difference is not None:
+        print(f"ACR of A minus ACR of B: {found.difference:+.4f}, standard error {found.standard_error:.4f}.")
     print("Each p-value (McNemar, exact, two-sided) is for one radius, chosen beforehand.")

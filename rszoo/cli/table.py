@@ -86,12 +86,14 @@ def _certificates(
     *,
     extras: Extras,
 ) -> "list[Row]":
-    from rszoo.analysis import results
+    from rszoo.analysis import results, tested_radii
     from rszoo.analysis.tabulation import best_row, log_rows, published_row
 
     found = [results(log) for log in logs]
     largest = max([0.0, *(float(each.radius.max()) for each in found)])
     radii = parse_radii(radius, largest=largest)
+    if radius is None and logs and all(map(tested_radii, logs)):
+        radii = sorted({tested for log in logs for tested in tested_radii(log) or ()})
     if not logs and radius is None:
         radii = sorted({stated for row in published for stated in row.radii})
     rows = []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from synthetic_logs import (
+    adaptive_records,
     certify_protocol,
     certify_records,
     changed,
@@ -15,7 +16,7 @@ from synthetic_logs import (
 )
 
 from rszoo.analysis import Given, audit
-from rszoo.bounds import BOUNDS
+from rszoo.bounds import BOUNDS, looks
 from rszoo.records import AnyProtocol, Log, Record
 
 CERTIFY = certify_protocol()
@@ -200,3 +201,88 @@ def test_an_empty_published_file_and_what_a_log_says_itself(tmp_path: Path, reco
     assert only(write_published(tmp_path / "none", [])) == "There are no results."
     with pytest.raises(ValueError, match="which states them; leave them out"):
         audit(write(tmp_path / "log", CERTIFY, records), GIVEN)
+
+
+RADII = (0.0, 0.1, 0.2, 0.3)
+SEQUENTIAL = certify_protocol(radii=RADII, correct_only=True)
+
+
+@pytest.fixture(scope="module")
+def tested() -> list[Record]:
+    return adaptive_records(SEQUENTIAL)
+
+
+@pytest.mark.parametrize("noise", ["float", "grid"])
+@pytest.mark.parametrize(
+    "rule",
+    [{"radii": RADII}, {"radii": (1 / 7, 64 / 255)}, {"radii": RADII, "correct_only": True}, {"tolerance": 0.05}],
+    ids=["radii", "radii of many digits", "correct only", "tolerance"],
+)
+def test_sound_logs_with_as_many_samples_as_needed_have_no_findings(
+    tmp_path: Path, rule: dict[str, object], noise: str
+) -> None:
+    protocol = certify_protocol(noise=noise, **rule)
+    lines = adaptive_records(protocol)
+    assert len({record.n for record in lines}) > 2
+    assert findings(write(tmp_path / "log", protocol, lines)) == []
+
+
+def test_grid_noise_may_stop_the_test_a_look_later(tmp_path: Path) -> None:
+    """Its error takes a little of alpha, which the log does not state."""
+    lines = adaptive_records(certify_protocol(radii=RADII, alpha=0.001 * 0.96))
+    assert findings(write(tmp_path / "grid", certify_protocol(radii=RADII, noise="grid"), lines)) == []
+
+
+def test_a_sequential_line_against_its_path(tmp_path: Path, tested: list[Record]) -> None:
+    middle = next(place for place, record in enumerate(tested) if record.correct and record.radius == 0.2)
+    early = next(place for place, record in enumerate(tested) if record.radius == 0.3 and len(record.path or ()) > 2)
+    image = tested[middle]
+    path, selected = image.path or (), image.selected or 0
+    assert len(path) > 3
+    open_path, open_votes = (24,), {tested[early].label: 24, (tested[early].label + 1) % 4: 8}
+    down = (*path[:-2], path[-1] + 1, path[-1])
+    plants = {
+        "larger than the path allows": changed(tested, middle, radius=0.3),
+        "smaller than the path allows": changed(tested, middle, radius=0.1),
+        "not one that was tested": changed(tested, middle, radius=0.15),
+        "not that of the last look": changed(tested, middle, path=path[:-1]),
+        "does not end in the votes": changed(tested, middle, path=(*path[:-1], path[-1] - 1)),
+        "path is impossible": changed(tested, middle, path=down),
+        "stopped before it was settled": changed(
+            tested, early, path=open_path, votes=open_votes, predict=-1, radius=0.0, correct=False
+        ),
+    }
+    for number, (words, planted) in enumerate(plants.items()):
+        assert words in only(write(tmp_path / str(number), SEQUENTIAL, planted)), words
+    other = changed(tested, middle, predict=(selected + 1) % 4, correct=False)
+    assert "not the one under test" in only(write(tmp_path / "other", SEQUENTIAL, other))
+
+
+def test_a_path_of_another_n(tmp_path: Path, tested: list[Record]) -> None:
+    """The looks, and so the critical values, depend on n."""
+    assert looks(1000)[-1] not in looks(1200)
+    found = findings(write(tmp_path / "log", certify_protocol(radii=RADII, correct_only=True, n=1200), tested))
+    assert any("not that of the last look" in each or "before it was settled" in each for each in found)
+
+
+def test_images_without_votes(tmp_path: Path, tested: list[Record]) -> None:
+    skipped = next(place for place, record in enumerate(tested) if not record.n)
+    estimated = next(place for place, record in enumerate(tested) if record.n)
+    label = tested[skipped].label
+    assert "although the true class was selected" in only(
+        write(tmp_path / "a", SEQUENTIAL, changed(tested, skipped, selected=label))
+    )
+    loud = changed(tested, skipped, predict=tested[skipped].selected)
+    assert "a class or a radius without votes" in only(write(tmp_path / "b", SEQUENTIAL, loud))
+    whole = certify_protocol(radii=RADII)
+    lines = changed(adaptive_records(whole), estimated, votes={}, path=(), predict=-1, radius=0.0, correct=False)
+    assert "not that of the last look" in only(write(tmp_path / "c", whole, lines))
+
+
+def test_the_number_of_votes_with_a_tolerance(tmp_path: Path) -> None:
+    protocol = certify_protocol(tolerance=0.05)
+    lines = adaptive_records(protocol)
+    many, few = {lines[0].selected or 0: 1001}, {lines[0].selected or 0: 5}
+    silent = {"predict": -1, "radius": 0.0, "correct": False}
+    assert "is not n = 1000" in only(write(tmp_path / "many", protocol, changed(lines, 0, votes=many, **silent)))
+    assert "too small to certify" in only(write(tmp_path / "few", protocol, changed(lines, 0, votes=few, **silent)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic_logs import certify_protocol, certify_records, cifar10_log, write, write_published
+from synthetic_logs import adaptive_records, certify_protocol, certify_records, changed, cifar10_log, write, write_published
 
 from rszoo.analysis import Given, project, results
 from rszoo.analysis.projection import reconstructed_votes, scaled
@@ -113,3 +113,22 @@ def test_settings_out_of_range_and_projections_of_projections(tmp_path) -> None:
     with pytest.raises(ValueError, match="in one step"):
         project(project(log, n=500), alpha=0.01)
     assert setting_of(project(log, n=500)).n == 500
+
+
+@pytest.mark.parametrize("rule", [{"radii": (0.0, 0.25)}, {"tolerance": 0.05}])
+@pytest.mark.parametrize("change", [{"n": 500}, {"alpha": 0.01}, {"bound": "joint"}, {}])
+def test_votes_whose_number_depends_on_them_are_not_projected(tmp_path, rule, change) -> None:  # type: ignore[no-untyped-def]
+    protocol = certify_protocol(**rule)
+    log = write(tmp_path / "log", protocol, adaptive_records(protocol))
+    with pytest.raises(ValueError, match=r"^Expected a log with n votes an image, got .*; evaluate without --radii"):
+        project(log, **change)
+
+
+def test_an_image_that_was_not_estimated_stays_so(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    protocol = certify_protocol(correct_only=True)
+    skipped = {"selected": 3, "votes": {}, "predict": -1, "correct": False, "radius": 0.0}
+    log = write(tmp_path / "log", protocol, changed(certify_records(protocol), 0, **skipped))
+    for change in ({"n": 500}, {"bound": "joint"}):
+        projected = project(log, **change)
+        assert projected.records[0] == log.records[0]
+        assert results(projected).accuracy(0.1) > 0.2

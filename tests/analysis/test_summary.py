@@ -4,11 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_logs import certify_protocol, certify_records, predict_protocol, predict_records, write
+from synthetic_logs import (
+    adaptive_records,
+    certify_protocol,
+    certify_records,
+    changed,
+    predict_protocol,
+    predict_records,
+    write,
+)
 
-from rszoo.analysis import lower_bounds, results
+from rszoo.analysis import Given, lower_bounds, results, vote_share
 from rszoo.analysis.projection import top_share
 from rszoo.analysis.setting import setting_of
+from rszoo.analysis.tabulation import log_rows
 from rszoo.bounds import certified_accuracy_lower
 from rszoo.records import Log, Record
 
@@ -66,3 +75,34 @@ def test_an_image_twice_a_predict_log_and_none_are_refused(tmp_path: Path) -> No
 def test_a_radius_that_is_none_is_refused(radius: float) -> None:
     with pytest.raises(ValueError, match=r"^Expected radii >= 0 in x, got "):
         results(Log(Path("x"), None, [Record(0, 1, 1, True, 0.0, radius)]))
+
+
+def test_the_radii_of_a_test_count_as_tested_and_no_others(tmp_path: Path) -> None:
+    """64/255 has more digits than a line holds."""
+    protocol = certify_protocol(radii=(0.1, 64 / 255))
+    lines = adaptive_records(protocol)
+    log = write(tmp_path / "log", protocol, lines)
+    expected = sum(record.correct and record.radius == 64 / 255 for record in lines) / 40
+    row, bound, _ = log_rows(log, [0.0, 0.1, 64 / 255], given=Given(), rho=0.01, per_class=False)
+    assert 0.1 < expected == row.accuracies[2]
+    assert (row.accuracies[0], bound.accuracies[0]) == (None, None)
+    assert 0 < (bound.accuracies[2] or 0) <= expected
+    assert (row.average_radius, row.abstention, row.quantiles) == (None, None, None)
+
+
+def test_images_left_out_are_no_abstentions(tmp_path: Path) -> None:
+    protocol = certify_protocol(correct_only=True)
+    skipped = {"selected": 3, "votes": {}, "predict": -1, "correct": False, "radius": 0.0}
+    log = write(tmp_path / "log", protocol, changed(certify_records(protocol), 0, **skipped))
+    (row,) = log_rows(log, [0.0], given=Given(), rho=None, per_class=False)
+    assert (row.abstention, row.quantiles) == (None, None)
+    assert row.average_radius == results(log).average_radius
+
+
+def test_the_share_of_the_votes_for_the_true_class(tmp_path: Path) -> None:
+    lines = certify_records(certify_protocol())
+    log = write(tmp_path / "log", certify_protocol(), lines)
+    assert vote_share(log) == pytest.approx(sum(record.counts(4)[record.label] for record in lines) / 40_000)
+    protocol = certify_protocol(radii=(0.1,))
+    with pytest.raises(ValueError, match="a log with n votes for each image"):
+        vote_share(write(tmp_path / "adaptive", protocol, adaptive_records(protocol)))

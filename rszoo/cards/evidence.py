@@ -1,0 +1,136 @@
+"""What a card is made of: the files of an entry's folder, held to each other before a word is written."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rszoo.analysis import Projection, Results, audit, project, results
+from rszoo.analysis.recomputation import GRID_SHARE
+from rszoo.config import EntryConfig, read_config, sha256
+from rszoo.recipe import Recipe
+from rszoo.records import CertifyProtocol, Log, read_log
+from rszoo.registry import get_entry, list_models
+
+LOG, GRID_LOG, PICTURE = "certify.tsv", "certify-grid.tsv", "certified_accuracy.png"
+
+
+@dataclass(frozen=True)
+class FixedLog:
+    """The log with n votes for each image, its results, and those of another rule on the same votes."""
+
+    log: Log
+    protocol: CertifyProtocol
+
+    @property
+    def other_bound(self) -> str:
+        """The rule that the votes are also read with."""
+        return "cohen" if self.protocol.bound == "joint" else "joint"
+
+    @cached_property
+    def results(self) -> Results:
+        """As they were logged."""
+        return results(self.log)
+
+    @cached_property
+    def projection(self) -> Projection:
+        """By the other rule, at the same alpha; less what the error of grid noise, which a log does not state, may take."""
+        share = 1 - GRID_SHARE if self.protocol.noise == "grid" else 1.0
+        return project(self.log, bound=self.other_bound, alpha=self.protocol.alpha * share)
+
+    @cached_property
+    def projected(self) -> Results:
+        """By the other rule."""
+        return results(self.projection)
+
+
+@dataclass(frozen=True)
+class GridLog:
+    """The log of a sequential test of given radii, and its results."""
+
+    log: Log
+    protocol: CertifyProtocol
+
+    @property
+    def radii(self) -> tuple[float, ...]:
+        """The radii that were tested."""
+        return self.protocol.radii or ()
+
+    @cached_property
+    def results(self) -> Results:
+        """As they were logged."""
+        return results(self.log)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of an entry; `named` says that the registry pins this folder under its name."""
+
+    config: EntryConfig
+    recipe: Recipe | None
+    named: bool
+    fixed: FixedLog | None
+    grid: GridLog | None
+
+
+def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
+    """The config and the logs in the folder of an entry.
+
+    Args:
+        folder: holds `config.json`, and `certify.tsv` and `certify-grid.tsv` if these have been made.
+        recipe: the one that made the weights; None for imported weights.
+
+    Raises:
+        FileNotFoundError: there is no config.
+        ValueError: the recipe is not the weights' own, or a log is of other weights, incomplete or faulty.
+    """
+    config = read_config(folder)
+    if not config.license.strip():
+        raise ValueError(f"Expected a licence in {folder / 'config.json'}, got none; write its SPDX identifier, or 'unknown'.")
+    _check_recipe(config, recipe)
+    named = config.name in list_models() and get_entry(config.name).config_sha256 == sha256(folder / "config.json")
+    fixed, grid = _read(folder / LOG, config), _read(folder / GRID_LOG, config)
+    return Evidence(config, recipe, named, fixed and FixedLog(*fixed), grid and GridLog(*grid))
+
+
+def _check_recipe(config: EntryConfig, recipe: Recipe | None) -> None:
+    ours = None if recipe is None else recipe.fingerprint
+    if config.recipe_fingerprint != ours:
+        raise ValueError(
+            f"Expected the recipe with fingerprint {config.recipe_fingerprint} for {config.name}, got {ours}; "
+            "pass the recipe that made the weights, or train again what it makes now."
+        )
+    if recipe is None:
+        return
+    said = {"name": config.name, "license": config.license, "precision": config.precision, "noise": config.noise}
+    wanted = {"name": recipe.name, "license": recipe.about.license}
+    wanted |= {"precision": recipe.inference.precision, "noise": recipe.inference.noise}
+    for key, value in wanted.items():
+        if said[key] != value:
+            raise ValueError(f"Expected {key} {value!r} as in the recipe of {config.name}, got {said[key]!r}; make them agree.")
+
+
+def _read(path: Path, config: EntryConfig) -> tuple[Log, CertifyProtocol] | None:
+    if not path.exists():
+        return None
+    log = read_log(path)
+    protocol = log.protocol
+    if not isinstance(protocol, CertifyProtocol):
+        raise ValueError(f"Expected a log of CERTIFY by 'rszoo evaluate', got {path}, which is none; replace it.")
+    _check_setting(path, protocol, config)
+    if errors := [finding.sentence for finding in audit(log) if finding.severity == "error"]:
+        raise ValueError(f"Expected a log without faults in {path}, got this one: {errors[0]} Finish it, or evaluate again.")
+    return log, protocol
+
+
+def _check_setting(path: Path, protocol: CertifyProtocol, config: EntryConfig) -> None:
+    """The log is of these weights in their own setting, whole, and of the kind that its name says."""
+    keys = ("name", "weights_sha256", "dataset", "sigma", "noise", "precision")
+    wanted = {key: getattr(config, key) for key in keys} | {"num_classes": len(config.classes), "shard": None}
+    wanted |= {"trained_sigma": config.sigma, "tolerance": None}
+    if path.name == LOG:
+        wanted |= {"radii": None, "correct_only": False}
+    for key, value in wanted.items():
+        if (got := getattr(protocol, key)) != value:
+            raise ValueError(f"Expected {key} {value!r} in {path}, got {got!r}; put an evaluation of this entry there.")
+    if path.name == GRID_LOG and protocol.radii is None:
+        raise ValueError(f"Expected a log of given radii in {path}, got one of a fixed n; that belongs in {LOG}.")
