@@ -5,9 +5,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rszoo.analysis import vote_share
-from rszoo.cards.evidence import GRID_LOG, LOG, PICTURE, Evidence, FixedLog, GridLog, read_evidence
+from rszoo.cards.evidence import GRID_LOG, LOG, PICTURE, Evidence, FixedLog, GridLog, TwinLog, read_evidence
 from rszoo.cards.metadata import HUB_DATASETS, front_matter, hub_split
-from rszoo.cards.numbers import RHO, fixed_table, grid_table, published_rows, published_table
+from rszoo.cards.numbers import RHO, fixed_table, grid_table, published_rows, published_table, twin_table
 from rszoo.cards.works import arxiv_number, bibtex
 from rszoo.cards.written import recipe_text
 from rszoo.recipe import Recipe
@@ -62,6 +62,7 @@ def _facts(evidence: Evidence) -> dict[str, object]:
         "files": {"fixed": LOG, "grid": GRID_LOG, "picture": PICTURE},
         "fixed": evidence.fixed and _fixed_facts(evidence, evidence.fixed),
         "grid": evidence.grid and _grid_facts(evidence.grid),
+        "twin": evidence.fixed and evidence.twin and _twin_facts(evidence.fixed, evidence.twin),
     }
 
 
@@ -88,4 +89,14 @@ def _grid_facts(grid: GridLog) -> dict[str, object]:
         "images": len(grid.results),
         "table": grid_table(grid),
         "mean_n": f"{samples:,.0f}",
+    }
+
+
+def _twin_facts(fixed: FixedLog, twin: TwinLog) -> dict[str, object]:
+    return {
+        "file": twin.log.path.name,
+        "precision": twin.precision,
+        "images": len(twin.log.records),
+        "table": twin_table(fixed, twin),
+        "differing": f"{100 * twin.differing:.2f} %",
     }

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from rszoo.analysis import Projection, Results, audit, project, results
 from rszoo.analysis.recomputation import GRID_SHARE
 from rszoo.config import EntryConfig, read_config, sha256
@@ -11,7 +13,7 @@ from rszoo.recipe import Recipe
 from rszoo.records import CertifyProtocol, Log, read_log
 from rszoo.registry import get_entry, list_models
 
-LOG, GRID_LOG, PICTURE = "certify.tsv", "certify-grid.tsv", "certified_accuracy.png"
+LOG, GRID_LOG, TWIN_LOG, PICTURE = "certify.tsv", "certify-grid.tsv", "certify-{}.tsv", "certified_accuracy.png"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,27 @@ class GridLog:
 
 
 @dataclass(frozen=True)
+class TwinLog:
+    """The first images of the fixed log, voted on in the other precision with the same noise."""
+
+    own: Log
+    log: Log
+    precision: str
+
+    @cached_property
+    def results(self) -> tuple[Results, Results]:
+        """Of the entry's own precision and of the other, on the same images."""
+        return results(self.own), results(self.log)
+
+    @property
+    def differing(self) -> float:
+        """A lower bound on the share of votes that differ: the votes that would have to move to turn one into the other."""
+        pairs = list(zip(self.own.records, self.log.records, strict=True))
+        moved = sum(sum(max(0, n - (b.votes or {}).get(c, 0)) for c, n in (a.votes or {}).items()) for a, b in pairs)
+        return moved / sum(a.n for a, _ in pairs)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known of an entry; `named` says that the registry pins this folder under its name."""
 
@@ -70,6 +93,7 @@ class Evidence:
     named: bool
     fixed: FixedLog | None
     grid: GridLog | None
+    twin: TwinLog | None
 
 
 def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
@@ -89,7 +113,8 @@ def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
     _check_recipe(config, recipe)
     named = config.name in list_models() and get_entry(config.name).config_sha256 == sha256(folder / "config.json")
     fixed, grid = _read(folder / LOG, config), _read(folder / GRID_LOG, config)
-    return Evidence(config, recipe, named, fixed and FixedLog(*fixed), grid and GridLog(*grid))
+    twin = fixed and _read_twin(folder, config, fixed[0])
+    return Evidence(config, recipe, named, fixed and FixedLog(*fixed), grid and GridLog(*grid), twin)
 
 
 def _check_recipe(config: EntryConfig, recipe: Recipe | None) -> None:
@@ -122,12 +147,27 @@ def _read(path: Path, config: EntryConfig) -> tuple[Log, CertifyProtocol] | None
     return log, protocol
 
 
+def _read_twin(folder: Path, config: EntryConfig, fixed: Log) -> TwinLog | None:
+    (other,) = {"float32", "bfloat16"} - {config.precision}
+    found = _read(folder / TWIN_LOG.format(other), msgspec.structs.replace(config, precision=other))
+    if found is None:
+        return None
+    log, protocol = found
+    own = Log(fixed.path, fixed.protocol, fixed.records[: len(log.records)])
+    unlike = {"precision": config.precision, "stop": fixed.protocol.stop} if fixed.protocol else {}
+    if msgspec.structs.replace(protocol, **unlike) != fixed.protocol:
+        raise ValueError(
+            f"Expected {log.path} to differ from {fixed.path} in precision and --stop alone, got more; evaluate again."
+        )
+    return TwinLog(own, log, other)
+
+
 def _check_setting(path: Path, protocol: CertifyProtocol, config: EntryConfig) -> None:
     """The log is of these weights in their own setting, whole, and of the kind that its name says."""
     keys = ("name", "weights_sha256", "dataset", "sigma", "noise", "precision")
     wanted = {key: getattr(config, key) for key in keys} | {"num_classes": len(config.classes), "shard": None}
     wanted |= {"trained_sigma": config.sigma, "tolerance": None}
-    if path.name == LOG:
+    if path.name != GRID_LOG:
         wanted |= {"radii": None, "correct_only": False}
     for key, value in wanted.items():
         if (got := getattr(protocol, key)) != value:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal
 
 from rszoo.analysis import Published, Results, load_published, lower_bounds
-from rszoo.cards.evidence import Evidence, FixedLog, GridLog
+from rszoo.cards.evidence import Evidence, FixedLog, GridLog, TwinLog
 
 RHO = 0.001
 STEP = 0.25
@@ -57,6 +57,17 @@ def grid_table(grid: GridLog) -> str:
         _at_least(grid.results, grid.radii, grid.protocol.alpha),
     ]
     return markdown(("l2 radius", "certified accuracy", "at least"), list(zip(*cells, strict=True)))
+
+
+def twin_table(fixed: FixedLog, twin: TwinLog) -> str:
+    """Certified accuracy of the same images in both precisions."""
+    own, other = twin.results
+    rows = [
+        [_radius(radius), *(share(found.accuracy(radius), len(found)) for found in (own, other))]
+        for radius in table_radii(fixed)
+    ]
+    averages = ["average certified radius (ACR)", *(floor(found.average_radius, 3) for found in (own, other))]
+    return markdown(("l2 radius", f"`{fixed.protocol.precision}`", f"`{twin.precision}`"), [*rows, averages])
 
 
 def _radius(radius: float) -> str:

@@ -13,12 +13,14 @@ from synthetic_logs import adaptive_records, certify_records, changed, predict_p
 
 from rszoo.analysis import load_published, lower_bounds, project, results, vote_share
 from rszoo.architectures import NormalizedNetwork
+from rszoo.bounds import BOUNDS, l2_radius
 from rszoo.cards import draw_card, read_evidence, render_card, save_picture
 from rszoo.cards.numbers import RHO, floor, share
 from rszoo.cards.works import arxiv_number, bibtex, works
 from rszoo.cards.written import recipe_text
 from rszoo.entry import recipe_source, write_entry
 from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from rszoo.records import CertifyProtocol, Record
 
 
 def cells(card: str, heading: str) -> list[list[str]]:
@@ -86,6 +88,33 @@ def test_a_test_of_given_radii_states_these_and_no_average(entry: Path, recipe: 
     assert "(ACR)" not in card
     assert "png" not in re.sub("image.png", "", card)
     assert draw_card(read_evidence(entry, recipe)) is None
+
+
+def test_the_other_precision_is_shown_beside(entry: Path, recipe: Recipe) -> None:
+    fixed = write_fixed(entry)
+    assert isinstance(fixed.protocol, CertifyProtocol)
+    other = msgspec.structs.replace(fixed.protocol, precision="float32", stop=fixed.protocol.stride * 10)
+    first = [record for record in fixed.records if record.idx in other.indices]
+    moved = changed(first, 0, **moved_votes(first[0], 30))
+    write(entry / "certify-float32.tsv", other, moved)
+    card = render_card(entry, recipe)
+    assert "The first 10 of these images" in card
+    assert f"at least {100 * 30 / sum(record.n for record in first):.2f} % of the votes differ" in card
+    row = next(line for line in card.split("### Precision")[1].splitlines() if line.startswith("| 0 (right class)"))
+    assert row.count(f"{100 * sum(record.correct for record in first) / 10:.1f} %") == 2
+    write(entry / "certify-float32.tsv", msgspec.structs.replace(other, seed=7), moved)
+    with pytest.raises(ValueError, match=r"to differ from .* in precision and --stop alone"):
+        render_card(entry, recipe)
+
+
+def moved_votes(record: Record, count: int) -> dict[str, Any]:
+    """What changes in a record when some votes go from the selected class to another."""
+    counts, selected = record.counts(10), record.selected
+    assert selected is not None
+    counts[selected] -= count
+    counts[(selected + 1) % 10] += count
+    radius = l2_radius(BOUNDS["cohen"](counts, selected, 0.001).radius, 0.25)
+    return {"votes": {label: votes for label, votes in enumerate(counts) if votes}, "radius": radius}
 
 
 def test_without_a_log_the_card_says_so(entry: Path, recipe: Recipe) -> None:
