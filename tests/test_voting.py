@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -96,3 +98,21 @@ def test_an_error_in_a_procedure_is_raised_and_the_thread_ends(half_space: HalfS
     jobs = [Job(images(1)[0], "0", broken())]
     with pytest.raises(ValueError, match="broken"):
         list(run(form, jobs, Noise("float", 0.5, 0), num_classes=2, batch_size=4, device=CPU))
+
+
+MEMORY = """
+import resource, torch, rszoo
+from torch import nn
+torch.set_num_threads(1)
+clf = rszoo.smooth(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), sigma=0.5, num_classes=2, input_shape=(1, 8, 8))
+for n in (10_000, 1_000_000):
+    clf.certify(torch.full((1, 8, 8), 0.5), n=n)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_n() -> None:
+    """A million samples are 256 MB, more than a tenth of what the process needs."""
+    done = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
+    small, large = map(int, done.stdout.split())
+    assert large < 1.1 * small < 1.1 * 2.5e6
