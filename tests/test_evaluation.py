@@ -200,7 +200,7 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
         ({"n": [100, 1000]}, "Expected one n for CERTIFY"),
         ({"task": "predict", "n": [1000, 100], "n0": None, "bound": None}, "Expected ascending n"),
         ({"task": "predict", "n": [5], "n0": None, "bound": None}, "got n=5; use n >= 11"),
-        ({"task": "predict"}, "Expected neither n0 nor a bound for PREDICT"),
+        ({"task": "predict"}, "Expected no n0 for PREDICT"),
         ({"bound": "best"}, "Unknown bound 'best'; use one of cohen, joint"),
         ({"alpha": 2.0}, r"Expected `float` < 1.0 - at `\$.alpha`"),
         ({"stride": -1}, r"`\$.stride`"),

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
+from typing import Literal
 
 RADIUS_DIGITS = 6
 
@@ -22,6 +23,8 @@ class Record:
         selected: the class that was put to the test; None where the votes were not kept.
         votes: votes by class, the classes without any left out; None where they were not kept.
         path: votes for `selected` at each look of a sequential test; None for other rules.
+        eps: l2 distance that an attack was allowed, in pixel units; None where there was none.
+        l2: distance of what it found, rounded up in the log.
     """
 
     idx: int
@@ -33,6 +36,8 @@ class Record:
     selected: int | None = None
     votes: dict[int, int] | None = None
     path: tuple[int, ...] | None = None
+    eps: float | None = None
+    l2: float | None = None
 
     @property
     def n(self) -> int:
@@ -52,7 +57,7 @@ def format_line(record: Record) -> bytes:
     rest = {label: count for label, count in record.votes.items() if label != record.selected}
     runner_up = max(sorted(rest), key=rest.__getitem__, default=int(record.selected == 0))
     others = ",".join(f"{label}:{count}" for label, count in sorted(rest.items()) if count and label != runner_up)
-    radius = [] if record.radius is None else [_rounded_down(record.radius)]
+    radius = [] if record.radius is None else [_rounded(record.radius, ROUND_FLOOR)]
     cells = [record.idx, record.label, record.predict, *radius, int(record.correct), f"{record.seconds:.3f}"]
     evidence = [
         record.selected,
@@ -63,14 +68,15 @@ def format_line(record: Record) -> bytes:
         others or "-",
     ]
     path = [] if record.path is None else [",".join(map(str, record.path)) or "-"]
-    return "\t".join(map(str, cells + evidence + path)).encode() + b"\n"
+    distance = [] if record.l2 is None else [record.eps, _rounded(record.l2, ROUND_CEILING)]
+    return "\t".join(map(str, cells + evidence + path + distance)).encode() + b"\n"
 
 
-def _rounded_down(radius: float) -> str:
-    """At most the radius as a number, and the same again when it is read and written."""
-    text = f"{radius:.{RADIUS_DIGITS}f}"
-    if float(text) > radius:
-        text = str(Decimal(radius).quantize(Decimal(1).scaleb(-RADIUS_DIGITS), rounding=ROUND_FLOOR))
+def _rounded(distance: float, rounding: Literal["ROUND_FLOOR", "ROUND_CEILING"]) -> str:
+    """The distance or, as a number, the next on that side of it; the same again when it is read and written."""
+    text = f"{distance:.{RADIUS_DIGITS}f}"
+    if float(text) > distance if rounding == ROUND_FLOOR else float(text) < distance:
+        text = str(Decimal(distance).quantize(Decimal(1).scaleb(-RADIUS_DIGITS), rounding=rounding))
     return text
 
 
@@ -99,6 +105,8 @@ def _parsed(cells: dict[str, str]) -> Record:
         selected=int(cells["selected"]) if "selected" in cells else None,
         votes=dict(_votes(cells)) if "selected" in cells else None,
         path=tuple(int(each) for each in cells["path"].split(",") if each != "-") if "path" in cells else None,
+        eps=float(cells["eps"]) if "eps" in cells else None,
+        l2=float(cells["l2"]) if "l2" in cells else None,
     )
 
 
