@@ -24,7 +24,8 @@ class Plan:
 
     Attributes:
         attack: "smoothadv-pgd" or "smoothadv-ddn" (Salman et al. 2019), "stein" (the same, without gradients), "naive" (Cohen
-            et al. 2019, appendix J.3, but for its step size) or "pgd", which attacks the base classifier without noise.
+            et al. 2019, appendix J.3, but for its step size) or "pgd", which attacks the base classifier without noise. DDN
+            stops at the smallest change that it finds, where votes are close, so that PREDICT often abstains there.
         steps: T.
         num_noise: m, noise vectors of a step; 0 for "pgd", which has none.
         random_start: whether it starts at random in the ball.

@@ -157,9 +157,9 @@ def _print_report(certificates: "CertificateAttack", rows: "Sequence[Tightness]"
         cells.append([f"{row.factor:g}", str(row.attacked), str(len(row.succeeded)), str(row.abstained), share, chance])
     print_table(columns, cells)
     print(
-        f"{len(certificates)} certificates of {certificates.images} images, attacked up to these factors of their radii. "
-        "Within a radius (factor 1 or less)\na change of the class contradicts the certificate or the prediction: the last column is "
-        "the probability of as many, at most,\nif all hold at their levels. Beyond, changes show how tight the radii are."
+        f"{len(certificates)} certificates of {certificates.images} images, attacked up to these factors of their radii.\n"
+        "Within a radius (factor 1 or less) a change of the class contradicts the certificate or the prediction: the last\n"
+        "column is the probability of as many, at most, if all hold at their levels. Beyond, changes show how tight it is."
     )
 
 

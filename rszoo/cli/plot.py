@@ -1,6 +1,7 @@
 """`rszoo plot`: certified accuracy against radius, and accuracy under attack against distance."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rszoo.analysis import Given, Published
     from rszoo.plots import Curve
 
+CERTIFIED = ": certified"  # in the legend, where there are attacks too
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
@@ -46,7 +48,9 @@ def plot(
     curves = [curve for log in [*read, *projections] for curve in _curves(log, rho=lower_bound, given=known)]
     if envelope and read:
         curves.insert(0, _envelope(read))
-    curves += [_attacked(log) for log in attacks]
+    if attacks:
+        curves = [replace(each, title=each.title + CERTIFIED) if each.kind == "curve" else each for each in curves]
+        curves += [_attacked(log) for log in attacks]
     counts: set[int | None] = {len({record.idx for record in log.records}) for log in [*read, *attacks]}
     counts = counts or {row.images for row in rows}
     images = counts.pop() if len(counts) == 1 else None
@@ -94,8 +98,8 @@ def _attacked(log: Log) -> "Curve":
     from rszoo.plots import Curve
 
     (row,) = empirical_rows([log], attacked_distances([log]))
-    title = f"{row.title} under {row.attack}, m={row.num_noise}, T={row.steps}, n={row.n}: upper bound"
-    return Curve(title, row.distances, [value or 0.0 for value in row.accuracies], "attack", of=row.title)
+    title = f"{row.title}: {row.attack}, m={row.num_noise}, T={row.steps}, n={row.n}"
+    return Curve(title, row.distances, [value or 0.0 for value in row.accuracies], "attack", of=row.title + CERTIFIED)
 
 
 def _points(row: "Published", images: int | None) -> "Curve":

@@ -5,7 +5,7 @@ from rszoo.evaluation.attacking import AttackEvaluation
 from rszoo.evaluation.certification import Evaluation
 from rszoo.evaluation.logged import LoggedEvaluation
 from rszoo.evaluation.protocols import PAPERS, usual_protocol
-from rszoo.evaluation.tightness import CertificateAttack, Tightness, put_to_the_test, tightness
+from rszoo.evaluation.tightness import CertificateAttack, Tightness, put_to_the_test, tally
 
 __all__ = [
     "PAPERS",
@@ -19,6 +19,6 @@ __all__ = [
     "Tightness",
     "attack",
     "put_to_the_test",
-    "tightness",
+    "tally",
     "usual_protocol",
 ]

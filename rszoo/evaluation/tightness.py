@@ -70,7 +70,7 @@ def put_to_the_test(
     return attack(attacker, _batched(scaled, size), n=n, alpha=alpha, batch_size=batch_size)
 
 
-def tightness(
+def tally(
     certified: Mapping[str, int],
     returned: Sequence[Sequence[int]],
     *,
@@ -174,7 +174,7 @@ class CertificateAttack:
         """What all attacks did, once iterated over."""
         certified = {str(each.idx): each.predict for each in self.certified}
         alpha = self.alpha + self.protocol.alpha
-        return tightness(certified, self._returned, factors=self.factors, images=self.images, alpha=alpha)
+        return tally(certified, self._returned, factors=self.factors, images=self.images, alpha=alpha)
 
     def _target(self, record: Record) -> Target:
         return Target(str(record.idx), self.data.pixels(record.idx).float().div(255), record.predict, [record.radius or 0.0])

@@ -77,7 +77,17 @@ def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
             named.add(title)
         elif curve.kind == "attack":
             marker, color = MARKERS[marked % len(MARKERS)], COLORS[places[curve.of] % len(COLORS)]
-            ax.plot(curve.radii, curve.accuracies, marker, color=color, linestyle=":", linewidth=1.0, markersize=5, label=title)
+            ax.plot(
+                curve.radii,
+                curve.accuracies,
+                marker,
+                color=color,
+                linestyle=":",
+                linewidth=1,
+                markersize=5,
+                clip_on=False,
+                label=title,
+            )
         elif curve.kind == "envelope":
             ax.step(x, y, where="pre", color="#D0D0D0", linewidth=5, zorder=1, label=title)
         else:
@@ -100,7 +110,11 @@ def _draw_axes(ax: Axes, curves: Sequence[Curve], images: int | None) -> None:
     ax.set_xlabel(r"$\ell_2$ radius, pixels in [0, 1]")
     kinds = {curve.kind for curve in curves}
     what = (
-        "certified accuracy" if "attack" not in kinds else "accuracy" if kinds == {"attack"} else "certified, attacked accuracy"
+        "certified accuracy"
+        if "attack" not in kinds
+        else "accuracy under attack"
+        if kinds == {"attack"}
+        else "accuracy (certified, under attack)"
     )
     ax.set_ylabel(what + ("" if images is None else f" on {images:,} images"))
     ax.set_xlim(0, 1.02 * max([0.1, *(curve.radii[-1] for curve in curves)]))
