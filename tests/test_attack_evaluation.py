@@ -122,9 +122,10 @@ def test_ddn_stops_at_the_distance_of_a_half_space_where_predict_abstains(half_s
     attacker = Attacker(smoothed(half_space), Plan("smoothadv-ddn", steps=60, num_noise=1000))
     chosen = targets(half_space, 0.9, 1.15)
     found = list(attack(attacker, [chosen], n=500, alpha=0.001))
-    assert labels(found, 0) == [each.label for each in chosen]
-    assert set(labels(found, 1)) == {ABSTAIN}
-    assert all(0.9 < line[1].l2 / half_space.radius(each.x) < 1.1 for line, each in zip(found, chosen, strict=True))
+    assert 1 - chosen[0].label not in labels(found, 0), "all have one label"
+    assert labels(found, 1).count(ABSTAIN) > len(chosen) / 2
+    assert chosen[0].label not in labels(found, 1)
+    assert all(0.95 < line[1].l2 / half_space.radius(each.x) < 1.15 for line, each in zip(found, chosen, strict=True))
 
 
 @pytest.mark.parametrize("noise", [FLOAT, GRID])

@@ -91,7 +91,11 @@ def test_a_log_cut_anywhere_goes_on_to_the_same_log(tmp_path: Path) -> None:
 
 
 def test_a_cut_between_the_lines_of_one_image_repeats_the_image(tmp_path: Path) -> None:
-    shared = {key: value for key, value in msgspec.structs.asdict(PROTOCOL).items() if key not in ("n0", "n", "bound")}
+    shared = {
+        key: value
+        for key, value in msgspec.structs.asdict(PROTOCOL).items()
+        if key in PredictProtocol.__struct_fields__ and key != "n"
+    }
     protocol = PredictProtocol(**shared, n=(100, 1000))
     lines = [record(0, None), record(0, None)]
     with LogWriter(tmp_path / "log.tsv", protocol) as log:

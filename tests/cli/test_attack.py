@@ -147,7 +147,7 @@ def test_planted_certificates_end_with_exit_code_1(
 ) -> None:
     """The entry's network is replaced by a half-space, whose distances are known."""
     entry = open_entry(shades)
-    middle = HalfSpace(half_space.w.new_ones(3, 8, 8), 96.0)
+    middle = HalfSpace(half_space.w.new_full((3, 8, 8), 0.05), 4.8)  # the mean pixel above 1/2 or not
     classifier = rszoo.smooth(middle, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
     swapped = OpenEntry(entry.folder, entry.config, classifier)
     for place in ("certification", "tightness"):
