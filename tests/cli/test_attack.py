@@ -180,8 +180,8 @@ def test_what_is_refused(shades: str, logs: tuple[Path, Path, Path], tmp_path: P
         "one of other weights": ("attack", shades, "--against", logs[0]),
         "--shard I/K": ("attack", shades, "--out", out, "--shard", "half"),
         "no --published": ("table", logs[1], "--published", "*"),
-        "one without radii": ("compare", logs[0], logs[1]),
-        "one without radii; pass": ("table", logs[1], predicted, "--anyway"),
+        "one of PREDICT or an attack": ("compare", logs[0], logs[1]),
+        "one of PREDICT or an attack; pass": ("table", logs[1], predicted, "--anyway"),
     }.items():
         assert words in complaint(monkeypatch, capsys, *args)
     assert not out.exists()
