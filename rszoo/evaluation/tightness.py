@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from rszoo.analysis import results
 from rszoo.attacks import Plan
 from rszoo.bounds import surprise
 from rszoo.certificate import ABSTAIN
@@ -139,6 +140,7 @@ class CertificateAttack:
         protocol = read.protocol
         if not isinstance(protocol, CertifyProtocol):
             raise ValueError(f"Expected a log of CERTIFY with its protocol, got {log}; make one with 'rszoo evaluate'.")
+        results(read)  # refuses images that are there twice, and radii that are none
         chosen = [each for each in read.records if each.idx in range(start, stop or protocol.stop, stride)]
         certified = [each for each in chosen if each.radius]
         if not certified:
