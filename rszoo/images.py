@@ -1,5 +1,6 @@
 """Images as the classifiers take them: float32 tensors (C, H, W) in pixel units [0, 1], before normalization."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -22,11 +23,12 @@ def image_transform(shape: tuple[int, int, int], resize: int) -> Callable[[Image
     return transform
 
 
-def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool) -> Tensor:
+def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool, box: bool = True) -> Tensor:
     """The images as a float32 batch (B, C, H, W).
 
     Raises:
-        ValueError: x is no tensor of that shape, or has pixels outside [0, 1], NaN, or (if `grid`) off the 8-bit grid.
+        ValueError: x is no tensor of that shape, or has pixels that are NaN, outside [0, 1] (if `box`) or
+            off the 8-bit grid (if `grid`).
     """
     if not isinstance(x, Tensor):
         raise ValueError(f"Expected a torch tensor, got {type(x).__name__}; pass clf.transform(image) for a PIL image.")
@@ -41,7 +43,8 @@ def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool) -> Tensor:
     if len(images) == 0:
         raise ValueError("Expected at least one image, got an empty batch; pass one or more.")
     low, high = float(images.min()), float(images.max())
-    if not (low >= 0 and high <= 1):
+    least, most = (0.0, 1.0) if box else (-math.inf, math.inf)
+    if not (low >= least and high <= most):
         raise ValueError(
             f"Expected pixels in [0, 1], got [{low:.4g}, {high:.4g}]; "
             "pass the image before normalization: the classifier normalizes after the noise."

@@ -16,6 +16,9 @@ from rszoo.architectures import NormalizedNetwork
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CORE_BATCH = 64  # samples a core: the activations of a small network stay in its cache
 DEVICE_BATCH = 4096
+ATTACK_BATCH = 64
+ATTACK_DEVICE_BATCH = 1024
+ATTACK_VALUES = 2**22
 MEMORY_SHARE = 0.25
 FOLDING_TOLERANCE = 1e-3
 
@@ -60,6 +63,32 @@ class VotingForm(nn.Module):
         if len(x) == 1:  # matrix products of one row are rounded differently: a batch of one would vote differently
             return self.logits(x.expand(2, -1, -1, -1)).argmax(1)[:1]
         return self.logits(x).argmax(1)
+
+
+class AttackedForm(nn.Module):
+    """The network of a `VotingForm` as attacks need it: logits, float32, differentiable in the image; not in its parameters.
+
+    The weights are those that vote, folded and rounded to the form's precision; only the arithmetic is float32, so that a form
+    that votes in bfloat16 is attacked without the rounding of its activations.
+    """
+
+    def __init__(self, form: VotingForm) -> None:
+        super().__init__()
+        self.form = form if form.dtype == torch.float32 else copy.deepcopy(form).float()
+        self.form.dtype = torch.float32
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) in pixel units to logits (B, classes)."""
+        return self.form.logits(x)
+
+
+def attack_batch(shape: tuple[int, int, int], device: torch.device) -> int:
+    """Noisy images that an attack passes through the network at once: a function of shape and kind of device alone.
+
+    Rounding depends on it, and thus what an attack finds, so it must not depend on the memory at hand.
+    """
+    limit = ATTACK_BATCH if device.type == "cpu" else ATTACK_DEVICE_BATCH
+    return max(1, min(limit, ATTACK_VALUES // math.prod(shape)))
 
 
 def _folded(network: nn.Module, probe: Tensor) -> nn.Module:

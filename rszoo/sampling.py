@@ -27,6 +27,7 @@ class Stage(IntEnum):
     SELECT = 0
     ESTIMATE = 1
     PREDICT = 2
+    ATTACK = 3
 
 
 @dataclass(frozen=True)

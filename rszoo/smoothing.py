@@ -206,6 +206,7 @@ class SmoothedClassifier:
         seed: int,
         batch_size: int | None = None,
         counted: Callable[[int], object] = lambda samples: None,
+        box: bool = True,
     ) -> Iterator[Result]:
         """Run procedures of `rszoo.procedures` on a stream of images; yields their results in order.
 
@@ -214,6 +215,7 @@ class SmoothedClassifier:
             seed: of the noise.
             batch_size: samples a forward pass; no effect on the results; chosen from the memory at hand if absent.
             counted: called with the number of samples after each batch.
+            box: whether pixels must be in [0, 1]; an attack may leave it, and certificates hold beyond.
 
         Raises:
             ValueError: an image or the batch size is out of range.
@@ -223,7 +225,7 @@ class SmoothedClassifier:
         grid = self.noise == "grid"
         return run(
             self.form,
-            (Job(check_images(x, self.input_shape, grid=grid)[0].to(self.device), key, made) for x, key, made in jobs),
+            (Job(check_images(x, self.input_shape, grid=grid, box=box)[0].to(self.device), key, made) for x, key, made in jobs),
             Noise(self.noise, self.sigma, seed),
             num_classes=self.num_classes,
             batch_size=batch_size or default_batch(self.form, self.input_shape, self.device),

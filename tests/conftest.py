@@ -1,9 +1,12 @@
-"""What several tests need: a classifier whose smoothed radius is known, a small entry, the real CIFAR-10 where it is."""
+"""What several tests need: a classifier whose smoothed radius is known, small entries, the real CIFAR-10 where it is."""
 
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from rszoo.architectures import NormalizedNetwork, build
@@ -12,6 +15,15 @@ from rszoo.entry import recipe_source, write_entry
 from rszoo.recipe import Recipe, load_recipe
 
 RECIPE = "cifar10-resnet20-gaussian-s0.25"
+IMAGES = 24  # of the data set of shades
+
+FOLDER = """
+classes = ["dark", "light"]
+shape = [3, 8, 8]
+mean = [0.5, 0.5, 0.5]
+std = [0.25, 0.25, 0.25]
+resize = 8
+"""
 
 
 class HalfSpace(nn.Module):
@@ -70,6 +82,34 @@ def entry(tmp_path: Path, network: NormalizedNetwork, recipe: Recipe) -> Path:
     folder.mkdir()
     write_entry(folder, network, recipe_source(recipe))
     return folder
+
+
+@pytest.fixture
+def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> str:
+    """An entry with random weights, and its data set of dark and light images."""
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    (tmp_path / "shades.toml").write_text(FOLDER)
+    generator = np.random.default_rng(0)
+    for number in range(IMAGES):
+        label = ("dark", "light")[number % 2]
+        (tmp_path / "shades" / "test" / label).mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 128, (8, 8, 3)) + 127 * (number % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "shades" / "test" / label / f"{number}.png")
+    torch.manual_seed(1)
+    network = build("resnet20", num_classes=2, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    with torch.no_grad():  # in training mode: batch norm statistics of these images
+        for _ in range(20):
+            network(torch.rand(64, 3, 8, 8) + 0.25 * torch.randn(64, 3, 8, 8))
+    model = msgspec.structs.replace(recipe.model, dataset="shades")
+    (tmp_path / "entry").mkdir()
+    write_entry(tmp_path / "entry", network, recipe_source(msgspec.structs.replace(recipe, model=model)))
+    return f"local-dir:{tmp_path / 'entry'}"
+
+
+def without_times(path: Path) -> list[list[str]]:
+    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+    time_column = rows[0].index("time")
+    return [row[:time_column] + row[time_column + 1 :] for row in rows]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from rszoo.analysis.audit import Finding, audit
 from rszoo.analysis.comparison import Best, Comparison, check_comparable, compare, envelope
+from rszoo.analysis.empirical import EmpiricalRow, attacked_distances, described, empirical_rows, is_attack
 from rszoo.analysis.prediction import PredictRow, predict_rows
 from rszoo.analysis.projection import RULES, project
 from rszoo.analysis.published import Published, find_published, load_published
@@ -12,6 +13,7 @@ __all__ = [
     "RULES",
     "Best",
     "Comparison",
+    "EmpiricalRow",
     "Finding",
     "Given",
     "PredictRow",
@@ -19,11 +21,15 @@ __all__ = [
     "Published",
     "Results",
     "Setting",
+    "attacked_distances",
     "audit",
     "check_comparable",
     "compare",
+    "described",
+    "empirical_rows",
     "envelope",
     "find_published",
+    "is_attack",
     "load_published",
     "lower_bounds",
     "predict_rows",

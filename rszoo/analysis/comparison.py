@@ -7,7 +7,7 @@ import numpy as np
 
 from rszoo.analysis.setting import Projection, tested_radii
 from rszoo.analysis.summary import Results, results
-from rszoo.records import CertifyProtocol, Log
+from rszoo.records import AttackProtocol, CertifyProtocol, Log
 
 UNKNOWN = "unknown"
 
@@ -60,8 +60,9 @@ def check_comparable(logs: Sequence[Log], *, anyway: bool = False) -> None:
     """Raise ValueError unless the logs answer the same question: all but the classifier and sigma is equal.
 
     Compared are task, dataset, split, n0, n, alpha, bound, tested radii, tolerance, the images in the logs, and their
-    labels. Of a published file only task, images and labels are known: published files can be compared among themselves if
-    these agree, and with logs of this package only `anyway`. Logs of PREDICT may differ in n.
+    labels. Of an attack only dataset, split, alpha (among attacks) and images are compared: it may stand beside CERTIFY. Of a
+    published file only task, images and labels are known: published files can be compared among themselves if these agree,
+    and with logs of this package only `anyway`. Logs of PREDICT may differ in n.
     """
     if anyway:
         return
@@ -94,6 +95,8 @@ def _facts(log: Log) -> dict[str, object]:
         if isinstance(log, Projection):
             facts |= {"n": log.setting.n, "alpha": log.setting.alpha, "bound": log.setting.bound}
         return {"task": "certify" if certify else "predict"} | facts
+    if isinstance(protocol, AttackProtocol):
+        return {"dataset": protocol.dataset, "split": protocol.split, "alpha of the attacks' PREDICT": protocol.alpha}
     facts = {"task": "predict", "dataset": protocol.dataset, "split": protocol.split, "alpha": protocol.alpha}
     if isinstance(protocol, CertifyProtocol):
         facts |= {"task": "certify", "n0": protocol.n0, "n": protocol.n, "bound": protocol.bound}

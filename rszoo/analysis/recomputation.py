@@ -6,10 +6,11 @@ from functools import lru_cache
 from typing import Literal
 
 from rszoo.bounds import BOUNDS, RadiusTest, hung_fithian, l2_radius, looks, minimum_n
-from rszoo.records import AnyProtocol, CertifyProtocol, Log, PredictProtocol, Record
+from rszoo.records import AnyProtocol, AttackProtocol, CertifyProtocol, Log, PredictProtocol, Record
 from rszoo.records.lines import RADIUS_DIGITS, round_down
 
 TOLERANCE = 1e-3  # relative: the error of grid noise, which a log does not state, lowers a radius by less than this
+UNIT = 1e-6  # by less than this l2 is rounded up in a log
 GRID_SHARE = 0.05  # of alpha: that error takes less than this from the level of a test
 
 Fault = tuple[Literal["error", "note"], str]
@@ -32,8 +33,11 @@ def _faults(record: Record, protocol: AnyProtocol, number: int) -> Iterator[Faul
         yield "error", f"There are votes for classes above {protocol.num_classes - 1}"
     elif isinstance(protocol, CertifyProtocol):
         yield from _certify_faults(record, record.selected, protocol)
+    elif isinstance(protocol, PredictProtocol):
+        yield from _predict_faults(record, record.selected, protocol.n[number % len(protocol.n)], protocol)
     else:
-        yield from _predict_faults(record, record.selected, number, protocol)
+        yield from _predict_faults(record, record.selected, protocol.n, protocol)
+        yield from _distance_faults(record, protocol.distances[number % len(protocol.distances)])
 
 
 def _certify_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
@@ -118,9 +122,17 @@ def _bound(name: str, counts: Sequence[int], selected: int, alpha: float) -> flo
     return BOUNDS[name](counts, selected, alpha).radius
 
 
-def _predict_faults(record: Record, selected: int, number: int, protocol: PredictProtocol) -> Iterator[Fault]:
-    if record.n != protocol.n[number % len(protocol.n)]:
-        yield "error", f"The number of votes is not the line's among n = {', '.join(map(str, protocol.n))}"
+def _distance_faults(record: Record, eps: float) -> Iterator[Fault]:
+    if record.eps != eps:
+        yield "error", f"The distance is not eps = {eps:g}, the line's by the protocol"
+    elif not 0 <= (record.l2 or 0.0) < eps + UNIT:
+        yield "error", f"The adversarial image is farther than eps = {eps:g}"
+
+
+def _predict_faults(record: Record, selected: int, n: int, protocol: PredictProtocol | AttackProtocol) -> Iterator[Fault]:
+    if record.n != n:
+        numbers = protocol.n if isinstance(protocol, PredictProtocol) else (n,)
+        yield "error", f"The number of votes is not the line's among n = {', '.join(map(str, numbers))}"
         return
     votes = record.counts(protocol.num_classes)
     runner_up, top = sorted(votes)[-2:]

@@ -64,7 +64,7 @@ def setting_of(log: Log, given: Given | None = None) -> Setting:
         return log.setting
     if log.protocol is not None:
         if not isinstance(log.protocol, CertifyProtocol):
-            raise ValueError(f"Expected a log of CERTIFY, got {log.path}, one of PREDICT; pass a log with radii.")
+            raise ValueError(f"Expected a log of CERTIFY, got {log.path}, one of PREDICT or an attack; pass a log with radii.")
         return Setting(log.protocol.sigma, log.protocol.n, log.protocol.alpha, log.protocol.bound)
     given = given or Given()
     sigma = given.sigma or named_sigma(log)

@@ -88,7 +88,7 @@ def results(log: Log) -> Results:
     """
     radii = [record.radius for record in log.records if record.radius is not None]
     if len(radii) < len(log.records):
-        raise ValueError(f"Expected a log of CERTIFY, got {log.path}, one of PREDICT; pass logs of one kind.")
+        raise ValueError(f"Expected a log of CERTIFY, got {log.path}, one of PREDICT or an attack; pass logs of one kind.")
     idx = np.array([record.idx for record in log.records], dtype=np.int64)
     if not idx.size:
         raise ValueError(f"Expected results in {log.path}, got no image; run 'rszoo evaluate' before.")

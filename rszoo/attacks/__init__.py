@@ -5,6 +5,7 @@ from rszoo.attacks.base import Attack, frozen
 from rszoo.attacks.ddn import DDN
 from rszoo.attacks.objective import AdreObjective, log_mean_softmax, naive, noisy_logits, smoothadv
 from rszoo.attacks.pgd import PGD
+from rszoo.attacks.plan import AttackName, Plan
 from rszoo.attacks.restarted import Restarted
 from rszoo.attacks.stein import Stein, stein_gradient
 from rszoo.attacks.targeted import Targeted
@@ -18,6 +19,8 @@ __all__ = [
     "AdreObjective",
     "Ascent",
     "Attack",
+    "AttackName",
+    "Plan",
     "Restarted",
     "Stein",
     "Targeted",

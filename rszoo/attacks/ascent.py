@@ -24,7 +24,7 @@ class Ascent(ABC):
     """An attack that stays within l2 distance `eps` of x.
 
     Attributes:
-        eps: radius of the ball, in pixel units.
+        eps: radius of the ball, in pixel units; or one an image, (B, 1, 1, 1).
         steps: T; the step size is 2 eps / T.
         targeted: whether y are classes to move to, rather than labels to move away from.
         random_start: seed of a start drawn uniformly from the ball, a function of the seed and the image; None starts at x.
@@ -36,7 +36,7 @@ class Ascent(ABC):
             noise at once. The result depends on it through rounding alone.
     """
 
-    eps: float
+    eps: float | Tensor
     steps: int
     _: KW_ONLY
     targeted: bool = False

@@ -23,7 +23,7 @@ class DDN:
     """The smallest adversarial perturbation found, cut to norm `eps`; none where none was found.
 
     Attributes:
-        eps: largest norm of what is returned, in pixel units.
+        eps: largest norm of what is returned, in pixel units; or one an image, (B, 1, 1, 1).
         steps: T.
         gamma: the factor by which the norm changes.
         init_norm: the first norm, in pixel units.
@@ -34,7 +34,7 @@ class DDN:
     It always starts at x and stays in the pixel box, which its levels are made for.
     """
 
-    eps: float
+    eps: float | Tensor
     steps: int
     gamma: float = 0.05
     init_norm: float = 1.0

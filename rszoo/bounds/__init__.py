@@ -19,7 +19,7 @@ from rszoo.bounds.soft import (
     soft_radius,
 )
 from rszoo.bounds.spending import critical_values
-from rszoo.bounds.test_set import certified_accuracy_lower, certified_accuracy_lower_bernstein, overstated_images
+from rszoo.bounds.test_set import certified_accuracy_lower, certified_accuracy_lower_bernstein, overstated_images, surprise
 from rszoo.bounds.two_stage import two_stage_n
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "predict_looks",
     "sequential_hung_fithian",
     "soft_radius",
+    "surprise",
     "tcertify",
     "two_stage_n",
 ]

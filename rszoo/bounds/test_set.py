@@ -67,6 +67,31 @@ def certified_accuracy_lower_bernstein(certified: int, images: int, *, alpha: fl
     return max(0.0, (certified / images - slack) / (1 - alpha) - 1e-12)
 
 
+def surprise(count: int, images: int, *, alpha: float) -> float:
+    """Probability of so many failures or more among images that fail with probability at most alpha each, at most.
+
+    Args:
+        count: failures, 0 <= count <= images.
+        images: how many there are, >= 1.
+        alpha: failure probability of each whatever the others do; 1 and above bound nothing.
+
+    Returns:
+        P(Bin(images, alpha) >= count), rounded up; 1.0 for no failures.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: the binomial tail.
+    """
+    if not 0 <= count <= images or images < 1 or not alpha > 0:
+        raise ValueError(
+            f"Expected 0 <= count <= images, images >= 1, alpha > 0, got {count}, {images}, {alpha}; pass counts of images."
+        )
+    if count == 0 or alpha >= 1:
+        return 1.0
+    return min(1.0, float(special.betainc(count, images - count + 1.0, alpha)) / ROUNDING)
+
+
 @lru_cache(maxsize=64)
 def overstated_images(images: int, *, alpha: float, rho: float) -> int:
     """The number q of images whose radius is overstated is larger with probability at most `rho`.

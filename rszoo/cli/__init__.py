@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import rszoo
+from rszoo.cli.attack import attack
 from rszoo.cli.audit import audit
 from rszoo.cli.bundle import bundle
 from rszoo.cli.card import card
@@ -34,6 +35,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "certify": certify,
     "demo": demo,
     "evaluate": evaluate,
+    "attack": attack,
     "merge": merge,
     "table": table,
     "plot": plot,

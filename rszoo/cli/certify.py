@@ -6,7 +6,7 @@ from typer import Option
 
 from rszoo.certificate import Certificate
 from rszoo.cli.images import Voted, vote
-from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, Name, Radii, Seed, Tolerance, parse_radii
+from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, Name, Radii, Seed, Tolerance, parse_numbers
 from rszoo.cli.output import print_json, print_table
 from rszoo.records import round_down
 
@@ -31,7 +31,7 @@ def certify(
     """Certify images: a class and an l2 radius, in pixel units [0, 1], within which it cannot change; or abstain."""
     from rszoo.zoo import load
 
-    radii = parse_radii(radius, "--radius")
+    radii = None if radius is None else parse_numbers(radius, "--radius")
     classifier = load(name, device=device)
     voted = vote(
         classifier,

@@ -13,7 +13,7 @@ from rszoo.records import Log, read_log
 if TYPE_CHECKING:
     from rszoo.analysis import Given
 
-LOG_HELP = "Logs of 'rszoo evaluate', or files that Cohen et al. published."
+LOG_HELP = "Logs of 'rszoo evaluate' or 'rszoo attack', or files that Cohen et al. published."
 
 Logs = Annotated[list[Path], Argument(metavar="LOG...", help=LOG_HELP)]
 OptionalLogs = Annotated[list[Path] | None, Argument(metavar="[LOG...]", help=LOG_HELP)]

@@ -13,6 +13,6 @@ def merge(
     *,
     out: Annotated[Path, Option(metavar="LOG", help="The log to make.")],
 ) -> None:
-    """Join the shards of 'rszoo evaluate --shard' into the log of an evaluation in one piece."""
+    """Join the shards of 'rszoo evaluate --shard' or 'attack --shard' into the log of an evaluation in one piece."""
     log = join(shards, out)
     print(f"{out} holds the {len(log.records)} lines of {len(shards)} shards.")

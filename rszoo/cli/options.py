@@ -18,13 +18,13 @@ Radii = Annotated[
 Tolerance = Annotated[float | None, Option(help="Let the n0 samples choose n, to lose about that much radius, in pixel units.")]
 
 
-def parse_radii(text: str | None, option: str) -> list[float] | None:
-    """The numbers of an option such as '0.25,0.5'.
+def parse_numbers(text: str, option: str) -> list[float]:
+    """The numbers of an option such as 0.25,0.5.
 
     Raises:
         ValueError: they are none.
     """
     try:
-        return None if text is None else [float(each) for each in text.split(",")]
+        return [float(each) for each in text.split(",")]
     except ValueError as error:
         raise ValueError(f"Expected {option} to be numbers, got {text!r}; write for instance 0.25,0.5,0.75.") from error

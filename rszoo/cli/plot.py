@@ -1,6 +1,7 @@
-"""`rszoo plot`: certified accuracy against radius."""
+"""`rszoo plot`: certified accuracy against radius, and accuracy under attack against distance."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rszoo.analysis import Given, Published
     from rszoo.plots import Curve
 
+CERTIFIED = ": certified"  # in the legend, where there are attacks too
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
@@ -30,22 +32,26 @@ def plot(
     given: GivenText = None,
     anyway: Anyway = False,
 ) -> None:
-    """Draw the certified accuracy of logs against the radius, as exact steps; published values as markers."""
+    """Draw the certified accuracy of logs against the radius, as exact steps; of attacks the accuracy under them."""
     _check_out(out)
-    from rszoo.analysis import check_comparable, find_published
+    from rszoo.analysis import check_comparable, find_published, is_attack
 
     read, rows = read_logs(logs or []), find_published(published or [])
     if not read and not rows:
         raise ValueError("Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'.")
     check_comparable(read, anyway=anyway)
     known = parse_given(given)
+    attacks, read = [log for log in read if is_attack(log)], [log for log in read if not is_attack(log)]
     projections = [each for log in read for each in _projections(log, bound or [], alpha or [], n or [], given=known)]
     from rszoo.plots import draw_curves
 
     curves = [curve for log in [*read, *projections] for curve in _curves(log, rho=lower_bound, given=known)]
     if envelope and read:
         curves.insert(0, _envelope(read))
-    counts: set[int | None] = {len(log.records) for log in read}
+    if attacks:
+        curves = [replace(each, title=each.title + CERTIFIED) if each.kind == "curve" else each for each in curves]
+        curves += [_attacked(log) for log in attacks]
+    counts: set[int | None] = {len({record.idx for record in log.records}) for log in [*read, *attacks]}
     counts = counts or {row.images for row in rows}
     images = counts.pop() if len(counts) == 1 else None
     curves += [_points(row, images) for row in rows]
@@ -84,6 +90,16 @@ def _curves(log: Log, *, rho: float | None, given: "Given") -> "Iterator[Curve]"
     if rho is not None and not (isinstance(log, Projection) and log.resampled):
         below = lower_bounds(found, radii, alpha=level_of(log, given), rho=rho)[1]
         yield Curve(f"thin: lower bound at all radii, rho={rho:g}", radii, below, "bound")
+
+
+def _attacked(log: Log) -> "Curve":
+    """The accuracy under attack at each distance."""
+    from rszoo.analysis import attacked_distances, empirical_rows
+    from rszoo.plots import Curve
+
+    (row,) = empirical_rows([log], attacked_distances([log]))
+    title = f"{row.title}: {row.attack}, m={row.num_noise}, T={row.steps}, n={row.n}"
+    return Curve(title, row.distances, [value or 0.0 for value in row.accuracies], "attack", of=row.title + CERTIFIED)
 
 
 def _points(row: "Published", images: int | None) -> "Curve":

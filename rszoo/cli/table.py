@@ -54,8 +54,8 @@ def table(
     anyway: Anyway = False,
     json: Json = False,
 ) -> None:
-    """Tabulate logs: certified accuracy at each radius (at 0: clean accuracy), ACR, abstentions; or PREDICT's accuracy."""
-    from rszoo.analysis import check_comparable, find_published
+    """Tabulate logs: certified accuracy at each radius (at 0: clean accuracy), ACR, abstentions; or PREDICT's; or attacks."""
+    from rszoo.analysis import check_comparable, find_published, is_attack
 
     read, rows = read_logs(logs or []), find_published(published or [])
     if not read and not rows:
@@ -64,6 +64,9 @@ def table(
     known = parse_given(given)
     if (alpha, n, bound) != (None, None, None):
         read = _projected(read, alpha=alpha, n=n, bound=bound, given=known)
+    if any(map(is_attack, read)):
+        _print_attacks(read, rows, radius, format=format, digits=digits, json=json)
+        return
     if read and read[0].records and read[0].records[0].radius is None:
         _print_predictions(read, format=format, digits=digits, json=json)
         return
@@ -129,6 +132,39 @@ def _cells(row: "Row", digits: int) -> list[str]:
         shown(row.abstention),
         "-" if row.images is None else str(row.images),
     ]
+
+
+def _print_attacks(
+    logs: Sequence[Log],
+    published: "Sequence[Published]",
+    radius: str | None,
+    *,
+    format: Format,
+    digits: int,
+    json: bool,
+) -> None:
+    """Accuracy under attack, at most which images are robust, and certified accuracy, at least which, in one table."""
+    from rszoo.analysis import attacked_distances, empirical_rows
+
+    if published:
+        raise ValueError("Expected no --published beside logs of attacks, got some; tabulate them by themselves.")
+    distances = attacked_distances(logs) if radius is None else parse_radii(radius, largest=0.0)
+    rows = empirical_rows(logs, distances)
+    if json:
+        print_json([asdict(row) for row in rows])
+        return
+    columns = ("log", "result", "m", "T", "n", *(f"{eps:g}" for eps in distances), "images")
+    cells = []
+    for row in rows:
+        numbers = ["-" if value is None else str(value) for value in (row.num_noise, row.steps, row.n)]
+        cells.append([row.title, row.attack or "certified", *numbers, *_shares(row.accuracies, digits), str(row.images)])
+        if row.kind == "attack":
+            cells.append(["", "  abstains", "", "", "", *_shares(row.abstentions, digits), ""])
+    print_grid(columns, cells, format)
+
+
+def _shares(values: Sequence[float | None], digits: int) -> list[str]:
+    return ["-" if value is None else f"{value:.{digits}f}" for value in values]
 
 
 def _print_predictions(logs: Sequence[Log], *, format: Format, digits: int, json: bool) -> None:

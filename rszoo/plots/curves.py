@@ -1,4 +1,4 @@
-"""Certified accuracy against radius, as exact step curves; published values as markers."""
+"""Certified accuracy against radius, as exact step curves; accuracy under attack as joined marks; published values as marks."""
 
 import textwrap
 from collections.abc import Sequence
@@ -25,13 +25,16 @@ class Curve:
         title: its name in the legend.
         radii: l2 radii in pixel units, increasing.
         accuracies: at these radii; of a "curve" also between, where it is that of the larger radius.
-        kind: a step "curve"; the "bound" below the curve before it; the "envelope" of all; published "points".
+        kind: a step "curve"; the "bound" below the curve before it; the "envelope" of all; published "points"; accuracy
+            under "attack", an upper bound, in the colour of the classifier's curve.
+        of: the title of that curve.
     """
 
     title: str
     radii: Sequence[float]
     accuracies: Sequence[float]
-    kind: Literal["curve", "bound", "envelope", "points"] = "curve"
+    kind: Literal["curve", "bound", "envelope", "points", "attack"] = "curve"
+    of: str = ""
 
 
 def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
@@ -54,10 +57,16 @@ def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
 
 def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
     drawn, marked, named = -1, -1, set()
+    places: dict[str, int] = {}
     for curve in curves:
         title = textwrap.fill(curve.title, LONGEST_LINE)
         drawn += curve.kind == "curve"
-        marked += curve.kind == "points"
+        marked += curve.kind in ("points", "attack")
+        if curve.kind == "curve":
+            places.setdefault(curve.title, drawn)
+        elif curve.kind == "attack" and curve.of not in places:
+            drawn += 1
+            places[curve.of] = drawn
         color, style = COLORS[max(drawn, 0) % len(COLORS)], STYLES[max(drawn, 0) % len(STYLES)]
         x, y = [*curve.radii, curve.radii[-1]], [*curve.accuracies, 0.0]  # above its last radius a curve is 0
         if curve.kind == "curve":
@@ -66,6 +75,19 @@ def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
             label = "_" if title in named else title  # bounds share one line of the legend
             ax.step(x, y, where="pre", color=color, linestyle="-", linewidth=0.6, label=label)
             named.add(title)
+        elif curve.kind == "attack":
+            marker, color = MARKERS[marked % len(MARKERS)], COLORS[places[curve.of] % len(COLORS)]
+            ax.plot(
+                curve.radii,
+                curve.accuracies,
+                marker,
+                color=color,
+                linestyle=":",
+                linewidth=1,
+                markersize=5,
+                clip_on=False,
+                label=title,
+            )
         elif curve.kind == "envelope":
             ax.step(x, y, where="pre", color="#D0D0D0", linewidth=5, zorder=1, label=title)
         else:
@@ -86,7 +108,15 @@ def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
 
 def _draw_axes(ax: Axes, curves: Sequence[Curve], images: int | None) -> None:
     ax.set_xlabel(r"$\ell_2$ radius, pixels in [0, 1]")
-    ax.set_ylabel("certified accuracy" + ("" if images is None else f" on {images:,} images"))
+    kinds = {curve.kind for curve in curves}
+    what = (
+        "certified accuracy"
+        if "attack" not in kinds
+        else "accuracy under attack"
+        if kinds == {"attack"}
+        else "accuracy (certified, under attack)"
+    )
+    ax.set_ylabel(what + ("" if images is None else f" on {images:,} images"))
     ax.set_xlim(0, 1.02 * max([0.1, *(curve.radii[-1] for curve in curves)]))
     ax.set_ylim(0, min(1.0, 0.05 + max(curve.accuracies[0] for curve in curves)))
     ax.grid(color="#DDDDDD", linewidth=0.6)

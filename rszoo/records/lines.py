@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
+from typing import Literal
 
 RADIUS_DIGITS = 6
 
@@ -22,6 +23,8 @@ class Record:
         selected: the class that was put to the test; None where the votes were not kept.
         votes: votes by class, the classes without any left out; None where they were not kept.
         path: votes for `selected` at each look of a sequential test; None for other rules.
+        eps: l2 distance that an attack was allowed, in pixel units; None where there was none.
+        l2: distance of what it found, rounded up in the log.
     """
 
     idx: int
@@ -33,6 +36,8 @@ class Record:
     selected: int | None = None
     votes: dict[int, int] | None = None
     path: tuple[int, ...] | None = None
+    eps: float | None = None
+    l2: float | None = None
 
     @property
     def n(self) -> int:
@@ -63,14 +68,20 @@ def format_line(record: Record) -> bytes:
         others or "-",
     ]
     path = [] if record.path is None else [",".join(map(str, record.path)) or "-"]
-    return "\t".join(map(str, cells + evidence + path)).encode() + b"\n"
+    distance = [] if record.l2 is None else [record.eps, _rounded(record.l2, RADIUS_DIGITS, ROUND_CEILING)]
+    return "\t".join(map(str, cells + evidence + path + distance)).encode() + b"\n"
 
 
 def round_down(value: float, digits: int) -> str:
     """A radius or a lower bound with that many decimals: never above `value` as a number, and `value` where it has no more."""
+    return _rounded(value, digits, ROUND_FLOOR)
+
+
+def _rounded(value: float, digits: int, rounding: Literal["ROUND_FLOOR", "ROUND_CEILING"]) -> str:
+    """The value or, as a number, the next on that side of it; the same again when it is read and written."""
     text = f"{value:.{digits}f}"
-    if float(text) > value:
-        text = str(Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_FLOOR))
+    if float(text) > value if rounding == ROUND_FLOOR else float(text) < value:
+        text = str(Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=rounding))
     return text
 
 
@@ -99,6 +110,8 @@ def _parsed(cells: dict[str, str]) -> Record:
         selected=int(cells["selected"]) if "selected" in cells else None,
         votes=dict(_votes(cells)) if "selected" in cells else None,
         path=tuple(int(each) for each in cells["path"].split(",") if each != "-") if "path" in cells else None,
+        eps=float(cells["eps"]) if "eps" in cells else None,
+        l2=float(cells["l2"]) if "l2" in cells else None,
     )
 
 

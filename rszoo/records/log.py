@@ -61,7 +61,7 @@ def parse_log(path: Path, content: bytes) -> Log:
     if columns not in known:
         raise ValueError(
             f"Expected the columns {' '.join(sorted(known)[-1])} in {path}, got {' '.join(columns)[:80] or 'none'}; "
-            "pass a file that 'rszoo evaluate' made, or a published one of Cohen et al."
+            "pass a file that 'rszoo evaluate' made, or 'rszoo attack', or a published one of Cohen et al."
         )
     return Log(path, protocol, [parse_line(path, number, columns, text) for number, text in whole if text])
 

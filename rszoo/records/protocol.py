@@ -1,6 +1,6 @@
 """The protocol of an evaluation, as the first line of its log holds it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -22,7 +22,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         weights_sha256: of its weights.
         dataset, split: where the images are from.
         start, stop, stride: the images start, start + stride, ... below stop.
-        shard: (i, k) if the log holds only every k-th of these, from the i-th (1 to k).
+        shard: (i, k) if the log holds only every k-th of these, from the i-th (1 to k); of attacks, every k-th batch of them.
         num_classes: the number of classes.
         trained_sigma, sigma: noise of training and of this evaluation, in pixel units.
         noise, precision: the law of the noise, and the arithmetic of the votes.
@@ -49,7 +49,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     software: str
 
     @property
-    def indices(self) -> range:
+    def indices(self) -> Sequence[int]:
         """The images of the log, in its order."""
         every = range(self.start, self.stop, self.stride)
         return every if self.shard is None else every[self.shard[0] - 1 :: self.shard[1]]
@@ -130,7 +130,65 @@ class PredictProtocol(Protocol, frozen=True, tag="predict"):
         return max(self.n)
 
 
-AnyProtocol = CertifyProtocol | PredictProtocol
+class AttackProtocol(Protocol, frozen=True, tag="attack"):
+    """An attack at several distances, each adversarial image judged by PREDICT on fresh noise: a line for each distance.
+
+    The first line of an image is that of the image itself, at distance 0.
+
+    Attributes:
+        n: samples of PREDICT, for each line.
+        eps: ascending l2 distances in pixel units, without the 0.
+        attack, steps, num_noise, random_start, restarts, targeted, box, redraw: as in `rszoo.attacks.Plan`.
+        attack_batch: noisy images that are attacked together; rounding depends on it.
+    """
+
+    n: Count
+    eps: Annotated[tuple[Annotated[float, Meta(gt=0)], ...], Meta(min_length=1)]
+    attack: str
+    steps: Count
+    num_noise: Index
+    random_start: bool
+    restarts: Count
+    targeted: bool
+    box: bool
+    redraw: bool
+    attack_batch: Count
+
+    @property
+    def distances(self) -> tuple[float, ...]:
+        """The distances of the lines of an image."""
+        return (0.0, *self.eps)
+
+    @property
+    def batches(self) -> Sequence[Sequence[int]]:
+        """The images that are attacked together; shards hold whole batches, so that rounding is that of one piece."""
+        every = range(self.start, self.stop, self.stride)
+        size = max(1, self.attack_batch // (max(1, self.num_noise) * len(self.eps)))
+        whole = [every[first : first + size] for first in range(0, len(every), size)]
+        return whole if self.shard is None else whole[self.shard[0] - 1 :: self.shard[1]]
+
+    @property
+    def indices(self) -> Sequence[int]:
+        """The images of the log, in its order."""
+        return [idx for batch in self.batches for idx in batch]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return ("idx", "label", "predict", "correct", "time", *EVIDENCE, "eps", "l2")
+
+    @property
+    def lines_an_image(self) -> int:
+        """How many lines there are for each image."""
+        return len(self.distances)
+
+    @property
+    def samples_an_image(self) -> int:
+        """The number of samples of PREDICT an image; those of the attack come on top."""
+        return self.n * len(self.distances)
+
+
+AnyProtocol = CertifyProtocol | PredictProtocol | AttackProtocol
 
 Kind = TypeVar("Kind", bound=Protocol)
 

@@ -25,7 +25,7 @@ from rszoo.images import image_transform
 from rszoo.recipe import load_recipe, recipe_names
 from rszoo.records import round_down
 
-SHARED = {"__main__", "images", "logs", "options", "output"}
+SHARED = {"__main__", "images", "logs", "options", "output", "running"}
 NAME = "cifar10-resnet20-gaussian-s0.25"
 BANNER = "import sys; sys.argv[1:] = {args!r}\nimport rszoo.cli\ntry: rszoo.cli.main()\nexcept SystemExit: pass\n"
 
