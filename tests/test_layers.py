@@ -14,9 +14,11 @@ LAYERS = (
     {"checkpoints", "methods", "voting"},
     {"procedures"},
     {"smoothing"},
-    {"zoo", "training"},
+    {"zoo", "training", "own"},
     {"evaluation"},
+    {"verification"},
     {"plots"},
+    {"publish"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
