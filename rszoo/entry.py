@@ -66,9 +66,11 @@ def other_source(
     """What is said of weights that no recipe made; the name is made as that of recipes, if absent.
 
     Raises:
-        ValueError: the method is no word of small letters, digits and hyphens.
+        ValueError: the method or the name is no word of small letters, digits and hyphens.
     """
     check_word("method", method)
+    if name is not None:
+        check_word("name", name)
     chosen = name or f"{dataset}-{architecture.rpartition('/')[2]}-{method}-s{sigma_text(sigma)}"
     return Source(chosen, dataset, architecture, method, sigma, precision, noise, license, recipe_fingerprint=None)
 
@@ -148,7 +150,9 @@ def read_entry(folder: Path, *, expected_sha256: str | None = None) -> tuple[Nor
     network = build(config.architecture, num_classes=len(config.classes), mean=config.mean, std=config.std)
     _load_strictly(network, folder / WEIGHTS, config.weights_sha256)
     network.eval()
-    if not passes_self_test(network, torch.tensor(config.self_test), config.input_shape):
+    expected = torch.tensor(config.self_test)
+    got = self_test(network, config.input_shape)
+    if got.shape != expected.shape or not torch.allclose(got, expected, rtol=SELF_TEST_TOLERANCE, atol=SELF_TEST_TOLERANCE):
         raise IntegrityError(
             f"Expected the self-test of {folder} to give the logits in its config.json, got others; "
             "the entry or the installation of torch is damaged: fetch or install it again."
@@ -183,12 +187,6 @@ def first_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> 
 def _shortest(values: Tensor) -> list[float]:
     """The shortest decimals that are these float32 values when they are read: 0.4914 and not 0.49140000343322754."""
     return [float(str(value)) for value in values.flatten().numpy()]
-
-
-def passes_self_test(network: nn.Module, expected: Tensor, shape: tuple[int, int, int]) -> bool:
-    """Whether a network has these logits on the fixed input, up to the rounding of another machine."""
-    got = self_test(network, shape)
-    return got.shape == expected.shape and torch.allclose(got, expected, rtol=SELF_TEST_TOLERANCE, atol=SELF_TEST_TOLERANCE)
 
 
 def self_test(network: nn.Module, shape: tuple[int, int, int]) -> Tensor:

@@ -5,53 +5,16 @@ import sys
 import time
 from pathlib import Path
 
-import msgspec
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 import rszoo
-from rszoo.architectures import build
 from rszoo.cli import main
-from rszoo.entry import recipe_source, write_entry
 from rszoo.evaluation import Evaluation
-from rszoo.recipe import Recipe
 from rszoo.records import merge, read_log
 
 IMAGES = 24
 PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "seed": 0}
 SEED_OF_KILLS = 1
-
-FOLDER = """
-classes = ["dark", "light"]
-shape = [3, 8, 8]
-mean = [0.5, 0.5, 0.5]
-std = [0.25, 0.25, 0.25]
-resize = 8
-"""
-
-
-@pytest.fixture
-def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> str:
-    """An entry with random weights, and its data set of dark and light images."""
-    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
-    (tmp_path / "shades.toml").write_text(FOLDER)
-    generator = np.random.default_rng(0)
-    for number in range(IMAGES):
-        label = ("dark", "light")[number % 2]
-        (tmp_path / "shades" / "test" / label).mkdir(parents=True, exist_ok=True)
-        pixels = generator.integers(0, 128, (8, 8, 3)) + 127 * (number % 2)
-        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "shades" / "test" / label / f"{number}.png")
-    torch.manual_seed(1)
-    network = build("resnet20", num_classes=2, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    with torch.no_grad():  # in training mode: batch norm statistics of these images
-        for _ in range(20):
-            network(torch.rand(64, 3, 8, 8) + 0.25 * torch.randn(64, 3, 8, 8))
-    model = msgspec.structs.replace(recipe.model, dataset="shades")
-    (tmp_path / "entry").mkdir()
-    write_entry(tmp_path / "entry", network, recipe_source(msgspec.structs.replace(recipe, model=model)))
-    return f"local-dir:{tmp_path / 'entry'}"
 
 
 def without_times(path: Path) -> list[list[str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Literal
 
-from rszoo.bounds import BOUNDS, hung_fithian, l2_radius
+from rszoo.bounds import BOUNDS, RadiusTest, hung_fithian, l2_radius, looks, minimum_n
 from rszoo.records import AnyProtocol, CertifyProtocol, Log, PredictProtocol, Record
 
 TOLERANCE = 1e-3  # relative: the error of grid noise, which a log does not state, lowers a radius by less than this
@@ -29,6 +29,11 @@ def _faults(record: Record, protocol: AnyProtocol, number: int) -> Iterator[Faul
         yield "error", "The votes are missing"
     elif max([*record.votes, record.selected]) >= protocol.num_classes:
         yield "error", f"There are votes for classes above {protocol.num_classes - 1}"
+    elif isinstance(protocol, CertifyProtocol) and protocol.correct_only and not record.n:
+        if record.selected == record.label or record.predict != -1:
+            yield "error", "The votes are missing, although the true class was selected or a class is returned"
+    elif isinstance(protocol, CertifyProtocol) and protocol.radii is not None:
+        yield from _sequential_faults(record, record.selected, protocol, protocol.radii)
     elif isinstance(protocol, CertifyProtocol):
         yield from _certify_faults(record, record.selected, protocol)
     else:
@@ -36,8 +41,11 @@ def _faults(record: Record, protocol: AnyProtocol, number: int) -> Iterator[Faul
 
 
 def _certify_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
-    if record.n != protocol.n:
+    if record.n != protocol.n and protocol.tolerance is None:
         yield "error", f"The number of votes is not n = {protocol.n}"
+        return
+    if not minimum_n(protocol.alpha) <= record.n <= protocol.n:
+        yield "error", f"The number of votes is none that the selection samples choose, at most n = {protocol.n}"
         return
     if protocol.bound not in BOUNDS:
         yield "error", f"The protocol's bound, {protocol.bound}, is not known, so no radius was computed again"
@@ -54,6 +62,29 @@ def _certify_faults(record: Record, selected: int, protocol: CertifyProtocol) ->
         yield "error", "It abstains although the votes allow a radius"
     elif largest - logged > max(TOLERANCE * largest, 1e-6):
         yield "note", "The radius is smaller than the votes allow, by more than 0.1 %"
+
+
+def _sequential_faults(record: Record, selected: int, protocol: CertifyProtocol, radii: Sequence[float]) -> Iterator[Fault]:
+    """The test of given radii, done again with the votes at its looks."""
+    path = record.path or ()
+    in_sigma = tuple(radius / protocol.sigma for radius in radii)
+    try:
+        test = RadiusTest(in_sigma, n=protocol.n, alpha=protocol.alpha, counts=path)
+    except ValueError:
+        yield "error", "The votes at the looks, or the radii, are impossible"
+        return
+    if not path or (looks(protocol.n)[len(path) - 1], path[-1]) != (record.n, (record.votes or {}).get(selected, 0)):
+        yield "error", "The votes are not those of the last look"
+        return
+    largest = radii[test.certified - 1] if test.certified else 0.0
+    if record.predict not in (selected, -1):
+        yield "error", "The class is not the one that was put to the test"
+    elif (record.predict != -1 and not test.certified) or (record.radius or 0.0) > largest:
+        yield "error", "The radius is larger than the votes allow"
+    elif protocol.noise == "float" and record.predict == -1 and test.certified:
+        yield "error", "It abstains although the votes allow a radius"
+    elif protocol.noise == "float" and test.outcome == "continue":
+        yield "note", "The test of the radii ended before it was settled"
 
 
 @lru_cache(maxsize=4096)
