@@ -138,7 +138,7 @@ def _one_sentence(place: str) -> Iterator[None]:
                 f"Expected {place} in the cache or from the Hub, got no connection and no cached copy; "
                 "check the network, HF_ENDPOINT and HF_HUB_OFFLINE."
             ) from error
-        fault = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}".replace(token or "\0", "***")
+        fault = f"{type(error).__name__}: {str(error).partition(chr(10))[0].rstrip('.')}".replace(token or "\0", "***")
         raise HubError(
             f"Expected {place} from the Hub, got {fault}; check the network and HF_ENDPOINT, or try again."
         ) from error

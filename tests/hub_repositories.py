@@ -22,7 +22,7 @@ class Fault:
         cut: the connection is cut in the middle of the body.
         flip: a byte of the body is wrong.
         seconds: the answer comes so late.
-        then: called afterwards.
+        then: called when the answer is ready, before it is sent.
     """
 
     request: str

@@ -48,7 +48,6 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(self.flaw.status)
         else:
             self.route(request)
-        self.flaw.then()
 
     do_GET = do_HEAD = do_POST = do_PUT = answer
 
@@ -94,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         wanted = json.loads(self.body)
         repo_id = f"{wanted['organization']}/{wanted['name']}"
         if repo_id in self.hub.repositories:
-            return self.refuse(409)
+            return self.say({"url": f"{self.address}/{repo_id}"}, status=409)
         made = self.hub.repositories[repo_id] = Repository(private=wanted.get("visibility") == "private")
         made.commit({".gitattributes": b"*.safetensors filter=lfs\n"})
         return self.say({"url": f"{self.address}/{repo_id}"})
@@ -137,8 +136,8 @@ class Handler(BaseHTTPRequestHandler):
     def address(self) -> str:
         return f"http://{self.headers['Host']}"
 
-    def say(self, value: object) -> None:
-        self.reply(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+    def say(self, value: object, *, status: int = 200) -> None:
+        self.reply(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
     def refuse(self, status: int, code: str = "", headers: dict[str, str] | None = None) -> None:
         self.reply(status, b"{}", {"X-Error-Code": code, **(headers or {})} if code else headers or {})
@@ -146,6 +145,7 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         if self.flaw.flip:
             content = content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :]
+        self.flaw.then()
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
