@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ LOADS = f"""
 import sys, torch, rszoo
 for name in sys.argv[1:]:
     try:
-        print("counts", rszoo.load(name).certify({HALF_GREY}, n=100).counts)
+        load = rszoo.from_pretrained if name.startswith("org/") else rszoo.load
+        print("counts", load(name).certify({HALF_GREY}, n=100).counts)
     except (ValueError, OSError) as error:
         print(type(error).__name__, error)
 """
@@ -69,12 +71,12 @@ def test_each_fault_ends_in_a_right_classifier_or_one_sentence(entry: Path, tmp_
             Fault("GET /org/moved/resolve/main/config.json", then=lambda: moved.commit({"config.json": b"{}"})),
         ]
         hub.repositories["org/private"].private = True
-        names = [f"hf-hub:org/{name}" for name in (*repositories, "once", "nobody")]
+        names = [*(f"org/{name}" for name in repositories), "hf-hub:org/once", "hf-hub:org/nobody"]
         found = lines(start(LOADS, *names, variables=environment(address, tmp_path / "cache")))
         requests = list(hub.requests)
     by_name = dict(zip((*repositories, "once again", "nobody"), found, strict=True))
     assert by_name["cut"] == by_name["flip"] == by_name["once again"] == by_name["moved"] == right
-    assert any("org/cut" in request and "range=bytes=" in request for request in requests)
+    assert sum(request == weights.format("cut") for request in requests) == 2
     assert by_name["moving"].startswith("HubError Expected org/moving from the Hub, got OSError: Consistency check failed")
     assert "IntegrityError Expected SHA-256" in by_name["flipped"]
     assert sum(request == weights.format("flipped") for request in requests) == 2
@@ -85,17 +87,27 @@ def test_each_fault_ends_in_a_right_classifier_or_one_sentence(entry: Path, tmp_
     assert not list((tmp_path / "cache").rglob("*.incomplete"))
 
 
-def test_slow_servers_wrong_addresses_and_strange_tokens(entry: Path, tmp_path: Path) -> None:
-    with serve({"org/slow": entry, "org/entry": entry}) as (address, hub):
-        hub.faults = [Fault("HEAD /org/slow", seconds=3, times=9)]
+def test_slow_servers_cut_connections_wrong_addresses_and_strange_tokens(entry: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.mkdir()
+    (large / "config.json").write_text("{}")
+    (large / "model.safetensors").write_bytes(random.Random(0).randbytes(24_000_000))
+    with serve({"org/slow": entry, "org/entry": entry, "org/large": large}) as (address, hub):
+        hub.faults = [
+            Fault("HEAD /org/slow", seconds=3, times=9),
+            Fault(f"GET /org/large/resolve/{COMMIT}/model.safetensors", cut=True),
+        ]
         variables = environment(address, tmp_path / "a", HF_HUB_ETAG_TIMEOUT="1")
-        slow = start(FETCHES, "org/slow", "org/entry", f"org/entry@{'0' * 40}", variables=variables)
+        slow = start(FETCHES, "org/slow", "org/large", f"org/entry@{'0' * 40}", variables=variables)
         nonsense = start(FETCHES, "org/entry", variables=environment("nonsense", tmp_path / "b"))
         token = start(FETCHES, "org/entry", variables=environment(address, tmp_path / "c", token="hf_se\x01cret"))
         gone = f"HubError Expected org/entry@{'0' * 40} from the Hub, got 404; check the name and the revision"
         found = lines(slow)
         assert found[:2] == [f"fetched {COMMIT}"] * 2  # the client asks a slow server again, with more patience
         assert found[2].startswith(gone)
+        fetched = tmp_path / "a" / "hub" / "models--org--large" / "snapshots" / COMMIT / "model.safetensors"
+        assert sha256(fetched) == sha256(large / "model.safetensors")
+        assert any("org/large" in request and "range=bytes=" in request for request in hub.requests)
         assert lines(nonsense)[0].startswith("HubError Expected org/entry from the Hub, got ")
         (refused,) = lines(token)
         assert refused.startswith("HubError Expected a token of plain characters")

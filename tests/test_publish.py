@@ -32,7 +32,7 @@ for command in arguments["commands"]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            main()
+            print(rszoo.push_to_hub(*command[1:])) if command[0] == "push_to_hub" else main()
             code = 0
         except SystemExit as end:
             code = end.code or 0
@@ -135,8 +135,9 @@ def test_pull_requests_branches_private_repositories_and_old_files(evident: Path
             publish(evident, "--private", repo="org/public"),
             publish(evident, "--revision", "next", repo="org/public"),
             publish(evident, "--private", repo="org/hidden"),
+            ["push_to_hub", str(evident), "org/pushed"],
         ]
-        proposed, public, branch, hidden = run(
+        proposed, public, branch, hidden, pushed = run(
             commands, **own, variables=environment(address, tmp_path / "cache", token=WRITER)
         )
         repository = hub.repositories["org/public"]
@@ -149,8 +150,9 @@ def test_pull_requests_branches_private_repositories_and_old_files(evident: Path
         assert "certified_accuracy.png" in head(repository)
         assert hidden.code == 0
         assert hub.repositories["org/hidden"].private
+        assert pushed.out.strip() == f"{address}/org/pushed/commit/{hub.repositories['org/pushed'].branches['main']}"
     registry = json.loads((checkout / "registry.json").read_text())
-    assert registry["shades-resnet20-gaussian-s0.25"]["repo_id"] == "org/hidden"
+    assert registry["shades-resnet20-gaussian-s0.25"]["repo_id"] == "org/pushed"
 
 
 def test_what_cannot_be_published_ends_in_one_sentence(evident: Path, checkout: Path, tmp_path: Path) -> None:
