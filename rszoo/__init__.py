@@ -6,18 +6,34 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rszoo.certificate import ABSTAIN, Certificate, Prediction
+    from rszoo.own import smooth
+    from rszoo.publish import push_to_hub
     from rszoo.registry import list_models
-    from rszoo.smoothing import SmoothedClassifier, smooth
-    from rszoo.zoo import load
+    from rszoo.smoothing import SmoothedClassifier
+    from rszoo.zoo import from_pretrained, load
 
 __version__ = version("rszoo")
-__all__ = ["ABSTAIN", "Certificate", "Prediction", "SmoothedClassifier", "__version__", "list_models", "load", "smooth"]
+__all__ = [
+    "ABSTAIN",
+    "Certificate",
+    "Prediction",
+    "SmoothedClassifier",
+    "__version__",
+    "from_pretrained",
+    "list_models",
+    "load",
+    "push_to_hub",
+    "smooth",
+]
 
 _HOMES = {
+    "SmoothedClassifier": "rszoo.smoothing",
+    "from_pretrained": "rszoo.zoo",
     "list_models": "rszoo.registry",
     "load": "rszoo.zoo",
+    "push_to_hub": "rszoo.publish",
+    "smooth": "rszoo.own",
     **dict.fromkeys(("ABSTAIN", "Certificate", "Prediction"), "rszoo.certificate"),
-    **dict.fromkeys(("SmoothedClassifier", "smooth"), "rszoo.smoothing"),
 }
 
 

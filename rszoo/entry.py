@@ -1,18 +1,21 @@
 """The folder of a zoo entry: `config.json` and `model.safetensors`, written together, read strictly."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.config import EntryConfig, IntegrityError, read_config, sha256
 from rszoo.datasets import get_dataset
-from rszoo.recipe import NoiseKind, Precision, Recipe
+from rszoo.recipe import NoiseKind, Precision, Recipe, sigma_text
 
 WEIGHTS = "model.safetensors"
 SELF_TEST_IMAGES = 2
@@ -49,6 +52,57 @@ def recipe_source(recipe: Recipe) -> Source:
     )
 
 
+def other_source(
+    *,
+    dataset: str,
+    architecture: str,
+    method: str,
+    sigma: float,
+    license: str,
+    precision: Precision = "float32",
+    noise: NoiseKind = "float",
+    name: str | None = None,
+) -> Source:
+    """What is said of weights that no recipe made; the name is made as that of recipes, if absent.
+
+    Raises:
+        ValueError: the method or the name is no word of small letters, digits and hyphens.
+    """
+    check_word("method", method)
+    if name is not None:
+        check_word("name", name)
+    chosen = name or f"{dataset}-{architecture.rpartition('/')[2]}-{method}-s{sigma_text(sigma)}"
+    return Source(chosen, dataset, architecture, method, sigma, precision, noise, license, recipe_fingerprint=None)
+
+
+def check_word(kind: str, word: str) -> None:
+    """Raise a ValueError if that is no word of small letters, digits and hyphens."""
+    if not re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", word):
+        raise ValueError(f"Expected a {kind} of small letters, digits and hyphens, got {word!r}; pass a word such as gaussian.")
+
+
+def check_new_folder(folder: Path) -> None:
+    """Raise a ValueError if the folder holds files."""
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"Expected a new or an empty folder, got {str(folder)!r}, which holds files; choose another one.")
+
+
+def write_new_entry(folder: Path, network: NormalizedNetwork, source: Source) -> EntryConfig:
+    """Write an entry into a new or empty folder, which its files reach only after every check of an entry, the config last.
+
+    Raises:
+        ValueError: the folder holds files.
+    """
+    check_new_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as staging:
+        config = write_entry(Path(staging), network, source)
+        read_entry(Path(staging))
+        for name in (WEIGHTS, "config.json"):
+            (Path(staging) / name).replace(folder / name)
+    return config
+
+
 def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> EntryConfig:
     """Write weights and config of a network; what was there is replaced, file by file, at once."""
     network = network.to("cpu", torch.float32).eval()
@@ -73,7 +127,7 @@ def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> Ent
         license=source.license,
         recipe_fingerprint=source.recipe_fingerprint,
         weights_sha256=sha256(folder / WEIGHTS),
-        self_test=_self_test(network, dataset.shape).tolist(),
+        self_test=self_test(network, dataset.shape).tolist(),
     )
     partial = folder / "config.partial"
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
@@ -97,7 +151,7 @@ def read_entry(folder: Path, *, expected_sha256: str | None = None) -> tuple[Nor
     _load_strictly(network, folder / WEIGHTS, config.weights_sha256)
     network.eval()
     expected = torch.tensor(config.self_test)
-    got = _self_test(network, config.input_shape)
+    got = self_test(network, config.input_shape)
     if got.shape != expected.shape or not torch.allclose(got, expected, rtol=SELF_TEST_TOLERANCE, atol=SELF_TEST_TOLERANCE):
         raise IntegrityError(
             f"Expected the self-test of {folder} to give the logits in its config.json, got others; "
@@ -117,12 +171,17 @@ def _load_strictly(network: NormalizedNetwork, path: Path, expected_sha256: str)
     except SafetensorError as error:
         raise IntegrityError(f"Expected safetensors in {path}, got a file with this fault: {error}; {remedy}.") from error
     own = network.state_dict()
-    wrong = sorted(own.keys() ^ tensors.keys()) or [key for key in own if own[key].shape != tensors[key].shape]
-    if wrong:
-        raise IntegrityError(f"Expected the tensors of the architecture in {path}, got a difference at {wrong[0]!r}; {remedy}.")
+    if wrong := first_difference(own, tensors):
+        raise IntegrityError(f"Expected the tensors of the architecture in {path}, got a difference at {wrong!r}; {remedy}.")
     if any(not torch.equal(own[key], tensors[key]) for key in ("normalize.mean", "normalize.std")):
         raise IntegrityError(f"Expected the mean and std of config.json in {path}, got others; {remedy}.")
     network.load_state_dict(tensors, strict=True)
+
+
+def first_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
+    """The name of a tensor that only one of two state dicts has, or that has different shapes in them."""
+    wrong = sorted(one.keys() ^ other.keys()) or [key for key in one if one[key].shape != other[key].shape]
+    return wrong[0] if wrong else None
 
 
 def _shortest(values: Tensor) -> list[float]:
@@ -130,7 +189,7 @@ def _shortest(values: Tensor) -> list[float]:
     return [float(str(value)) for value in values.flatten().numpy()]
 
 
-def _self_test(network: NormalizedNetwork, shape: tuple[int, int, int]) -> Tensor:
+def self_test(network: nn.Module, shape: tuple[int, int, int]) -> Tensor:
     """Logits on a fixed input that needs no random numbers."""
     count = SELF_TEST_IMAGES * shape[0] * shape[1] * shape[2]
     x = (torch.arange(count, dtype=torch.float64) * 0.1).sin().mul(0.5).add(0.5).float()

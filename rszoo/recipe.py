@@ -6,8 +6,10 @@ and the protocol in `[certification]` are not part of it.
 """
 
 import hashlib
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta
@@ -218,3 +220,18 @@ def load_recipe(name_or_path: str) -> Recipe:
             f"Expected a recipe's name or a .toml file, got {name_or_path!r}; 'rszoo list --all' prints the names."
         )
     return parse_recipe(path.read_text(encoding="utf-8"), str(path))
+
+
+def recipe_text(recipe: Recipe, *, about: bool = True) -> str:
+    """The recipe as TOML; read again, it is the same recipe. Without `about`, its prose is left out."""
+    tables = cast(dict[str, Mapping[str, object]], msgspec.to_builtins(recipe))
+    wanted = {name: table for name, table in tables.items() if about or name != "about"}
+    return "\n\n".join(text for name, table in wanted.items() for text in _tables(name, table))
+
+
+def _tables(name: str, table: Mapping[str, object]) -> Iterator[str]:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+    yield "\n".join([f"[{name}]", *lines])
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _tables(f"{name}.{key}", value)

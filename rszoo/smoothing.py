@@ -260,30 +260,3 @@ class SmoothedClassifier:
             f"SmoothedClassifier(sigma={self.sigma:g}, num_classes={self.num_classes}, input={shape}, "
             f"precision={self.precision!r}, noise={self.noise!r}, device='{self.device}')"
         )
-
-
-def smooth(
-    module: nn.Module,
-    *,
-    sigma: float,
-    num_classes: int,
-    input_shape: tuple[int, int, int],
-    precision: str = "float32",
-    noise: str = "float",
-    classes: Sequence[str] | None = None,
-    device: str | torch.device = "cpu",
-) -> SmoothedClassifier:
-    """Smooth one's own torch module, which takes pixels in [0, 1] plus noise and normalizes inside, if at all.
-
-    See `SmoothedClassifier` for the arguments and errors.
-    """
-    return SmoothedClassifier(
-        module,
-        sigma=sigma,
-        num_classes=num_classes,
-        input_shape=input_shape,
-        precision=precision,
-        noise=noise,
-        classes=classes,
-        device=device,
-    )

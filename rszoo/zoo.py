@@ -1,16 +1,21 @@
 """`load`: a smoothed classifier by name."""
 
+import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from rszoo.config import EntryConfig
+from rszoo.architectures import NormalizedNetwork
+from rszoo.config import EntryConfig, IntegrityError
 from rszoo.entry import read_entry
-from rszoo.hub import fetch
+from rszoo.hub import HubError, fetch
 from rszoo.inference import find_device
 from rszoo.recipe import recipe_names
-from rszoo.registry import MissingWeightsError, bundled_folder, get_entry
+from rszoo.registry import MissingWeightsError, bundled_folder, get_entry, list_models
 from rszoo.smoothing import SmoothedClassifier
 
 HUB_PREFIX = "hf-hub:"
@@ -21,7 +26,8 @@ def load(name: str, *, device: str | torch.device = "cpu") -> SmoothedClassifier
     """A smoothed classifier whose files have passed every check: hashes, strict tensors, self-test.
 
     Args:
-        name: a zoo entry ('rszoo list'), `hf-hub:organisation/repository[@revision]`, or `local-dir:path`.
+        name: a zoo entry ('rszoo list'), `hf-hub:organisation/repository[@revision]`, or a folder: `local-dir:path`, or a
+            path with a separator in it, or the name of a folder that is no zoo entry's.
         device: where it votes.
 
     Raises:
@@ -57,8 +63,7 @@ def open_entry(
         ValueError, FileNotFoundError: as `load`; sigma or precision is out of range.
     """
     found = find_device(device)  # before a download
-    folder, pinned = locate(name)
-    network, config = read_entry(folder, expected_sha256=pinned)
+    folder, network, config = _read(name)
     classifier = SmoothedClassifier(
         network,
         sigma=config.sigma if sigma is None else sigma,
@@ -73,18 +78,78 @@ def open_entry(
     return OpenEntry(folder, config, classifier)
 
 
-def locate(name: str) -> tuple[Path, str | None]:
-    """The folder of an entry on this machine, downloaded if need be, and the SHA-256 that its config must have, if pinned."""
-    if name.startswith(FOLDER_PREFIX):
-        return Path(name.removeprefix(FOLDER_PREFIX)), None
+def from_pretrained(repo_id: str, *, revision: str | None = None, device: str | torch.device = "cpu") -> SmoothedClassifier:
+    """`load("hf-hub:repo_id@revision")`, under the name that other libraries of the Hub give it.
+
+    It is not that of the client's PyTorchModelHubMixin, which by default loads weights with strict=False: tensors that a file
+    lacks, such as the mean and standard deviation of the normalization, keep their initial values without a word, and the
+    certificates are those of another classifier. Here every check of `load` is made.
+
+    Args:
+        repo_id: `organisation/repository`.
+        revision: a commit, which pins the weights, or a tag or branch; the main branch if absent.
+        device: where it votes.
+
+    Raises:
+        rszoo.config.IntegrityError, rszoo.hub.HubError, ValueError: as `load`.
+    """
+    return load(f"{HUB_PREFIX}{repo_id}{f'@{revision}' if revision else ''}", device=device)
+
+
+def locate(name: str, *, also: Sequence[str] = (), again: bool = False) -> tuple[Path, str | None]:
+    """The folder of an entry on this machine, downloaded if need be, and the SHA-256 that its config must have, if pinned.
+
+    Args:
+        name: as for `load`.
+        also: further files that are downloaded if they are there.
+        again: download also what is in the cache.
+    """
+    place = _place(name)
+    folder = place.folder or fetch(place.repo_id, place.revision, also=also, again=again)
+    return folder, place.pinned
+
+
+class _Place(NamedTuple):
+    """A folder, or a Hub repository at a revision; and the SHA-256 of the entry's config, if it is pinned."""
+
+    folder: Path | None = None
+    repo_id: str = ""
+    revision: str | None = None
+    pinned: str | None = None
+
+
+def _place(name: str) -> _Place:
     if name.startswith(HUB_PREFIX):
         repo_id, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
-        return fetch(repo_id, revision or None), None
+        return _Place(repo_id=repo_id, revision=revision or None)
+    if _is_folder(name):
+        return _Place(Path(name.removeprefix(FOLDER_PREFIX)))
     entry = get_entry(name, recipes=recipe_names())
     if bundled_folder(name).is_dir():
-        return bundled_folder(name), entry.config_sha256
+        return _Place(bundled_folder(name), pinned=entry.config_sha256)
     if entry.repo_id is None:
         raise MissingWeightsError(
             f"Expected weights of {name} in {bundled_folder(name)}, got none; install rszoo again, or 'rszoo train {name}'."
         )
-    return fetch(entry.repo_id, entry.revision), entry.config_sha256
+    return _Place(repo_id=entry.repo_id, revision=entry.revision, pinned=entry.config_sha256)
+
+
+def _is_folder(name: str) -> bool:
+    """Whether that names a folder; a zoo entry, which is pinned, comes before a folder of its name."""
+    if name.startswith(FOLDER_PREFIX) or os.sep in name or "/" in name:
+        return True
+    return name not in list_models() and Path(name).is_dir()
+
+
+def _read(name: str) -> tuple[Path, NormalizedNetwork, EntryConfig]:
+    """The entry after every check; a download that fails one is fetched once more, for it may have been damaged on the way."""
+    folder, pinned = locate(name)
+    try:
+        return folder, *read_entry(folder, expected_sha256=pinned)
+    except IntegrityError:
+        if _place(name).folder is not None:
+            raise
+        with suppress(HubError):  # no connection: the first error says what is wrong
+            folder, pinned = locate(name, again=True)
+            return folder, *read_entry(folder, expected_sha256=pinned)
+        raise

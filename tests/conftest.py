@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.datasets import data_root, get_dataset
 from rszoo.entry import recipe_source, write_entry
-from rszoo.recipe import Recipe, load_recipe
+from rszoo.recipe import Recipe, load_recipe, recipe_folder
 
 RECIPE = "cifar10-resnet20-gaussian-s0.25"
 IMAGES = 24  # of the data set of shades
@@ -84,6 +84,18 @@ def entry(tmp_path: Path, network: NormalizedNetwork, recipe: Recipe) -> Path:
     return folder
 
 
+def tell_light_from_dark(network: NormalizedNetwork) -> None:
+    """Let the last layer project on the difference of the mean features of light and dark noise."""
+    last = network.network.fc
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        network.network.fc = nn.Identity()
+        dark, light = (network.eval()(level + 0.3 * torch.randn(256, 3, 8, 8)).mean(0) for level in (0.25, 0.75))
+        last.weight.copy_(torch.stack([dark - light, light - dark]))
+        last.bias.copy_(torch.stack([light @ light - dark @ dark, dark @ dark - light @ light]) / 2)
+    network.network.fc = last
+
+
 @pytest.fixture
 def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> str:
     """An entry with random weights, and its data set of dark and light images."""
@@ -100,6 +112,7 @@ def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> s
     with torch.no_grad():  # in training mode: batch norm statistics of these images
         for _ in range(20):
             network(torch.rand(64, 3, 8, 8) + 0.25 * torch.randn(64, 3, 8, 8))
+    tell_light_from_dark(network)
     model = msgspec.structs.replace(recipe.model, dataset="shades")
     (tmp_path / "entry").mkdir()
     write_entry(tmp_path / "entry", network, recipe_source(msgspec.structs.replace(recipe, model=model)))
@@ -110,6 +123,21 @@ def without_times(path: Path) -> list[list[str]]:
     rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
     time_column = rows[0].index("time")
     return [row[:time_column] + row[time_column + 1 :] for row in rows]
+
+
+@pytest.fixture
+def evident(shades: str) -> Path:
+    """The folder of that entry, with its recipe, a log of certificates and a sequential one."""
+    from rszoo.evaluation import Evaluation
+
+    folder = Path(shades.removeprefix("local-dir:"))
+    text = (recipe_folder() / f"{RECIPE}.toml").read_text(encoding="utf-8")
+    (folder / "recipe.toml").write_text(text.replace('dataset = "cifar10"', 'dataset = "shades"'), encoding="utf-8")
+    rules: dict[str, tuple[float, ...] | None] = {"certify.tsv": None, "certify-grid.tsv": (0.05, 0.3)}
+    for name, radii in rules.items():
+        with Evaluation(shades, folder / name, stride=4, n0=10, n=200, alpha=0.001, radii=radii) as evaluation:
+            assert len(list(evaluation)) == 6
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ def form(base: nn.Module, precision: str = "float32", shape: tuple[int, int, int
     return VotingForm(base, precision, shape, CPU)
 
 
-@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "timm/resnet10t"])
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "timm/resnet10t", "torchvision/shufflenet_v2_x0_5"])
 def test_the_folded_form_has_the_logits_of_the_plain_network(architecture: str) -> None:
     torch.manual_seed(1)
     network = shaken(build(architecture, num_classes=10, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3)))

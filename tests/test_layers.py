@@ -14,10 +14,12 @@ LAYERS = (
     {"checkpoints", "methods", "voting"},
     {"procedures"},
     {"smoothing"},
-    {"zoo", "training"},
+    {"zoo", "training", "own"},
     {"evaluation"},
+    {"verification"},
     {"plots"},
     {"cards"},
+    {"publish"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -135,17 +135,17 @@ def test_the_registry_pins_and_unpins(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def load_elsewhere(name: str, cache: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Load in a process of its own: the Hub's client reads its environment when it is imported."""
     program = f"import rszoo, torch; print(rszoo.load({name!r}).certify(torch.full((3, 32, 32), .5), n=100).counts)"
-    variables = {**os.environ, "HF_HOME": str(cache), "OMP_NUM_THREADS": "1", **environment}
+    variables = {**os.environ, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1", **environment}
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables, check=False)
 
 
 def test_an_entry_loads_from_the_hub_and_then_offline(entry: Path, tmp_path: Path) -> None:
     expected = str(rszoo.load(f"local-dir:{entry}").certify(torch.full((3, 32, 32), 0.5), n=100).counts)
     cache = tmp_path / "cache"
-    with serve({"org/entry": entry}) as (address, requests):
+    with serve({"org/entry": entry}) as (address, hub):
         online = load_elsewhere(f"hf-hub:org/entry@{COMMIT}", cache, HF_ENDPOINT=address)
         assert online.stdout.strip() == expected, online.stderr
-        assert any(request.startswith("GET") for request in requests)
+        assert any(request.startswith("GET") for request in hub.requests)
         missing = load_elsewhere("hf-hub:org/none", cache, HF_ENDPOINT=address)
         assert "Expected org/none from the Hub, got 404; check the name" in missing.stderr
     offline = load_elsewhere(f"hf-hub:org/entry@{COMMIT}", cache, HF_ENDPOINT=address, HF_HUB_OFFLINE="1")

@@ -9,6 +9,7 @@ from rszoo.architectures.cifar_resnet import CifarResNet
 from rszoo.architectures.imagenet_resnet import resnet50
 from rszoo.architectures.normalize import Normalize, NormalizedNetwork
 from rszoo.architectures.timm import timm_network
+from rszoo.architectures.torchvision import torchvision_network
 
 ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
     **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (20, 32, 44, 56, 110)},
@@ -16,14 +17,15 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
 }
 """(num_classes, channels) to a network that takes normalized images and returns logits."""
 
-TIMM_PREFIX = "timm/"
+FAMILIES: dict[str, Callable[[str, int, int], nn.Module]] = {"timm": timm_network, "torchvision": torchvision_network}
+"""(name, num_classes, channels) likewise, for the architectures that are called family/name."""
 
 
 def build(architecture: str, *, num_classes: int, mean: Sequence[float], std: Sequence[float]) -> NormalizedNetwork:
     """A network with random weights, normalization included.
 
     Args:
-        architecture: a key of `ARCHITECTURES`, or `timm/<name>` for any model of timm.
+        architecture: a key of `ARCHITECTURES`, or `timm/<name>` or `torchvision/<name>` for any image classifier of these.
         num_classes: the number of logits.
         mean: per channel, in pixel units; its length is the number of channels.
         std: likewise.
@@ -31,14 +33,15 @@ def build(architecture: str, *, num_classes: int, mean: Sequence[float], std: Se
     Raises:
         ValueError: there is no such architecture.
     """
-    if architecture.startswith(TIMM_PREFIX):
-        network = timm_network(architecture.removeprefix(TIMM_PREFIX), num_classes, len(mean))
+    family, _, name = architecture.partition("/")
+    if name and family in FAMILIES:
+        network = FAMILIES[family](name, num_classes, len(mean))
     elif architecture in ARCHITECTURES:
         network = ARCHITECTURES[architecture](num_classes, len(mean))
     else:
         known = ", ".join(ARCHITECTURES)
-        raise ValueError(f"Unknown architecture {architecture!r}; use one of {known}, or timm/<name>.")
+        raise ValueError(f"Unknown architecture {architecture!r}; use one of {known}, timm/<name> or torchvision/<name>.")
     return NormalizedNetwork(Normalize(mean, std), network)
 
 
-__all__ = ["ARCHITECTURES", "Normalize", "NormalizedNetwork", "build"]
+__all__ = ["ARCHITECTURES", "FAMILIES", "Normalize", "NormalizedNetwork", "build"]

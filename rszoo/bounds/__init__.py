@@ -8,7 +8,7 @@ from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper, 
 from rszoo.bounds.looks import looks, predict_looks
 from rszoo.bounds.prediction import hung_fithian, minimum_n_predict, sequential_hung_fithian
 from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
-from rszoo.bounds.radius import BOUNDS, RadiusBound, RadiusRule, bonferroni, cohen, joint, l2_radius, tcertify
+from rszoo.bounds.radius import BOUNDS, RadiusBound, RadiusRule, bonferroni, cohen, joint, l2_radius, radius_upper, tcertify
 from rszoo.bounds.sequential import RadiusTest, futile
 from rszoo.bounds.soft import (
     empirical_bernstein_lower,
@@ -51,6 +51,7 @@ __all__ = [
     "minimum_n_predict",
     "overstated_images",
     "predict_looks",
+    "radius_upper",
     "sequential_hung_fithian",
     "soft_radius",
     "surprise",

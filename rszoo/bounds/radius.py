@@ -20,6 +20,8 @@ from rszoo.bounds.joint import joint
 from rszoo.bounds.tcertify import tcertify
 from rszoo.bounds.votes import Counts, RadiusBound, split_votes, toward_zero
 
+OUTWARD = 1e-12  # relative: more than the error of the normal quantile
+
 RadiusRule = Callable[[Counts, int, float], RadiusBound]
 
 
@@ -86,6 +88,34 @@ def l2_radius(bound_radius: float, sigma: float) -> float:
     return toward_zero(sigma * bound_radius)
 
 
+def radius_upper(counts: Counts, top: int, alpha: float, *, top_alone: bool = False) -> float:
+    """A radius that is below the true one of `top` with probability at most `alpha`: a certified one should not exceed it.
+
+    Args:
+        counts: votes of fresh samples for all classes.
+        top: the class of the certificate, chosen without these votes.
+        alpha: failure probability, in (0, 1).
+        top_alone: the true radius of the rule `cohen`, z(p_A), instead of that of all rules, (z(p_A) - z(p_B)) / 2.
+
+    Returns:
+        The bound in units of sigma, rounded up; 0 if another class is on top.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: Cohen, Rosenfeld, Kolter 2019, Theorem 1. p_A is bounded at alpha / 2; p_B by the larger of the share of what p_A
+        leaves and the lower bounds of all other classes at alpha / 2 together.
+    """
+    votes, n = np.asarray(counts), int(np.sum(counts))
+    if top_alone:
+        return max(0.0, float(special.ndtri(clopper_pearson_upper(int(votes[top]), n, alpha))) * (1 + OUTWARD))
+    p_upper = clopper_pearson_upper(int(votes[top]), n, alpha / 2)
+    others = np.delete(votes, top)
+    lower = clopper_pearson_lower(others, n, alpha / 2 / len(others))
+    p_other = max(float(lower.max()), (1.0 - p_upper) / len(others))
+    return max(0.0, float(special.ndtri(p_upper) - special.ndtri(p_other)) / 2 * (1 + OUTWARD))
+
+
 BOUNDS: dict[str, RadiusRule] = {"cohen": cohen, "joint": joint, "tcertify": tcertify, "bonferroni": bonferroni}
 
-__all__ = ["BOUNDS", "RadiusBound", "RadiusRule", "bonferroni", "cohen", "joint", "l2_radius", "tcertify"]
+__all__ = ["BOUNDS", "RadiusBound", "RadiusRule", "bonferroni", "cohen", "joint", "l2_radius", "radius_upper", "tcertify"]

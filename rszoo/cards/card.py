@@ -9,8 +9,7 @@ from rszoo.cards.evidence import GRID_LOG, LOG, PICTURE, Evidence, FixedLog, Gri
 from rszoo.cards.metadata import HUB_DATASETS, front_matter, hub_split
 from rszoo.cards.numbers import RHO, fixed_table, grid_table, published_rows, published_table, twin_table
 from rszoo.cards.works import arxiv_number, bibtex
-from rszoo.cards.written import recipe_text
-from rszoo.recipe import Recipe
+from rszoo.recipe import Recipe, recipe_text
 
 
 def render_card(folder: Path, recipe: Recipe | None) -> str:
@@ -56,7 +55,7 @@ def _facts(evidence: Evidence) -> dict[str, object]:
         "paper": None if recipe is None else recipe.about.paper,
         "arxiv": None if recipe is None else arxiv_number(recipe.about.paper),
         "bibtex": None if recipe is None else bibtex(recipe.about.paper),
-        "recipe_text": None if recipe is None else recipe_text(recipe),
+        "recipe_text": None if recipe is None else recipe_text(recipe, about=False),
         "confidence": f"{100 * (1 - RHO):g} %",
         "rho": f"{RHO:g}",
         "files": {"fixed": LOG, "grid": GRID_LOG, "picture": PICTURE},

@@ -1,11 +1,9 @@
 """`import_checkpoint`: the entry of a checkpoint's network."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +13,7 @@ from rszoo.checkpoints.normalization import NORMALIZATIONS, candidates, clear_wi
 from rszoo.checkpoints.reading import read_checkpoint
 from rszoo.config import EntryConfig
 from rszoo.datasets import Dataset, get_dataset
-from rszoo.entry import WEIGHTS, Source, read_entry, write_entry
-from rszoo.recipe import sigma_text
+from rszoo.entry import check_new_folder, check_word, other_source, write_new_entry
 
 CPU = torch.device("cpu")
 
@@ -77,32 +74,18 @@ def import_checkpoint(
     networks = {name: NormalizedNetwork(Normalize(each.mean, each.std), network) for name, each in layers.items()}
     hits = {name: noisy_hits(each, found, sigma, device) for name, each in networks.items() if len(networks) > 1}
     chosen = clear_winner(hits) if hits else next(iter(networks))
-    source = Source(
-        name=f"{dataset}-{architecture.rpartition('/')[2]}-{method}-s{sigma_text(sigma)}",
-        dataset=dataset,
-        architecture=architecture,
-        method=method,
-        sigma=sigma,
-        precision="float32",
-        noise="float",
-        license=license,
-        recipe_fingerprint=None,
-    )
+    source = other_source(dataset=dataset, architecture=architecture, method=method, sigma=sigma, license=license)
     accuracies = {name: float(right.float().mean()) for name, right in hits.items()}
-    return Imported(_write(out, networks[chosen], source), chosen, accuracies)
+    return Imported(write_new_entry(out, networks[chosen], source), chosen, accuracies)
 
 
 def _check(out: Path, sigma: float, normalization: str, method: str) -> None:
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"Expected a new or an empty folder, got {str(out)!r}, which holds files; choose another --out.")
+    check_new_folder(out)
     if not 0 < sigma < math.inf:
         raise ValueError(f"Expected a finite sigma above 0, got {sigma:g}; pass the one that the network was trained for.")
     if normalization not in ("auto", *NORMALIZATIONS):
         raise ValueError(f"Unknown normalization {normalization!r}; use auto, {', '.join(NORMALIZATIONS)}.")
-    if not re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", method):
-        raise ValueError(
-            f"Expected a method of small letters, digits and hyphens, got {method!r}; pass a word such as gaussian."
-        )
+    check_word("method", method)
 
 
 def _agreed(of_file: str | None, wanted: str | None) -> str:
@@ -141,14 +124,3 @@ def _network(tensors: Mapping[str, Tensor], architecture: str, dataset: Dataset)
 def _form(tensor: Tensor) -> str:
     kind = "floats" if tensor.is_floating_point() else str(tensor.dtype)
     return f"{kind} of shape {tuple(tensor.shape)}"
-
-
-def _write(out: Path, network: NormalizedNetwork, source: Source) -> EntryConfig:
-    """The files reach `out` only after they have passed every check of an entry, the config last."""
-    out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out) as staging:
-        config = write_entry(Path(staging), network, source)
-        read_entry(Path(staging))
-        for name in (WEIGHTS, "config.json"):
-            (Path(staging) / name).replace(out / name)
-    return config

@@ -24,9 +24,11 @@ from rszoo.cli.list import list_entries
 from rszoo.cli.merge import merge
 from rszoo.cli.plot import plot
 from rszoo.cli.predict import predict
+from rszoo.cli.publish import publish
 from rszoo.cli.show import show
 from rszoo.cli.table import table
 from rszoo.cli.train import train
+from rszoo.cli.verify import verify
 
 VERBS: dict[str, Callable[..., None]] = {
     "list": list_entries,
@@ -44,6 +46,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "card": card,
     "train": train,
     "import": import_entry,
+    "verify": verify,
+    "publish": publish,
     "bundle": bundle,
 }
 
@@ -58,6 +62,8 @@ def main() -> None:
     A fault of the program itself keeps its traceback.
     """
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # the Hub's client announces each retry; our error says it all
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         app()
     except KeyboardInterrupt:

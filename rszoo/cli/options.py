@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-Name = Annotated[str, Argument(metavar="NAME", help="A name of 'rszoo list', hf-hub:org/repo[@revision], or local-dir:path.")]
+Name = Annotated[str, Argument(metavar="NAME", help="A name of 'rszoo list', a folder, or hf-hub:org/repo[@revision].")]
 Images = Annotated[list[Path], Argument(metavar="IMAGE...", help="PNG, JPEG or other files that Pillow reads.")]
 Alpha = Annotated[float, Option(help="Failure probability, for each image.")]
 Seed = Annotated[int, Option(help="Seed of the noise; to choose it after looking voids the guarantee.")]

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from rszoo import processes
 from rszoo.datasets import image_chunks
 from rszoo.entry import recipe_source, write_entry
-from rszoo.recipe import Recipe
+from rszoo.recipe import Recipe, recipe_text
 from rszoo.training.run import LOG, Run, noisy_accuracy, start
 from rszoo.training.step import take_step
 
@@ -128,6 +128,7 @@ def _finish(run: Run, out: Path) -> None:
     if "noisy_test_accuracy" not in json.loads((out / LOG).read_text().splitlines()[-1]):
         accuracy = noisy_accuracy(run, image_chunks(run.recipe.model.dataset, "test"))
         _append(out / LOG, {"step": run.step, "noisy_test_accuracy": accuracy})
+    (out / "recipe.toml").write_text(recipe_text(run.recipe) + "\n", encoding="utf-8")
     write_entry(out, run.result, recipe_source(run.recipe))
 
 

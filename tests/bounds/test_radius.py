@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from rszoo.bounds import BOUNDS, bonferroni, clopper_pearson_lower, clopper_pearson_upper, cohen, l2_radius
+from rszoo.bounds import BOUNDS, bonferroni, clopper_pearson_lower, clopper_pearson_upper, cohen, l2_radius, radius_upper
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +59,20 @@ def test_level_by_enumeration(name: str, n: int, alpha: float, scattered: bool) 
     worst = worst_failure(outcomes(n), radii(name, n, alpha, scattered))
     assert worst <= alpha * (1 + 1e-9)
     assert worst >= 0.2 * alpha  # the enumeration does see failures
+
+
+@pytest.mark.parametrize("top_alone", [False, True])
+@pytest.mark.parametrize("p", [(0.9, 0.08, 0.02), (0.55, 0.44, 0.01), (0.6, 0.2, 0.2), (0.95, 0.03, 0.02), (0.34, 0.33, 0.33)])
+def test_the_upper_bound_is_seldom_below_the_true_radius(p: tuple[float, float, float], top_alone: bool) -> None:
+    """The probability that fresh votes refute the true radius, over all outcomes."""
+    n, alpha = 30, 0.05
+    rows = outcomes(n)
+    z = special.ndtri(p)
+    true = z[0] if top_alone else (z[0] - max(z[1:])) / 2
+    uppers = np.array([radius_upper(row, 0, alpha, top_alone=top_alone) for row in rows.tolist()])
+    below = stats.multinomial.pmf(rows, n, p)[uppers < true].sum()
+    assert below <= alpha
+    assert stats.multinomial.pmf(rows, n, p)[uppers < true + 1].sum() > 0.2  # and it is not far above
 
 
 def test_enumeration_detects_a_rule_without_a_proof() -> None:

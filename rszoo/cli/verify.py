@@ -1,0 +1,43 @@
+"""`rszoo verify`: all checks of an entry."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from rszoo.cli.options import BatchSize, Device, Json, Name
+from rszoo.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from rszoo.verification import Check
+
+
+def verify(
+    name: Name,
+    *,
+    images: Annotated[int, Option(metavar="K", help="Certificates of each log to make again.", min=0)] = 3,
+    device: Device = "cpu",
+    batch_size: BatchSize = None,
+    json: Json = False,
+) -> None:
+    """Check an entry: files, self-test, licence, recipe, the audit of its logs, and a random sample of their certificates.
+
+    A certificate that is made again must have the votes of the log, if versions and kind of device are the same; with others
+    its radius must not be refuted by the new votes at the alpha of the log. Exit code 1 if a check failed.
+    """
+    from rszoo.verification import verify as verified
+
+    checks = verified(name, images=images, device=device, batch_size=batch_size)
+    if json:
+        print_json([asdict(check) for check in checks])
+    else:
+        print_checks(checks)
+    if any(check.outcome == "failed" for check in checks):
+        sys.exit(1)
+
+
+def print_checks(checks: "Sequence[Check]") -> None:
+    """Print checks as a table."""
+    print_table(("check", "result", "finding"), [(check.name, check.outcome, check.finding) for check in checks])

@@ -1,0 +1,235 @@
+"""`verify`: all that an entry says of itself, checked again: files, licence, recipe, logs, and a sample of certificates."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import torch
+
+from rszoo.analysis import audit
+from rszoo.bounds import radius_upper
+from rszoo.config import EntryConfig, IntegrityError
+from rszoo.datasets import open_images
+from rszoo.entry import read_entry, recipe_source
+from rszoo.evaluation import Evaluation
+from rszoo.hub import EVIDENCE
+from rszoo.recipe import Recipe, load_recipe, recipe_names
+from rszoo.records import CertifyProtocol, Log, Record, read_log
+from rszoo.zoo import locate, open_entry
+
+RECIPE = "recipe.toml"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of an entry: what was checked, how it ended, and what was found or why it could not be made."""
+
+    name: str
+    outcome: Literal["ok", "failed", "skipped"]
+    finding: str
+
+
+def verify(name: str, *, images: int = 3, device: str | torch.device = "cpu", batch_size: int | None = None) -> list[Check]:
+    """Every check of an entry that can be made here.
+
+    Args:
+        name: as for `rszoo.load`; evidence is downloaded as well.
+        images: certificates of each log that are made again, chosen at random.
+        device: where they are.
+        batch_size: samples a forward pass; no effect on the result.
+
+    Raises:
+        ValueError, OSError: as `rszoo.load`, except for a damaged entry, which is a failed check.
+    """
+    if images < 0:
+        raise ValueError(f"Expected images >= 0, got {images}; pass how many certificates are to be made again.")
+    try:
+        folder = open_entry(name, device=device).folder  # a damaged download is fetched again
+        folder, pinned = locate(name, also=(*EVIDENCE, RECIPE))
+    except IntegrityError as error:
+        return [Check("files and self-test", "failed", str(error))]
+    return verify_folder(folder, pinned=pinned, images=images, device=device, batch_size=batch_size)
+
+
+def verify_folder(
+    folder: Path,
+    *,
+    pinned: str | None = None,
+    images: int = 3,
+    device: str | torch.device = "cpu",
+    batch_size: int | None = None,
+) -> list[Check]:
+    """`verify` of an entry's folder, whose config must have the SHA-256 `pinned` unless that is None."""
+    try:
+        config = read_entry(folder, expected_sha256=pinned)[1]
+    except IntegrityError as error:
+        return [Check("files and self-test", "failed", str(error))]
+    known = "nothing pins config.json" if pinned is None else "config.json is the pinned one"
+    checks = [
+        Check("files and self-test", "ok", f"{known}; hashes, tensors and logits are as it says"),
+        _licence(config),
+        _recipe(folder, config),
+    ]
+    for name in EVIDENCE:
+        if (folder / name).is_file():
+            checks += _evidence(folder, config, name, images=images, device=device, batch_size=batch_size)
+        else:
+            checks.append(Check(name, "skipped", "the entry has none"))
+    return checks
+
+
+def find_recipe(folder: Path, config: EntryConfig) -> Recipe | None:
+    """The recipe in an entry's folder, or the one of its name."""
+    if (folder / RECIPE).is_file():
+        return load_recipe(str(folder / RECIPE))
+    return load_recipe(config.name) if config.name in recipe_names() else None
+
+
+def _licence(config: EntryConfig) -> Check:
+    if config.license in ("", "unknown"):
+        return Check("licence", "failed", "the licence of the weights is not known; save or import the entry with it")
+    return Check("licence", "ok", config.license)
+
+
+def _recipe(folder: Path, config: EntryConfig) -> Check:
+    if config.recipe_fingerprint is None:
+        return Check("recipe", "skipped", "the weights were made without a recipe")
+    try:
+        recipe = find_recipe(folder, config)
+    except ValueError as error:
+        return Check("recipe", "failed", str(error))
+    if recipe is None:
+        return Check("recipe", "skipped", f"the recipe {config.name} is not at hand")
+    stated = recipe_source(recipe)
+    wrong = [field.name for field in fields(stated) if getattr(stated, field.name) != getattr(config, field.name)]
+    if wrong:
+        return Check("recipe", "failed", f"the recipe and config.json differ in {', '.join(wrong)}")
+    return Check("recipe", "ok", f"fingerprint {recipe.fingerprint[:12]}...")
+
+
+def _evidence(
+    folder: Path, config: EntryConfig, name: str, *, images: int, device: str | torch.device, batch_size: int | None
+) -> Iterator[Check]:
+    try:
+        log = read_log(folder / name)
+    except ValueError as error:
+        yield Check(name, "failed", str(error))
+        return
+    protocol = log.protocol
+    if not isinstance(protocol, CertifyProtocol):
+        yield Check(name, "failed", "it is not a log of CERTIFY with its protocol")
+        return
+    audited = _audited(log, protocol, config)
+    yield audited
+    if images and audited.outcome == "ok":
+        yield _certified_again(folder, log, protocol, images=images, device=device, batch_size=batch_size)
+
+
+def _audited(log: Log, protocol: CertifyProtocol, config: EntryConfig) -> Check:
+    own = ("name", "weights_sha256", "dataset", "sigma", "noise", "precision")
+    wrong = [key for key in own if getattr(protocol, key) != getattr(config, key)]
+    if wrong:
+        return Check(log.path.name, "failed", f"it is a log of another classifier: {', '.join(wrong)} differ")
+    if protocol.shard is not None:
+        return Check(log.path.name, "failed", "it is one shard of several; join them with 'rszoo merge'")
+    findings = audit(log)
+    if errors := [finding.sentence for finding in findings if finding.severity == "error"]:
+        return Check(log.path.name, "failed", " ".join(errors))
+    notes = "".join(f" {finding.sentence}" for finding in findings)
+    return Check(log.path.name, "ok", f"the audit of {len(protocol.indices)} images finds no error.{notes}")
+
+
+def _certified_again(
+    folder: Path,
+    log: Log,
+    protocol: CertifyProtocol,
+    *,
+    images: int,
+    device: str | torch.device,
+    batch_size: int | None,
+) -> Check:
+    """Certificates of the log, made again: the same votes by the same software, votes that do not refute them by another."""
+    name = f"{log.path.name}, again"
+    sample = sorted(random.sample(list(log.records), min(images, len(log.records))), key=lambda record: record.idx)
+    differing: list[str] = []
+    try:
+        size = len(open_images(protocol.dataset, protocol.split).labels)
+    except (ValueError, OSError) as error:
+        return Check(name, "skipped", f"the data set cannot be read here: {error}")
+    if protocol.stop > size:
+        return Check(name, "failed", f"it is of {protocol.stop} images, but {protocol.dataset} has {size}")
+    for record in sample:
+        fresh, software = _again(folder, protocol, record.idx, device=device, batch_size=batch_size)
+        if _evident(fresh) == _evident(record):
+            continue
+        if software == protocol.software:
+            return Check(
+                name, "failed", f"image {record.idx} has other votes now, though this is the same software, {software}"
+            )
+        if protocol.radii is not None or protocol.tolerance is not None:
+            fresh, _ = _again(folder, protocol, record.idx, fixed=True, device=device, batch_size=batch_size)
+        if _refuted(record, fresh, protocol):
+            return Check(name, "failed", f"fresh votes refute the radius {record.radius} of image {record.idx}")
+        differing.append(str(record.idx))
+    found = f"images {', '.join(str(record.idx) for record in sample)}: "
+    if not differing:
+        return Check(name, "ok", f"{found}the same votes")
+    return Check(
+        name,
+        "ok",
+        f"{found}other votes for {', '.join(differing)}, as may be with other software than {protocol.software}; none refutes "
+        f"its radius (each right one is refuted with probability at most {2 * protocol.alpha:g})",
+    )
+
+
+def _evident(record: Record) -> Sequence[object]:
+    return record.label, record.predict, record.radius, record.selected, record.votes, record.path
+
+
+def _again(
+    folder: Path,
+    protocol: CertifyProtocol,
+    idx: int,
+    *,
+    device: str | torch.device,
+    batch_size: int | None,
+    fixed: bool = False,
+) -> tuple[Record, str]:
+    """The line of an image by the protocol of its log, or with all n samples if `fixed`; and the software that made it."""
+    with TemporaryDirectory() as place:
+        out = Path(place) / "log.tsv"
+        with Evaluation(
+            f"local-dir:{folder}",
+            out,
+            split=protocol.split,
+            start=idx,
+            stop=idx + 1,
+            stride=1,
+            n0=protocol.n0,
+            n=protocol.n,
+            alpha=protocol.alpha,
+            bound=protocol.bound,
+            radii=None if fixed else protocol.radii,
+            tolerance=None if fixed else protocol.tolerance,
+            correct_only=protocol.correct_only and not fixed,
+            seed=protocol.seed,
+            device=device,
+            batch_size=batch_size,
+        ) as evaluation:
+            for _ in evaluation:
+                pass
+        return read_log(out).records[0], evaluation.protocol.software
+
+
+def _refuted(record: Record, fresh: Record, protocol: CertifyProtocol) -> bool:
+    """Whether fresh votes say, at level alpha, that the certificate is wrong; it is wrong by itself with probability alpha."""
+    if record.label != fresh.label:
+        return True
+    if record.predict == -1 or not fresh.n:
+        return False
+    top_alone = protocol.bound == "cohen"
+    largest = radius_upper(fresh.counts(protocol.num_classes), record.predict, protocol.alpha, top_alone=top_alone)
+    return largest == 0 or (record.radius or 0.0) > protocol.sigma * largest

@@ -1,0 +1,154 @@
+"""`verify` finds nothing wrong with a sound entry, and each planted fault."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from rszoo.cli import app
+from rszoo.config import sha256
+from rszoo.verification import Check, verify
+
+
+def outcomes(checks: list[Check]) -> dict[str, str]:
+    return {check.name: check.outcome for check in checks}
+
+
+def finding(folder: Path, name: str, **options: int) -> str:
+    (found,) = [check.finding for check in verify(str(folder), **options) if check.name == name]
+    return found
+
+
+def change_lines(path: Path, change: Callable[[list[str], list[str]], None]) -> None:
+    """Change the cells of each line of a log, given the names of the columns."""
+    protocol, columns, *lines = path.read_text().splitlines()
+    rows = [line.split("\t") for line in lines]
+    for row in rows:
+        change(row, columns.split("\t"))
+    path.write_text("\n".join([protocol, columns, *("\t".join(row) for row in rows)]) + "\n")
+
+
+def change_protocol(path: Path, **changes: object) -> None:
+    first, rest = path.read_text().split("\n", 1)
+    path.write_text(f"# {json.dumps(json.loads(first[1:]) | changes)}\n{rest}")
+
+
+def move_votes(row: list[str], columns: list[str], count: int) -> None:
+    """Take votes from the selected class."""
+    cells = dict(zip(columns, row, strict=True))
+    top, runner_up = int(cells["top_count"]), int(cells["runner_up_count"])
+    row[columns.index("top_count")], row[columns.index("runner_up_count")] = str(top - count), str(runner_up + count)
+
+
+def test_a_sound_entry_passes_every_check(evident: Path) -> None:
+    checks = verify(str(evident), images=6)
+    assert outcomes(checks) == dict.fromkeys(
+        (
+            "files and self-test",
+            "licence",
+            "recipe",
+            "certify.tsv",
+            "certify.tsv, again",
+            "certify-grid.tsv",
+            "certify-grid.tsv, again",
+        ),
+        "ok",
+    )
+    assert "images 0, 4, 8, 12, 16, 20: the same votes" in finding(evident, "certify.tsv, again", images=6)
+
+
+def test_what_is_not_at_hand_is_skipped_and_said(evident: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSZOO_DATA", str(evident))  # no shades.toml there
+    (evident / "recipe.toml").unlink()
+    (evident / "certify-grid.tsv").unlink()
+    found = outcomes(verify(str(evident)))
+    assert (found["recipe"], found["certify-grid.tsv"], found["certify.tsv, again"]) == ("skipped", "skipped", "skipped")
+    assert found["certify.tsv"] == "ok"
+
+
+def test_other_votes_fail_with_the_same_software_and_are_judged_by_their_radius_with_another(evident: Path) -> None:
+    log = evident / "certify.tsv"
+
+    change_lines(log, lambda row, columns: move_votes(row, columns, -1))  # the radius allows for it
+    assert "has other votes now, though this is the same software" in finding(evident, "certify.tsv, again", images=6)
+    change_protocol(log, software="rszoo 0.0, another machine")
+    found = {check.name: check for check in verify(str(evident), images=6)}
+    assert found["certify.tsv, again"].outcome == "ok"
+    assert "other votes for 0, 4, 8, 12, 16, 20, as may be with other software" in found["certify.tsv, again"].finding
+
+
+@pytest.mark.parametrize("name", ["certify.tsv", "certify-grid.tsv"])
+def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
+    """Votes and radii that fit each other, so that the audit finds nothing, of a classifier that is better than this one."""
+    log = evident / name
+    change_protocol(log, software="rszoo 0.0, another machine")
+    best = max((line.split("\t") for line in log.read_text().splitlines()[2:]), key=lambda row: float(row[3]))
+    assert float(best[3]) > 0.2
+
+    def invent(row: list[str], columns: list[str]) -> None:
+        for column in ("top_count", "runner_up_count", "n", "others", "radius", *(["path"] if "path" in columns else [])):
+            row[columns.index(column)] = best[columns.index(column)]
+        wrong = 1 - int(row[columns.index("label")])
+        row[columns.index("selected")] = row[columns.index("predict")] = str(wrong)
+        row[columns.index("runner_up")], row[columns.index("correct")] = str(1 - wrong), "0"
+
+    change_lines(log, invent)
+    found = {check.name: check for check in verify(str(evident), images=6)}
+    assert found[name].outcome == "ok"
+    assert found[f"{name}, again"].outcome == "failed"
+    assert "fresh votes refute the radius" in found[f"{name}, again"].finding
+
+
+def test_a_sequential_log_is_done_again_from_its_path(evident: Path) -> None:
+    log = evident / "certify-grid.tsv"
+    before = log.read_text()
+    faults: dict[str, Callable[[list[str], list[str]], None]] = {
+        "The radius is larger than the votes allow": lambda row, columns: row.__setitem__(columns.index("radius"), "0.900000"),
+        "The votes at the looks, or the radii, are impossible": lambda row, columns: row.__setitem__(
+            columns.index("path"), "99999999"
+        ),
+        "The votes are not those of the last look": lambda row, columns: move_votes(row, columns, 1),
+    }
+    for sentence, fault in faults.items():
+        change_lines(log, fault)
+        assert sentence in finding(evident, "certify-grid.tsv")
+        log.write_text(before)
+    assert "finds no error" in finding(evident, "certify-grid.tsv")
+
+
+def test_each_fault_of_the_folder_has_its_check(evident: Path) -> None:
+    config, log, recipe = (evident / each for each in ("config.json", "certify.tsv", "recipe.toml"))
+    kept = {path: path.read_bytes() for path in (config, log, recipe)}
+    faults: dict[str, tuple[Path, str, str]] = {
+        "licence": (config, '"license": "MIT"', '"license": "unknown"'),
+        "recipe": (recipe, "epochs = ", "epochs = 1"),
+        "certify.tsv": (log, '"weights_sha256":"', '"weights_sha256":"0'),
+    }
+    for name, (path, old, new) in faults.items():
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        found = outcomes(verify(str(evident), images=0))
+        assert found[name] == "failed", name
+        path.write_bytes(kept[path])
+    log.write_bytes(kept[log][:-20])
+    assert "the evaluation is not finished" in finding(evident, "certify.tsv")
+    weights = load_file(evident / "model.safetensors")
+    save_file({**weights, "network.fc.bias": torch.zeros(2)}, evident / "model.safetensors")
+    assert outcomes(verify(str(evident))) == {"files and self-test": "failed"}
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"weights_sha256": sha256(evident / "model.safetensors")}))
+    assert "Expected the self-test" in finding(evident, "files and self-test")
+
+
+def test_the_verb_prints_a_table_and_fails_with_a_check(evident: Path) -> None:
+    sound = CliRunner().invoke(app, ["verify", str(evident), "--images", "1"])
+    assert sound.exit_code == 0, sound.output
+    assert "certify-grid.tsv, again" in sound.output
+    (evident / "certify.tsv").write_text("nothing\n")
+    damaged = CliRunner().invoke(app, ["verify", str(evident), "--images", "1", "--json"])
+    assert damaged.exit_code == 1
+    assert {check["name"]: check["outcome"] for check in json.loads(damaged.output)}["certify.tsv"] == "failed"
