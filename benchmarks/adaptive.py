@@ -8,6 +8,10 @@ run without the images whose true class was not selected, which certified accura
 loop is its measured rate on this machine times its n0 + n samples.
 """
 
+from rszoo.runtime import tune_process
+
+tune_process()  # before torch is imported, as the command line does
+
 import argparse
 import platform
 import time

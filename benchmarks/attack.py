@@ -8,6 +8,10 @@ those of `rszoo attack`, on as many images as fill its batch, the drawing of the
 alternating runs.
 """
 
+from rszoo.runtime import tune_process
+
+tune_process()  # before torch is imported, as the command line does
+
 import argparse
 import platform
 import statistics

@@ -8,6 +8,10 @@ measured rate times k over the bare rate. It can exceed 1, as the passes of an a
 numbers are medians of alternating runs; augmentation, noise, optimizer and schedule are in the methods' time.
 """
 
+from rszoo.runtime import tune_process
+
+tune_process()  # before torch is imported, as the command line does
+
 import argparse
 import platform
 import statistics

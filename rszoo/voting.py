@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,7 +67,15 @@ class Noise:
         if self.kind == "grid":
             steps = grid_block(stream, block, shape, self.sigma, image.device)
             return steps.add_((image * 255).round_().long()).float().div_(255)
-        return normal_block(stream, block, shape, image.device).mul_(self.sigma).add_(image)
+        noise = normal_block(stream, block, shape, image.device)
+        if image.device.type != "cpu":
+            return noise.mul_(self.sigma).add_(image)
+        values = (
+            noise.permute(0, 2, 3, 1).flatten(1).numpy()
+        )  # by NumPy: torch would start threads that compete with the network's
+        values *= np.float32(self.sigma)
+        values += image.permute(1, 2, 0).flatten().numpy()
+        return noise
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ import rszoo
 
 PACKAGE = Path(rszoo.__file__).parent
 LAYERS = (
-    {"bounds", "certificate", "recipe", "records", "registry", "config", "hub"},
+    {"bounds", "certificate", "recipe", "records", "registry", "runtime", "config", "hub"},
     {"architectures", "augmentation", "images", "processes", "sampling"},
     {"datasets"},
     {"attacks", "inference", "entry", "analysis"},

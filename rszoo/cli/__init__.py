@@ -29,6 +29,7 @@ from rszoo.cli.show import show
 from rszoo.cli.table import table
 from rszoo.cli.train import train
 from rszoo.cli.verify import verify
+from rszoo.runtime import tune_process
 
 VERBS: dict[str, Callable[..., None]] = {
     "list": list_entries,
@@ -61,6 +62,7 @@ def main() -> None:
 
     A fault of the program itself keeps its traceback.
     """
+    tune_process()
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # the Hub's client announces each retry; our error says it all
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
