@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rszoo.certificate import ABSTAIN, Certificate, Prediction
+    from rszoo.leaderboard import best
     from rszoo.own import smooth
     from rszoo.publish import push_to_hub
     from rszoo.registry import list_models
@@ -19,6 +20,7 @@ __all__ = [
     "Prediction",
     "SmoothedClassifier",
     "__version__",
+    "best",
     "from_pretrained",
     "list_models",
     "load",
@@ -28,6 +30,7 @@ __all__ = [
 
 _HOMES = {
     "SmoothedClassifier": "rszoo.smoothing",
+    "best": "rszoo.leaderboard",
     "from_pretrained": "rszoo.zoo",
     "list_models": "rszoo.registry",
     "load": "rszoo.zoo",

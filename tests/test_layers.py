@@ -11,7 +11,7 @@ LAYERS = (
     {"architectures", "augmentation", "images", "processes", "sampling"},
     {"datasets"},
     {"attacks", "inference", "entry", "analysis"},
-    {"checkpoints", "methods", "voting"},
+    {"checkpoints", "leaderboard", "methods", "voting"},
     {"procedures"},
     {"smoothing"},
     {"zoo", "training", "own"},

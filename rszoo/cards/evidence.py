@@ -7,13 +7,15 @@ from pathlib import Path
 import msgspec
 
 from rszoo.analysis import Projection, Results, audit, project, results
+from rszoo.analysis.evidence import read_certificates
 from rszoo.analysis.recomputation import GRID_SHARE
 from rszoo.config import EntryConfig, read_config, sha256
+from rszoo.hub import EVIDENCE
 from rszoo.recipe import Recipe
-from rszoo.records import CertifyProtocol, Log, read_log
+from rszoo.records import CertifyProtocol, Log
 from rszoo.registry import get_entry, list_models
 
-LOG, GRID_LOG, TWIN_LOG, PICTURE = "certify.tsv", "certify-grid.tsv", "certify-{}.tsv", "certified_accuracy.png"
+(LOG, GRID_LOG), TWIN_LOG, PICTURE = EVIDENCE, "certify-{}.tsv", "certified_accuracy.png"
 
 
 @dataclass(frozen=True)
@@ -135,16 +137,10 @@ def _check_recipe(config: EntryConfig, recipe: Recipe | None) -> None:
 
 
 def _read(path: Path, config: EntryConfig) -> tuple[Log, CertifyProtocol] | None:
-    if not path.exists():
-        return None
-    log = read_log(path)
-    protocol = log.protocol
-    if not isinstance(protocol, CertifyProtocol):
-        raise ValueError(f"Expected a log of CERTIFY by 'rszoo evaluate', got {path}, which is none; replace it.")
-    _check_setting(path, protocol, config)
-    if errors := [finding.sentence for finding in audit(log) if finding.severity == "error"]:
+    found = read_certificates(path, config)
+    if found and (errors := [finding.sentence for finding in audit(found[0]) if finding.severity == "error"]):
         raise ValueError(f"Expected a log without faults in {path}, got this one: {errors[0]} Finish it, or evaluate again.")
-    return log, protocol
+    return found
 
 
 def _read_twin(folder: Path, config: EntryConfig, fixed: Log) -> TwinLog | None:
@@ -160,17 +156,3 @@ def _read_twin(folder: Path, config: EntryConfig, fixed: Log) -> TwinLog | None:
             f"Expected {log.path} to differ from {fixed.path} in precision and --stop alone, got more; evaluate again."
         )
     return TwinLog(own, log, other)
-
-
-def _check_setting(path: Path, protocol: CertifyProtocol, config: EntryConfig) -> None:
-    """The log is of these weights in their own setting, whole, and of the kind that its name says."""
-    keys = ("name", "weights_sha256", "dataset", "sigma", "noise", "precision")
-    wanted = {key: getattr(config, key) for key in keys} | {"num_classes": len(config.classes), "shard": None}
-    wanted |= {"trained_sigma": config.sigma, "tolerance": None}
-    if path.name != GRID_LOG:
-        wanted |= {"radii": None, "correct_only": False}
-    for key, value in wanted.items():
-        if (got := getattr(protocol, key)) != value:
-            raise ValueError(f"Expected {key} {value!r} in {path}, got {got!r}; put an evaluation of this entry there.")
-    if path.name == GRID_LOG and protocol.radii is None:
-        raise ValueError(f"Expected a log of given radii in {path}, got one of a fixed n; that belongs in {LOG}.")

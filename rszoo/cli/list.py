@@ -1,35 +1,57 @@
-"""`rszoo list`: the entries of the zoo."""
+"""`rszoo list`: the entries of the zoo, side by side."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 from typer import Argument, Option
 
+from rszoo.cli.logs import parse_radii
 from rszoo.cli.options import Json
 from rszoo.cli.output import print_json, print_table
-from rszoo.recipe import load_recipe, recipe_names
+from rszoo.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
+from rszoo.recipe import recipe_names
+from rszoo.records import round_down
 from rszoo.registry import bundled_folder, get_entry, list_models
 
-COLUMNS = ("name", "dataset", "architecture", "method", "sigma", "weights")
+COLUMNS = ("name", "dataset", "architecture", "method", "sigma", "weights", "size", "licence")
+EVIDENCE = ("ACR", "abstain", "images", "n", "alpha")
 
 
 def list_entries(
     pattern: Annotated[str, Argument(metavar="[PATTERN]", help="A shell pattern such as 'cifar10-*-s0.25'.")] = "*",
     *,
     everything: Annotated[bool, Option("--all", help="Also the recipes that have no weights yet.")] = False,
+    radius: Annotated[
+        list[str] | None,
+        Option(metavar="R,R,...", help="Also the certified accuracy at these l2 radii, in pixel units, from bundled logs."),
+    ] = None,
+    sort: Annotated[
+        str, Option(metavar="R|acr|name|sigma|size", help="The order; by certified accuracy at R or by ACR: the largest first.")
+    ] = "name",
+    dataset: Annotated[str | None, Option(help="Only entries of this data set.")] = None,
+    method: Annotated[str | None, Option(help="Only entries of this training method.")] = None,
+    architecture: Annotated[str | None, Option(help="Only entries of this architecture.")] = None,
+    sigma: Annotated[float | None, Option(help="Only entries of this sigma.")] = None,
+    max_size: Annotated[float | None, Option(metavar="MB", help="Only entries whose weights take at most that.")] = None,
     json: Json = False,
 ) -> None:
-    """List the entries that can be loaded, and where their weights are."""
-    names = set(list_models(pattern))
-    if everything:
-        names |= {name for name in recipe_names() if fnmatchcase(name, pattern)}
-    rows = [_row(name) for name in sorted(names)]
+    """List the entries that can be loaded, where their weights are, and what is certified of them."""
+    by, radii = _order(sort), parse_radii(",".join(radius), largest=0.0) if radius else []
+    if isinstance(by, float):
+        radii = sorted({*radii, by})
+    certified = bool(radii) or by == "acr"
+    wanted = Filter(dataset=dataset, architecture=architecture, method=method, sigma=sigma, max_size=max_size)
+    names = _names(pattern, everything=everything)
+    found = ordered(standings(names, radii if certified or json else None, wanted=wanted), by)
     if json:
-        print_json(rows)
-    elif rows:
-        print_table(COLUMNS, [[str(cell) for cell in row.values()] for row in rows])
+        print_json([{**asdict(each), "weights": place(each.name)} for each in found])
+    elif found:
+        _print(found, radii if certified else None)
     else:
-        print(f"No entry matches {pattern!r}; 'rszoo list --all' prints the recipes as well.")
+        narrowed = "" if wanted == Filter() else " and the filters"
+        print(f"No entry matches {pattern!r}{narrowed}; 'rszoo list --all' prints the recipes as well.")
 
 
 def place(name: str) -> str:
@@ -41,8 +63,64 @@ def place(name: str) -> str:
     return "missing" if get_entry(name).repo_id is None else "hub"
 
 
-def _row(name: str) -> dict[str, str | float]:
-    recipe = load_recipe(name)
-    model = recipe.model
-    cells = (name, model.dataset, model.architecture, recipe.method_name, model.sigma, place(name))
-    return dict(zip(COLUMNS, cells, strict=True))
+def _names(pattern: str, *, everything: bool) -> list[str]:
+    names = set(list_models(pattern))
+    if everything:
+        names |= {name for name in recipe_names() if fnmatchcase(name, pattern)}
+    return sorted(names)
+
+
+def _order(text: str) -> float | Key:
+    if text in get_args(Key):
+        return cast(Key, text)
+    try:
+        (radius,) = parse_radii(text, largest=0.0)
+    except ValueError as error:
+        raise ValueError(f"Expected --sort {'|'.join(get_args(Key))} or a radius, got {text!r}; write --sort 0.5.") from error
+    return radius
+
+
+def _print(found: Sequence[Standing], radii: Sequence[float] | None) -> None:
+    """With the columns of the certificates unless `radii` is None."""
+    if radii is None:
+        print_table(COLUMNS, [_facts(each) for each in found])
+        return
+    columns = (*COLUMNS, *(f"{radius:g}" for radius in radii), *EVIDENCE)
+    print_table(columns, [[*_facts(each), *_certificates(each)] for each in found])
+
+
+def _facts(standing: Standing) -> list[str]:
+    return [
+        standing.name,
+        standing.dataset,
+        standing.architecture,
+        standing.method,
+        str(standing.sigma),
+        place(standing.name),
+        _known(standing.size, _size),
+        standing.license,
+    ]
+
+
+def _certificates(standing: Standing) -> list[str]:
+    """Accuracies and ACR rounded down, abstentions up."""
+    return [
+        *(_known(accuracy, _down) for accuracy in standing.accuracies),
+        _known(standing.average_radius, _down),
+        _known(standing.abstention, lambda share: round_down(-share, 3).removeprefix("-")),  # up
+        _known(standing.images, str),
+        _known(standing.n, str),
+        _known(standing.alpha, lambda alpha: f"{alpha:g}"),
+    ]
+
+
+def _known(value: float | None, text: Callable[[float], str]) -> str:
+    return "-" if value is None else text(value)
+
+
+def _down(value: float) -> str:
+    return round_down(value, 3)
+
+
+def _size(size: float) -> str:
+    return f"{size / 1000:.0f} kB" if size < MEGABYTE else f"{size / MEGABYTE:.1f} MB"

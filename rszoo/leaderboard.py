@@ -1,0 +1,224 @@
+"""The entries of the zoo side by side, by the certificates in their folders, and the best of them. No torch.
+
+The logs are read, not audited; a log of other weights than the entry's is refused.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rszoo.config import read_config
+from rszoo.recipe import load_recipe
+from rszoo.registry import bundled_folder, get_entry, list_models
+
+if TYPE_CHECKING:
+    from rszoo.records import Log
+
+MEGABYTE = 10**6
+Key = Literal["acr", "name", "sigma", "size"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of an entry; None where it is not known, which is not 0.
+
+    Attributes:
+        name, dataset, architecture, method, sigma, license: as in its recipe.
+        size: of the weights in the package, in bytes.
+        radii: l2 radii in pixel units.
+        accuracies: certified accuracy at each, of the log with a fixed n if there is one, else of the log that tested them.
+        average_radius: ACR; abstention: share of images.
+        images, n, alpha: how many images were certified, with how many samples, with which failure probability each.
+        log: the file that the numbers are from.
+    """
+
+    name: str
+    dataset: str
+    architecture: str
+    method: str
+    sigma: float
+    license: str
+    size: int | None = None
+    radii: tuple[float, ...] = ()
+    accuracies: tuple[float | None, ...] = ()
+    average_radius: float | None = None
+    abstention: float | None = None
+    images: int | None = None
+    n: int | None = None
+    alpha: float | None = None
+    log: str | None = None
+
+    def accuracy(self, radius: float) -> float | None:
+        """Certified accuracy at one of the radii."""
+        return self.accuracies[self.radii.index(radius)]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which entries are wanted; None leaves a question open.
+
+    Attributes:
+        dataset, architecture, method, sigma: as in `Standing`.
+        max_size: of the weights, in MB of 10**6 bytes; weights of unknown size are not within it.
+    """
+
+    dataset: str | None = None
+    architecture: str | None = None
+    method: str | None = None
+    sigma: float | None = None
+    max_size: float | None = None
+
+    def admits(self, standing: Standing) -> bool:
+        """Whether the entry is wanted."""
+        for key in ("dataset", "architecture", "method", "sigma"):
+            if getattr(self, key) not in (None, getattr(standing, key)):
+                return False
+        if self.max_size is None:
+            return True
+        return standing.size is not None and standing.size <= self.max_size * MEGABYTE
+
+
+def standings(names: Iterable[str], radii: Sequence[float] | None = None, *, wanted: Filter | None = None) -> list[Standing]:
+    """What is known of these entries, in the order of the names.
+
+    Args:
+        names: of recipes, with or without weights.
+        radii: l2 radii in pixel units, at which to give the certified accuracy; None: no log is read.
+        wanted: the entries to keep.
+
+    Raises:
+        FileNotFoundError: there is no recipe of that name.
+        ValueError: a log is of other weights, another setting or another kind than its name says, or not finished.
+    """
+    pinned = set(list_models())
+    found = [_described(name) for name in names]
+    kept = [each for each in found if wanted is None or wanted.admits(each)]
+    if radii is None:
+        return kept
+    return [_certified(each, tuple(radii), pinned=each.name in pinned) for each in kept]
+
+
+def _described(name: str) -> Standing:
+    recipe, weights = load_recipe(name), bundled_folder(name) / "model.safetensors"
+    return Standing(
+        name=name,
+        dataset=recipe.model.dataset,
+        architecture=recipe.model.architecture,
+        method=recipe.method_name,
+        sigma=recipe.model.sigma,
+        license=recipe.about.license,
+        size=weights.stat().st_size if weights.is_file() else None,
+    )
+
+
+def _certified(standing: Standing, radii: tuple[float, ...], *, pinned: bool) -> Standing:
+    """With the numbers of its log."""
+    folder = bundled_folder(standing.name)
+    log = _read(folder, get_entry(standing.name).config_sha256) if pinned and folder.is_dir() else None
+    if log is None:
+        return replace(standing, radii=radii, accuracies=(None,) * len(radii))
+    from rszoo.analysis import Given
+    from rszoo.analysis.tabulation import log_rows
+
+    (row,) = log_rows(log, radii, given=Given(), rho=None, per_class=False)
+    return replace(
+        standing,
+        radii=radii,
+        accuracies=tuple(row.accuracies),
+        average_radius=row.average_radius,
+        abstention=row.abstention,
+        images=row.images,
+        n=row.n,
+        alpha=row.alpha,
+        log=log.path.name,
+    )
+
+
+def _read(folder: Path, expected_sha256: str) -> "Log | None":
+    """The log with a fixed n, or else the log of given radii; None if there is neither."""
+    from rszoo.analysis.evidence import FIXED_LOG, GRID_LOG, read_certificates  # scipy, which is slow to import
+
+    config = read_config(folder, expected_sha256=expected_sha256)
+    found = read_certificates(folder / FIXED_LOG, config) or read_certificates(folder / GRID_LOG, config)
+    if found is None:
+        return None
+    log, protocol = found
+    if protocol.split != "test":
+        raise ValueError(f"Expected certificates of test images in {log.path}, got {protocol.split}; evaluate the test split.")
+    if [record.idx for record in log.records] != list(protocol.indices):
+        raise ValueError(
+            f"Expected the {len(protocol.indices)} images of its protocol in {log.path}, got {len(log.records)} lines that are "
+            "not these; finish it with 'rszoo evaluate'."
+        )
+    return log
+
+
+def ordered(found: Iterable[Standing], by: float | Key) -> list[Standing]:
+    """The entries in order, those without the number last, equal ones by name.
+
+    Args:
+        found: the entries.
+        by: "name", "sigma" or "size", ascending; "acr", descending; or one of their radii: certified accuracy descending,
+            equal ones by ACR.
+    """
+    return sorted(found, key=lambda standing: (*_rank(standing, by), standing.name))
+
+
+def _rank(standing: Standing, by: float | Key) -> list[float]:
+    """Smaller is earlier."""
+    match by:
+        case "name":
+            return []
+        case "sigma":
+            return [standing.sigma]
+        case "size":
+            return [math.inf if standing.size is None else standing.size]
+        case "acr":
+            return [_descending(standing.average_radius)]
+        case _:
+            return [_descending(standing.accuracy(by)), _descending(standing.average_radius)]
+
+
+def _descending(value: float | None) -> float:
+    return math.inf if value is None else -value
+
+
+def best(
+    dataset: str = "cifar10",
+    radius: float = 0.5,
+    *,
+    method: str | None = None,
+    architecture: str | None = None,
+    max_size: float | None = None,
+) -> str:
+    """The name of the entry with the largest certified accuracy at a radius, by the logs in the package alone.
+
+    Logs are compared as they are, also with unlike images, n or alpha, which `rszoo list --radius` prints. The certified
+    accuracy of the entry that is chosen by it is a little optimistic, the more so the more entries there are.
+
+    Args:
+        dataset: that it classifies.
+        radius: l2 radius in pixel units; at 0, the accuracy of the smoothed classifier.
+        method, architecture: only entries of these.
+        max_size: only entries whose weights take at most that many MB (10**6 bytes).
+
+    Returns:
+        The name, for `rszoo.load`; of equal ones that with the larger average certified radius, then the first name.
+
+    Raises:
+        ValueError: no such entry has a log for this radius, or a log is refused as by `standings`.
+    """
+    if not 0 <= radius < math.inf:
+        raise ValueError(f"Expected a radius >= 0, got {radius}; pass a distance in pixel units.")
+    wanted = Filter(dataset=dataset, architecture=architecture, method=method, max_size=max_size)
+    found = ordered(standings(list_models(), (radius,), wanted=wanted), radius)
+    if not found or found[0].accuracy(radius) is None:
+        said = {"method": method, "architecture": architecture, "max_size": max_size}
+        more = "".join(f", {key} {value}" for key, value in said.items() if value is not None)
+        raise ValueError(
+            f"Expected an entry of {dataset}{more} with certificates for radius {radius:g}, got none; 'rszoo list --radius "
+            f"{radius:g}' prints what there is; 'rszoo evaluate RUN --out RUN/certify.tsv' and 'rszoo bundle RUN' add some."
+        )
+    return found[0].name

@@ -1,0 +1,282 @@
+"""The entries side by side and the best of them, in a zoo whose logs were written by hand."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cards.evidence_folder import entry_protocol
+from synthetic_logs import write
+from typer.testing import CliRunner
+
+import rszoo
+from rszoo import registry
+from rszoo.cli import app, main
+from rszoo.config import EntryConfig, IntegrityError, sha256
+from rszoo.leaderboard import Filter, Standing, ordered, standings
+from rszoo.recipe import load_recipe
+from rszoo.records import Record
+from rszoo.registry import Entry, bundled_folder, pin
+
+GAUSSIAN, MACER, SMOOTHMIX = (f"cifar10-resnet20-{method}-s0.50" for method in ("gaussian", "macer", "smoothmix"))
+LARGE, OTHER = "cifar10-resnet110-macer-s0.50", "imagenet-resnet50-gaussian-s0.50"
+UNCERTAIN, WRONG = "abstains", "wrong class, at radius 0.9"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty zoo in place of the package's."""
+    (tmp_path / "registry.json").write_text("{}")
+    monkeypatch.setattr(registry, "PACKAGE", tmp_path)
+    registry._entries.cache_clear()
+    yield tmp_path
+    registry._entries.cache_clear()
+
+
+def bundle(name: str, *, size: int = 1_100_000) -> Path:
+    """The folder of an entry whose weights are of this size, pinned."""
+    folder, recipe = bundled_folder(name), load_recipe(name)
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(bytes(size))
+    config = EntryConfig(
+        name=name,
+        dataset=recipe.model.dataset,
+        architecture=recipe.model.architecture,
+        method=recipe.method_name,
+        sigma=recipe.model.sigma,
+        classes=["a", "b"],
+        input_shape=(3, 32, 32),
+        resize=32,
+        mean=[0.0],
+        std=[1.0],
+        precision="float32",
+        noise="float",
+        license="MIT",
+        recipe_fingerprint=recipe.fingerprint,
+        weights_sha256=sha256(folder / "model.safetensors"),
+        self_test=[],
+    )
+    (folder / "config.json").write_bytes(msgspec.json.encode(config))
+    pin(name, Entry(config_sha256=sha256(folder / "config.json")))
+    return folder
+
+
+def line(idx: int, found: float | str, *, path: tuple[int, ...] | None) -> Record:
+    votes = {0: 1000}
+    if found == UNCERTAIN:
+        return Record(idx, 0, -1, False, 0.1, 0.0, 0, votes, path)
+    if found == WRONG:
+        return Record(idx, 1, 0, False, 0.1, 0.9, 0, votes, path)
+    return Record(idx, 0, 0, True, 0.1, float(found), 0, votes, path)
+
+
+def certify(folder: Path, results: Sequence[float | str], **changes: Any) -> None:
+    """Write certify.tsv, or certify-grid.tsv if radii are given: what was found for each image."""
+    protocol = entry_protocol(folder, **{"stop": len(results), "stride": 1, "n": 1000, **changes})
+    path = None if protocol.radii is None else (1000,)
+    lines = [line(idx, found, path=path) for idx, found in enumerate(results)]
+    write(folder / ("certify.tsv" if path is None else "certify-grid.tsv"), protocol, lines)
+
+
+def run(*args: object) -> list[str]:
+    result = CliRunner().invoke(app, ["list", *map(str, args)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+def refusal(*args: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(sys, "argv", ["rszoo", "list", *map(str, args)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_the_numbers_are_those_of_the_log(package: Path) -> None:
+    certify(bundle(GAUSSIAN), [0.6, 0.3, UNCERTAIN, WRONG])
+    (found,) = standings([GAUSSIAN], (0.0, 0.3, 0.5, 2.0))
+    assert found == Standing(
+        name=GAUSSIAN,
+        dataset="cifar10",
+        architecture="resnet20",
+        method="gaussian",
+        sigma=0.5,
+        license="MIT",
+        size=1_100_000,
+        radii=(0.0, 0.3, 0.5, 2.0),
+        accuracies=(0.5, 0.5, 0.25, 0.0),
+        average_radius=pytest.approx(0.225),
+        abstention=0.25,
+        images=4,
+        n=1000,
+        alpha=0.001,
+        log="certify.tsv",
+    )
+
+
+def test_the_log_with_a_fixed_n_comes_first(package: Path) -> None:
+    folder = bundle(GAUSSIAN)
+    certify(folder, [0.5, UNCERTAIN], radii=(0.25, 0.5))
+    (grid,) = standings([GAUSSIAN], (0.25, 0.4, 0.5))
+    assert grid.accuracies == (0.5, None, 0.5)
+    assert (grid.average_radius, grid.abstention, grid.images, grid.log) == (None, None, 2, "certify-grid.tsv")
+    certify(folder, [0.4, 0.4, UNCERTAIN, UNCERTAIN])
+    (fixed,) = standings([GAUSSIAN], (0.25, 0.4, 0.5))
+    assert fixed.accuracies == (0.5, 0.5, 0.0)
+    assert (fixed.abstention, fixed.images, fixed.log) == (0.5, 4, "certify.tsv")
+
+
+def test_what_is_not_known_is_none_and_a_dash(package: Path) -> None:
+    bundle(GAUSSIAN)
+    pin(LARGE, Entry(config_sha256="0" * 64, repo_id="org/repo", revision="abc"))
+    for found in standings([GAUSSIAN, LARGE, MACER], (0.5,)):
+        assert found.accuracies == (None,)
+        assert {found.average_radius, found.abstention, found.images, found.n, found.alpha, found.log} == {None}
+        assert (found.size is None) == (found.name != GAUSSIAN)
+    lines = run("--radius", 0.5)
+    assert lines[0].split()[-8:] == ["size", "licence", "0.5", "ACR", "abstain", "images", "n", "alpha"]
+    assert [each.split()[0] for each in lines[1:]] == [LARGE, GAUSSIAN]
+    assert all(each.split()[-6:] == ["-"] * 6 for each in lines[1:])
+    assert lines[1].split()[5:7] == ["hub", "-"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weights_sha256": "0" * 64}, r"^Expected weights_sha256 .*certify\.tsv.*; put an evaluation of this entry there\.$"),
+        ({"sigma": 0.25}, r"^Expected sigma 0\.5 in .*certify\.tsv"),
+        ({"split": "train"}, r"^Expected certificates of test images in .*, got train; evaluate the test split\.$"),
+        ({"stop": 3}, r"^Expected the 3 images of its protocol in .*, got 2 lines that are not these; finish it"),
+    ],
+)
+def test_a_log_of_something_else_is_refused(
+    package: Path,
+    changes: dict[str, Any],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    certify(bundle(GAUSSIAN), [0.6, 0.6], **changes)
+    certify(bundle(MACER), [0.5, 0.5])
+    with pytest.raises(ValueError, match=words):
+        standings([GAUSSIAN], (0.5,))
+    with pytest.raises(ValueError, match=words):
+        rszoo.best()
+    assert len(run()) == 3
+    assert rszoo.best(method="macer") == MACER
+    error = refusal("--radius", 0.5, capsys=capsys, monkeypatch=monkeypatch)
+    assert error.startswith("rszoo: Expected")
+    assert len(error.splitlines()) == 1
+
+
+def test_a_config_that_is_not_pinned_is_refused(package: Path) -> None:
+    certify(bundle(GAUSSIAN), [0.6])
+    pin(GAUSSIAN, Entry(config_sha256="0" * 64))
+    with pytest.raises(IntegrityError, match=r"^Expected SHA-256 0000"):
+        standings([GAUSSIAN], (0.5,))
+
+
+def test_the_best_has_the_largest_accuracy_then_acr_then_the_first_name(package: Path) -> None:
+    for name in (SMOOTHMIX, MACER, GAUSSIAN):
+        certify(bundle(name), [0.6, 0.6, 0.3, UNCERTAIN])
+    assert rszoo.best() == GAUSSIAN
+    certify(bundled_folder(MACER), [0.6, 0.5, 0.4, UNCERTAIN])
+    assert [rszoo.best(radius=radius) for radius in (0.5, 0.4, 0.6)] == [GAUSSIAN, MACER, GAUSSIAN]
+    certify(bundled_folder(SMOOTHMIX), [0.7, 0.6, 0.1, UNCERTAIN])
+    assert rszoo.best("cifar10", 0.5) != rszoo.best("cifar10", 0.65) == SMOOTHMIX
+    certify(bundled_folder(SMOOTHMIX), [0.7, 0.6, 0.3, UNCERTAIN])
+    assert rszoo.best("cifar10", 0.5) == SMOOTHMIX
+
+
+def test_the_best_is_of_those_that_are_wanted_and_certified(package: Path) -> None:
+    certify(bundle(LARGE, size=7_000_000), [0.6, 0.6, 0.6, UNCERTAIN])
+    certify(bundle(MACER), [0.6, 0.6, UNCERTAIN, UNCERTAIN])
+    certify(bundle(GAUSSIAN), [0.5, UNCERTAIN, UNCERTAIN, UNCERTAIN], radii=(0.25, 0.5))
+    certify(bundle(OTHER), [0.6])
+    bundle(SMOOTHMIX)
+    assert rszoo.best() == LARGE
+    assert rszoo.best(max_size=7.0) == LARGE
+    assert rszoo.best(max_size=6.999) == rszoo.best(architecture="resnet20") == MACER
+    assert rszoo.best(method="gaussian") == GAUSSIAN
+    assert rszoo.best("imagenet") == OTHER
+    for wanted in ({"method": "smoothmix"}, {"dataset": "svhn"}, {"method": "gaussian", "radius": 0.4}, {"max_size": 1.0}):
+        with pytest.raises(ValueError, match=r"^Expected an entry of .* with certificates for radius .*; 'rszoo list --radius"):
+            rszoo.best(**wanted)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^Expected a radius >= 0, got -1; "):
+        rszoo.best(radius=-1)
+
+
+def test_the_list_is_ordered(package: Path) -> None:
+    certify(bundle(GAUSSIAN, size=3000), [0.3, 0.3])
+    certify(bundle(MACER, size=1000), [0.9, UNCERTAIN])
+    bundle("cifar10-resnet20-adre-s0.25", size=2000)
+    adre = "cifar10-resnet20-adre-s0.25"
+    orders = {
+        "name": [adre, GAUSSIAN, MACER],
+        "sigma": [adre, GAUSSIAN, MACER],
+        "size": [MACER, adre, GAUSSIAN],
+        "acr": [MACER, GAUSSIAN, adre],
+        "0.3": [GAUSSIAN, MACER, adre],
+        "0.5": [MACER, GAUSSIAN, adre],
+        "2": [MACER, GAUSSIAN, adre],
+    }
+    for by, names in orders.items():
+        assert [each.split()[0] for each in run("--sort", by)[1:]] == names, by
+    assert [each.name for each in ordered(standings(orders["name"], ()), "acr")] == orders["acr"]
+    assert run("--sort", "0.5", "--radius", "0.25,1")[0].split()[-8:-5] == ["0.25", "0.5", "1"]
+
+
+def test_the_list_is_filtered(package: Path) -> None:
+    for name, size in ((GAUSSIAN, 999_000), (MACER, 1_000_000), (LARGE, 7_000_000), (OTHER, 9_000_000)):
+        bundle(name, size=size)
+    every = {GAUSSIAN, MACER, LARGE, OTHER}
+    filters = {
+        ("--dataset", "imagenet"): {OTHER},
+        ("--method", "macer"): {MACER, LARGE},
+        ("--architecture", "resnet20"): {GAUSSIAN, MACER},
+        ("--sigma", "0.50"): every,
+        ("--max-size", "1"): {GAUSSIAN, MACER},
+        ("--max-size", "1", "--method", "macer"): {MACER},
+        ("--all", "--max-size", "1000"): every,
+    }
+    for options, names in filters.items():
+        assert {each.split()[0] for each in run(*options)[1:]} == names, options
+    assert run("--sigma", 0.25) == ["No entry matches '*' and the filters; 'rszoo list --all' prints the recipes as well."]
+    assert [each.split()[6:8] for each in run("--sort", "size")[1:3]] == [["999", "kB"], ["1.0", "MB"]]
+    assert not Filter(max_size=1.0).admits(standings([SMOOTHMIX])[0])
+
+
+def test_the_list_never_claims_more_than_the_log(package: Path) -> None:
+    certify(bundle(GAUSSIAN), [0.2999, 0.3, UNCERTAIN])
+    (row,) = (each.split()[-6:] for each in run("--radius", "0.25")[1:])
+    assert row == ["0.666", "0.199", "0.334", "3", "1000", "0.001"]
+
+
+def test_json_has_all_fields(package: Path) -> None:
+    certify(bundle(GAUSSIAN), [0.6, UNCERTAIN])
+    (row,) = json.loads("\n".join(run("--json", "--radius", "0.5", "--radius", "0,1")))
+    assert set(row) == {*Standing.__dataclass_fields__, "weights"}
+    assert (row["radii"], row["accuracies"], row["abstention"]) == ([0.0, 0.5, 1.0], [0.5, 0.5, 0.0], 0.5)
+    (row,) = json.loads("\n".join(run("--json")))
+    assert (row["accuracies"], row["average_radius"], row["weights"], row["license"]) == ([], 0.3, "bundled", "MIT")
+
+
+def test_an_unknown_order_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for options in (("--sort", "accuracy"), ("--sort", "0.5,1"), ("--radius", "half"), ("--radius", "-1")):
+        error = refusal(*options, capsys=capsys, monkeypatch=monkeypatch)
+        assert error.startswith("rszoo: Expected ")
+        assert len(error.splitlines()) == 1
+
+
+def test_the_best_is_found_without_torch(package: Path) -> None:
+    certify(bundle(GAUSSIAN), [0.6])
+    program = (
+        f"import pathlib, sys, rszoo.registry\nrszoo.registry.PACKAGE = pathlib.Path({str(package)!r})\n"
+        "print(rszoo.best())\nassert not {'torch', 'huggingface_hub'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{GAUSSIAN}\n", "")
