@@ -62,7 +62,7 @@ def test_a_network_that_cannot_be_traced_votes_unfolded() -> None:
 def test_the_batch_size_fits_memory(network: NormalizedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     made = form(network)
     monkeypatch.setattr("os.sysconf", lambda name: {"SC_AVPHYS_PAGES": 10**7, "SC_PAGE_SIZE": 4096}[name])
-    assert default_batch(made, (3, 32, 32), CPU) == 128
+    assert default_batch(made, (3, 32, 32), CPU) == 64 * torch.get_num_threads()
     monkeypatch.setattr("os.sysconf", lambda name: {"SC_AVPHYS_PAGES": 10**4, "SC_PAGE_SIZE": 4096}[name])
     assert 1 <= default_batch(made, (3, 32, 32), CPU) < 20
     monkeypatch.setattr("os.sysconf", lambda name: 1)

@@ -107,11 +107,11 @@ def test_a_sequential_log_is_done_again_from_its_path(evident: Path) -> None:
     log = evident / "certify-grid.tsv"
     before = log.read_text()
     faults: dict[str, Callable[[list[str], list[str]], None]] = {
-        "The radius is larger than the votes allow": lambda row, columns: row.__setitem__(columns.index("radius"), "0.900000"),
-        "The votes at the looks, or the radii, are impossible": lambda row, columns: row.__setitem__(
+        "the radius not one that was tested": lambda row, columns: row.__setitem__(columns.index("radius"), "0.900000"),
+        "The number of votes is not that of the last look in path": lambda row, columns: row.__setitem__(
             columns.index("path"), "99999999"
         ),
-        "The votes are not those of the last look": lambda row, columns: move_votes(row, columns, 1),
+        "The path does not end in the votes for the class under test": lambda row, columns: move_votes(row, columns, 1),
     }
     for sentence, fault in faults.items():
         change_lines(log, fault)
