@@ -70,9 +70,7 @@ class Noise:
         noise = normal_block(stream, block, shape, image.device)
         if image.device.type != "cpu":
             return noise.mul_(self.sigma).add_(image)
-        values = (
-            noise.permute(0, 2, 3, 1).flatten(1).numpy()
-        )  # by NumPy: torch would start threads that compete with the network's
+        values = noise.permute(0, 2, 3, 1).flatten(1).numpy()  # torch would start threads beside those of the network
         values *= np.float32(self.sigma)
         values += image.permute(1, 2, 0).flatten().numpy()
         return noise

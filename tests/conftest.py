@@ -1,5 +1,7 @@
 """What several tests need: a classifier whose smoothed radius is known, small entries, the real CIFAR-10 where it is."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -9,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+import rszoo.cli
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.datasets import data_root, get_dataset
 from rszoo.entry import recipe_source, write_entry
@@ -24,6 +27,9 @@ mean = [0.5, 0.5, 0.5]
 std = [0.25, 0.25, 0.25]
 resize = 8
 """
+
+
+Complaint = Callable[..., str]
 
 
 class HalfSpace(nn.Module):
@@ -138,6 +144,24 @@ def evident(shades: str) -> Path:
         with Evaluation(shades, folder / name, stride=4, n0=10, n=200, alpha=0.001, radii=radii) as evaluation:
             assert len(list(evaluation)) == 6
     return folder
+
+
+@pytest.fixture
+def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Complaint:
+    """The sentence that the entry point ends in."""
+
+    def run(*args: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["rszoo", *map(str, args)])
+        with pytest.raises(SystemExit) as left:
+            rszoo.cli.main()
+        out, err = capsys.readouterr()
+        assert left.value.code == 2, err
+        assert err.startswith("rszoo: ")
+        assert err.count("\n") == 1
+        assert "Traceback" not in out + err
+        return err
+
+    return run
 
 
 @pytest.fixture(scope="session")

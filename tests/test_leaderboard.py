@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 from cards.evidence_folder import entry_protocol
+from cli.commands import run
+from conftest import Complaint
 from synthetic_logs import write
-from typer.testing import CliRunner
 
 import rszoo
 from rszoo import registry
-from rszoo.cli import app, main
 from rszoo.config import EntryConfig, IntegrityError, sha256
 from rszoo.leaderboard import Filter, Standing, ordered, standings
 from rszoo.recipe import load_recipe
@@ -82,18 +82,8 @@ def certify(folder: Path, results: Sequence[float | str], **changes: Any) -> Non
     write(folder / ("certify.tsv" if path is None else "certify-grid.tsv"), protocol, lines)
 
 
-def run(*args: object) -> list[str]:
-    result = CliRunner().invoke(app, ["list", *map(str, args)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output.splitlines()
-
-
-def refusal(*args: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(sys, "argv", ["rszoo", "list", *map(str, args)])
-    with pytest.raises(SystemExit) as left:
-        main()
-    assert left.value.code == 2
-    return capsys.readouterr().err
+def listed(*args: object) -> list[str]:
+    return run("list", *args).output.splitlines()
 
 
 def test_the_numbers_are_those_of_the_log(package: Path) -> None:
@@ -137,7 +127,7 @@ def test_what_is_not_known_is_none_and_a_dash(package: Path) -> None:
         assert found.accuracies == (None,)
         assert {found.average_radius, found.abstention, found.images, found.n, found.alpha, found.log} == {None}
         assert (found.size is None) == (found.name != GAUSSIAN)
-    lines = run("--radius", 0.5)
+    lines = listed("--radius", 0.5)
     assert lines[0].split()[-8:] == ["size", "licence", "0.5", "ACR", "abstain", "images", "n", "alpha"]
     assert [each.split()[0] for each in lines[1:]] == [LARGE, GAUSSIAN]
     assert all(each.split()[-6:] == ["-"] * 6 for each in lines[1:])
@@ -157,8 +147,7 @@ def test_a_log_of_something_else_is_refused(
     package: Path,
     changes: dict[str, Any],
     words: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    complaint: Complaint,
 ) -> None:
     certify(bundle(GAUSSIAN), [0.6, 0.6], **changes)
     certify(bundle(MACER), [0.5, 0.5])
@@ -166,9 +155,9 @@ def test_a_log_of_something_else_is_refused(
         standings([GAUSSIAN], (0.5,))
     with pytest.raises(ValueError, match=words):
         rszoo.best()
-    assert len(run()) == 3
+    assert len(listed()) == 3
     assert rszoo.best(method="macer") == MACER
-    error = refusal("--radius", 0.5, capsys=capsys, monkeypatch=monkeypatch)
+    error = complaint("list", "--radius", 0.5)
     assert error.startswith("rszoo: Expected")
     assert len(error.splitlines()) == 1
 
@@ -225,9 +214,9 @@ def test_the_list_is_ordered(package: Path) -> None:
         "2": [MACER, GAUSSIAN, adre],
     }
     for by, names in orders.items():
-        assert [each.split()[0] for each in run("--sort", by)[1:]] == names, by
+        assert [each.split()[0] for each in listed("--sort", by)[1:]] == names, by
     assert [each.name for each in ordered(standings(orders["name"], ()), "acr")] == orders["acr"]
-    assert run("--sort", "0.5", "--radius", "0.25,1")[0].split()[-8:-5] == ["0.25", "0.5", "1"]
+    assert listed("--sort", "0.5", "--radius", "0.25,1")[0].split()[-8:-5] == ["0.25", "0.5", "1"]
 
 
 def test_the_list_is_filtered(package: Path) -> None:
@@ -244,30 +233,30 @@ def test_the_list_is_filtered(package: Path) -> None:
         ("--all", "--max-size", "1000"): every,
     }
     for options, names in filters.items():
-        assert {each.split()[0] for each in run(*options)[1:]} == names, options
-    assert run("--sigma", 0.25) == ["No entry matches '*' and the filters; 'rszoo list --all' prints the recipes as well."]
-    assert [each.split()[6:8] for each in run("--sort", "size")[1:3]] == [["999", "kB"], ["1.0", "MB"]]
+        assert {each.split()[0] for each in listed(*options)[1:]} == names, options
+    assert listed("--sigma", 0.25) == ["No entry matches '*' and the filters; 'rszoo list --all' prints the recipes as well."]
+    assert [each.split()[6:8] for each in listed("--sort", "size")[1:3]] == [["999", "kB"], ["1.0", "MB"]]
     assert not Filter(max_size=1.0).admits(standings([SMOOTHMIX])[0])
 
 
 def test_the_list_never_claims_more_than_the_log(package: Path) -> None:
     certify(bundle(GAUSSIAN), [0.2999, 0.3, UNCERTAIN])
-    (row,) = (each.split()[-6:] for each in run("--radius", "0.25")[1:])
+    (row,) = (each.split()[-6:] for each in listed("--radius", "0.25")[1:])
     assert row == ["0.666", "0.199", "0.334", "3", "1000", "0.001"]
 
 
 def test_json_has_all_fields(package: Path) -> None:
     certify(bundle(GAUSSIAN), [0.6, UNCERTAIN])
-    (row,) = json.loads("\n".join(run("--json", "--radius", "0.5", "--radius", "0,1")))
+    (row,) = json.loads("\n".join(listed("--json", "--radius", "0.5", "--radius", "0,1")))
     assert set(row) == {*Standing.__dataclass_fields__, "weights"}
     assert (row["radii"], row["accuracies"], row["abstention"]) == ([0.0, 0.5, 1.0], [0.5, 0.5, 0.0], 0.5)
-    (row,) = json.loads("\n".join(run("--json")))
+    (row,) = json.loads("\n".join(listed("--json")))
     assert (row["accuracies"], row["average_radius"], row["weights"], row["license"]) == ([], 0.3, "bundled", "MIT")
 
 
-def test_an_unknown_order_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_order_is_one_sentence(complaint: Complaint) -> None:
     for options in (("--sort", "accuracy"), ("--sort", "0.5,1"), ("--radius", "half"), ("--radius", "-1")):
-        error = refusal(*options, capsys=capsys, monkeypatch=monkeypatch)
+        error = complaint("list", *options)
         assert error.startswith("rszoo: Expected ")
         assert len(error.splitlines()) == 1
 

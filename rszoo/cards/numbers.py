@@ -1,10 +1,11 @@
 """The numbers of a card as text: shares of images rounded to the safe side, tables in Markdown."""
 
 from collections.abc import Sequence
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from rszoo.analysis import Published, Results, load_published, lower_bounds
 from rszoo.cards.evidence import Evidence, FixedLog, GridLog, TwinLog
+from rszoo.records import round_down
 
 RHO = 0.001
 STEP = 0.25
@@ -15,11 +16,6 @@ def share(value: float, images: int, *, up: bool = False) -> str:
     digits = 1 if images <= 1000 else 2
     count = round(value * images) * 10 ** (digits + 2)
     return f"{Decimal(-(-count // images) if up else count // images).scaleb(-digits)} %"
-
-
-def floor(value: float, digits: int) -> str:
-    """A number with that many decimals, never above `value`."""
-    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_FLOOR))
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -42,7 +38,7 @@ def fixed_table(fixed: FixedLog) -> str:
     cells = [[_radius(radius) for radius in radii] + ["average certified radius (ACR)", "abstains"]]
     for found in (fixed.results, fixed.projected):
         cells.append([share(found.accuracy(radius), images) for radius in radii])
-        cells[-1] += [floor(found.average_radius, 3), share(found.abstention, images, up=True)]
+        cells[-1] += [round_down(found.average_radius, 3), share(found.abstention, images, up=True)]
         cells.append([*_at_least(found, radii, fixed.protocol.alpha), "", ""])
     columns = ("l2 radius", f"`{fixed.protocol.bound}`", "at least", f"`{fixed.other_bound}`", "at least")
     return markdown(columns, list(zip(*cells, strict=True)))
@@ -66,7 +62,7 @@ def twin_table(fixed: FixedLog, twin: TwinLog) -> str:
         [_radius(radius), *(share(found.accuracy(radius), len(found)) for found in (own, other))]
         for radius in table_radii(fixed)
     ]
-    averages = ["average certified radius (ACR)", *(floor(found.average_radius, 3) for found in (own, other))]
+    averages = ["average certified radius (ACR)", *(round_down(found.average_radius, 3) for found in (own, other))]
     return markdown(("l2 radius", f"`{fixed.protocol.precision}`", f"`{twin.precision}`"), [*rows, averages])
 
 
@@ -100,7 +96,7 @@ def _own_line(evidence: Evidence, fixed: FixedLog, radii: Sequence[float]) -> li
     found, protocol = fixed.results, fixed.protocol
     facts = [evidence.config.method, evidence.config.architecture, f"{len(found):,}", f"{protocol.n:,}", f"{protocol.alpha:g}"]
     accuracies = [share(found.accuracy(radius), len(found)) for radius in radii]
-    return ["**this entry**", *facts, *accuracies, floor(found.average_radius, 3)]
+    return ["**this entry**", *facts, *accuracies, round_down(found.average_radius, 3)]
 
 
 def _published_line(row: Published, radii: Sequence[float]) -> list[str]:

@@ -9,13 +9,11 @@ from typing import Literal
 import torch
 
 from rszoo.attacks import Plan
-from rszoo.datasets import open_images
 from rszoo.evaluation.attacker import Attacked, Attacker, Target, attack
 from rszoo.evaluation.logged import LoggedEvaluation
 from rszoo.evaluation.pictures import save_pictures
-from rszoo.evaluation.protocols import attack_protocol, shared_values, usual_protocol
+from rszoo.evaluation.protocols import attack_protocol, prepared
 from rszoo.records import AttackProtocol, Record
-from rszoo.zoo import open_entry
 
 
 class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
@@ -68,29 +66,29 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         attack_batch: int | None = None,
         save_images: Path | None = None,
     ) -> None:
-        entry = open_entry(name, device=device, sigma=sigma, precision=precision)
-        split = split or usual_protocol(entry.config).split
-        images = open_images(entry.config.dataset, split)
-        shared = shared_values(
-            entry,
-            images=len(images.labels),
+        made = prepared(
+            name,
             split=split,
             start=start,
             stop=stop,
             stride=stride,
+            sigma=sigma,
             alpha=alpha,
+            precision=precision,
             seed=seed,
             shard=shard,
+            device=device,
         )
+        entry = made.entry
         plan = plan or Plan()
         attacker = Attacker(entry.classifier, plan, batch=attack_batch)
-        protocol = attack_protocol(shared, plan, eps=eps, n=n, attack_batch=attacker.batch)
+        protocol = attack_protocol(made.shared, plan, eps=eps, n=n, attack_batch=attacker.batch)
         entry.classifier.setting(protocol.alpha, protocol.seed).level(n)
         attacker.seed = protocol.seed
         if save_images is not None and not save_images.is_dir():
             raise FileNotFoundError(f"Expected an existing folder for images, got {str(save_images)!r}; make it first.")
         self.attacker, self.folder = attacker, save_images
-        super().__init__(out, protocol, classifier=entry.classifier, images=images, batch_size=batch_size)
+        super().__init__(out, protocol, classifier=entry.classifier, images=made.images, batch_size=batch_size)
 
     def results(self, remaining: Sequence[int]) -> Iterator[Sequence[Record]]:
         """A line for each distance; see `LoggedEvaluation`."""

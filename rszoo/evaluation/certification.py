@@ -8,13 +8,11 @@ import torch
 
 from rszoo import procedures
 from rszoo.certificate import Certificate, Prediction
-from rszoo.datasets import open_images
 from rszoo.evaluation.logged import LoggedEvaluation
-from rszoo.evaluation.protocols import certify_protocol, predict_protocol, shared_values, usual_protocol
+from rszoo.evaluation.protocols import certify_protocol, predict_protocol, prepared
 from rszoo.records import CertifyProtocol, PredictProtocol, Record
 from rszoo.smoothing import SmoothedClassifier
 from rszoo.voting import Procedure
-from rszoo.zoo import open_entry
 
 Task = Literal["certify", "predict"]
 
@@ -70,29 +68,27 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
         device: str | torch.device = "cpu",
         batch_size: int | None = None,
     ) -> None:
-        entry = open_entry(name, device=device, sigma=sigma, precision=precision)
-        usual = usual_protocol(entry.config)
-        split = split or usual.split
-        images = open_images(entry.config.dataset, split)
-        shared = shared_values(
-            entry,
-            images=len(images.labels),
+        made = prepared(
+            name,
             split=split,
             start=start,
             stop=stop,
             stride=stride,
+            sigma=sigma,
             alpha=alpha,
+            precision=precision,
             seed=seed,
             shard=shard,
+            device=device,
         )
         rule: dict[str, object] = {"radii": radii, "tolerance": tolerance, "correct_only": correct_only}
         protocol: CertifyProtocol | PredictProtocol
         if task == "predict":
-            protocol = predict_protocol(shared, n, {"n0": n0, "bound": bound} | rule)
+            protocol = predict_protocol(made.shared, n, {"n0": n0, "bound": bound} | rule)
         else:
-            protocol = certify_protocol(shared, usual, rule, n0=n0, n=n, bound=bound)
-        self._procedure = _maker(protocol, entry.classifier)
-        super().__init__(out, protocol, classifier=entry.classifier, images=images, batch_size=batch_size)
+            protocol = certify_protocol(made.shared, made.usual, rule, n0=n0, n=n, bound=bound)
+        self._procedure = _maker(protocol, made.entry.classifier)
+        super().__init__(out, protocol, classifier=made.entry.classifier, images=made.images, batch_size=batch_size)
 
     def results(self, remaining: Sequence[int]) -> Iterator[Sequence[Record]]:
         """One line an image, or for PREDICT one for each n; see `LoggedEvaluation`."""

@@ -1,7 +1,7 @@
 """The protocol of an evaluation: what was asked for, what the entry's recipe says of the rest, all of it checked."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,9 +11,10 @@ import rszoo
 from rszoo.attacks import Plan
 from rszoo.bounds import minimum_n_predict
 from rszoo.config import EntryConfig
+from rszoo.datasets import LabelledImages, open_images
 from rszoo.recipe import Certification, load_recipe, recipe_names
 from rszoo.records import AttackProtocol, CertifyProtocol, PredictProtocol, validated
-from rszoo.zoo import OpenEntry
+from rszoo.zoo import OpenEntry, open_entry
 
 PAPERS = Certification(split="test", stride=20, n0=100, n=100_000, alpha=0.001, bound="cohen", seed=0)
 TABLE_4 = (100, 1000, 10_000)
@@ -28,27 +29,42 @@ def usual_protocol(config: EntryConfig) -> Certification:
     return PAPERS
 
 
-def shared_values(
-    entry: OpenEntry,
+@dataclass(frozen=True)
+class Prepared:
+    """What every evaluation of a data set begins with: the entry, its usual protocol, the images, and the shared fields."""
+
+    entry: OpenEntry
+    usual: Certification
+    images: LabelledImages
+    shared: Values
+
+
+def prepared(
+    name: str,
     *,
-    images: int,
-    split: Literal["train", "test"],
+    split: Literal["train", "test"] | None,
     start: int,
     stop: int | None,
     stride: int | None,
+    sigma: float | None,
     alpha: float | None,
+    precision: str | None,
     seed: int | None,
     shard: tuple[int, int] | None,
-) -> Values:
-    """The fields of every `Protocol`, for a split of so many images; what is absent is as usual.
+    device: str | torch.device,
+) -> Prepared:
+    """Open an entry and its images; `shared` has the fields of every `Protocol`. What is absent is as usual.
 
     Raises:
-        ValueError: start, stop or shard is out of range.
+        ValueError: start, stop or shard is out of range; as `open_entry`.
+        FileNotFoundError: the data set is not there.
     """
+    entry = open_entry(name, device=device, sigma=sigma, precision=precision)
     config, classifier, usual = entry.config, entry.classifier, usual_protocol(entry.config)
-    device = torch.device(classifier.device)
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return {
+    images = open_images(config.dataset, split or usual.split)
+    where = classifier.device
+    kind = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+    shared: Values = {
         "name": config.name,
         "weights_sha256": config.weights_sha256,
         "dataset": config.dataset,
@@ -58,14 +74,15 @@ def shared_values(
         "noise": classifier.noise,
         "precision": classifier.precision,
         "software": f"rszoo {rszoo.__version__}, torch {torch.__version__}, numpy {np.__version__}, {kind}",
-        "split": split,
+        "split": split or usual.split,
         "start": start,
-        "stop": _checked_stop(start, stop, images),
+        "stop": _checked_stop(start, stop, len(images.labels)),
         "stride": stride or usual.stride,
         "shard": _checked_shard(shard),
         "alpha": usual.alpha if alpha is None else alpha,
         "seed": usual.seed if seed is None else seed,
     }
+    return Prepared(entry, usual, images, shared)
 
 
 def certify_protocol(

@@ -15,11 +15,11 @@ from rszoo.analysis import load_published, lower_bounds, project, results, vote_
 from rszoo.architectures import NormalizedNetwork
 from rszoo.bounds import BOUNDS, l2_radius
 from rszoo.cards import draw_card, read_evidence, render_card, save_picture
-from rszoo.cards.numbers import RHO, floor, share
+from rszoo.cards.numbers import RHO, share
 from rszoo.cards.works import arxiv_number, bibtex, works
 from rszoo.entry import recipe_source, write_entry
 from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names, recipe_text
-from rszoo.records import CertifyProtocol, Record
+from rszoo.records import CertifyProtocol, Record, round_down
 
 
 def cells(card: str, heading: str) -> list[list[str]]:
@@ -133,7 +133,7 @@ def test_grid_noise_is_charged_to_the_other_rule(tmp_path: Path, network: Normal
     assert "8-bit grid" in card
     assert "up to these effects" not in card
     acr = results(project(log, bound="joint", alpha=0.00095)).average_radius
-    assert cells(card, "## Certified accuracy")[-2][3] == floor(acr, 3)
+    assert cells(card, "## Certified accuracy")[-2][3] == round_down(acr, 3)
 
 
 def test_an_imported_entry_of_unknown_licence(tmp_path: Path, network: NormalizedNetwork, recipe: Recipe) -> None:
@@ -278,4 +278,4 @@ def test_shares_are_rounded_to_the_safe_side() -> None:
         "99.96 %",
         "99.97 %",
     )
-    assert floor(0.5319999, 3) == "0.531"
+    assert round_down(0.5319999, 3) == "0.531"

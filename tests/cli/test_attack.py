@@ -1,42 +1,21 @@
 """`rszoo attack` at the command line, and its logs in `table`, `plot`, `audit` and `compare`."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import HalfSpace, without_times
+from cli.commands import run
+from conftest import Complaint, HalfSpace, without_times
 from matplotlib.figure import Figure
 from PIL import Image
 from synthetic_logs import COMMON, certify_protocol, certify_records, predict_protocol, predict_records, write
-from typer.testing import CliRunner, Result
 
 import rszoo
-import rszoo.cli
-from rszoo.cli import app
 from rszoo.plots import draw_curves
 from rszoo.records import AttackProtocol, Record, read_log
 from rszoo.zoo import OpenEntry, open_entry
 
 QUICK = ("--steps", 2, "--num-noise", 2, "--n", 20, "--stride", 4)
-
-
-def run(*args: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result
-
-
-def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *args: object) -> str:
-    """The sentence that the entry point ends in."""
-    monkeypatch.setattr(sys, "argv", ["rszoo", *map(str, args)])
-    with pytest.raises(SystemExit) as left:
-        rszoo.cli.main()
-    err = capsys.readouterr().err
-    assert left.value.code == 2, err
-    assert err.startswith("rszoo: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def attack_log(path: Path, *, m: int = 16, abstained: int = 3) -> Path:
@@ -150,7 +129,7 @@ def test_planted_certificates_end_with_exit_code_1(
     middle = HalfSpace(half_space.w.new_full((3, 8, 8), 0.05), 4.8)  # the mean pixel above 1/2 or not
     classifier = rszoo.smooth(middle, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
     swapped = OpenEntry(entry.folder, entry.config, classifier)
-    for place in ("certification", "tightness"):
+    for place in ("protocols", "tightness"):
         monkeypatch.setattr(f"rszoo.evaluation.{place}.open_entry", lambda *args, **kwargs: swapped)
     log = tmp_path / "log.tsv"
     run("evaluate", shades, "--out", log, "--stride", 1, "--n", 100)
@@ -166,7 +145,7 @@ def test_planted_certificates_end_with_exit_code_1(
     assert [len(row["succeeded"]) for row in rows] == [24, 24]
 
 
-def test_what_is_refused(shades: str, logs: tuple[Path, Path, Path], tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_refused(shades: str, logs: tuple[Path, Path, Path], tmp_path: Path, complaint: Complaint) -> None:
     out = tmp_path / "log.tsv"
     predicted = write(tmp_path / "predict.tsv", predict_protocol(), predict_records(predict_protocol())).path
     for words, args in {
@@ -183,5 +162,5 @@ def test_what_is_refused(shades: str, logs: tuple[Path, Path, Path], tmp_path: P
         "one of PREDICT or an attack": ("compare", logs[0], logs[1]),
         "one of PREDICT or an attack; pass": ("table", logs[1], predicted, "--anyway"),
     }.items():
-        assert words in complaint(monkeypatch, capsys, *args)
+        assert words in complaint(*args)
     assert not out.exists()

@@ -7,22 +7,15 @@ from pathlib import Path
 
 import pytest
 from cards.evidence_folder import write_fixed
+from cli.commands import run
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 import rszoo.cli
 from rszoo.cards import render_card
-from rszoo.cli import app
 from rszoo.recipe import Recipe, recipe_folder
 from rszoo.registry import bundled_folder
 
 NAME = "cifar10-resnet20-gaussian-s0.25"
-
-
-def run(*args: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, ["card", *map(str, args)], catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture
@@ -36,20 +29,20 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_committed_cards_are_what_is_rendered() -> None:
-    assert run("--check").output == "Cards compared, without a difference: 1.\n"
+    assert run("card", "--check").output == "Cards compared, without a difference: 1.\n"
 
 
 def test_a_name_and_a_folder_print_the_card(entry: Path, recipe: Recipe) -> None:
-    assert run(NAME).output == render_card(bundled_folder(NAME), recipe)
+    assert run("card", NAME).output == render_card(bundled_folder(NAME), recipe)
     for folder in (entry, f"local-dir:{entry}"):
-        assert run(folder).output == render_card(entry, recipe)
+        assert run("card", folder).output == render_card(entry, recipe)
 
 
 def test_a_card_is_written_with_its_picture_beside_it(entry: Path, recipe: Recipe, tmp_path: Path) -> None:
-    run(entry, "--out", tmp_path / "a.md")
+    run("card", entry, "--out", tmp_path / "a.md")
     assert not (tmp_path / "certified_accuracy.png").exists()
     write_fixed(entry)
-    run(entry, "--out", tmp_path / "README.md")
+    run("card", entry, "--out", tmp_path / "README.md")
     assert (tmp_path / "README.md").read_bytes() == render_card(entry, recipe).encode()
     assert Image.open(tmp_path / "certified_accuracy.png").size[0] == 900
 
@@ -57,19 +50,19 @@ def test_a_card_is_written_with_its_picture_beside_it(entry: Path, recipe: Recip
 def test_the_recipe_beside_the_weights_or_one_that_is_named(entry: Path, recipe: Recipe) -> None:
     text = (recipe_folder() / f"{NAME}.toml").read_text()
     (entry / "recipe.toml").write_text(text.replace("arxiv.org/abs/1902.02918", "example.org/paper"))
-    assert "https://example.org/paper" in run(entry).output
-    assert "https://example.org/paper" not in run(entry, "--recipe", recipe_folder() / f"{NAME}.toml").output
+    assert "https://example.org/paper" in run("card", entry).output
+    assert "https://example.org/paper" not in run("card", entry, "--recipe", recipe_folder() / f"{NAME}.toml").output
 
 
 def test_all_writes_what_check_compares(checkout: Path, recipe: Recipe) -> None:
-    missing = run("--check", code=1).output
+    missing = run("card", "--check", code=1).output
     assert f"{checkout / NAME}.md, line 1: expected '---', got None; run 'rszoo card --all'." in missing
-    run("--all")
+    run("card", "--all")
     path = checkout / f"{NAME}.md"
     assert path.read_bytes() == render_card(bundled_folder(NAME), recipe).encode()
-    assert run("--check", NAME).output == "Cards compared, without a difference: 1.\n"
+    assert run("card", "--check", NAME).output == "Cards compared, without a difference: 1.\n"
     path.write_text(path.read_text().replace("license: mit", "license: gpl-3.0"))
-    assert "line 5: expected 'license: mit', got 'license: gpl-3.0'; run" in run("--check", code=1).output
+    assert "line 5: expected 'license: mit', got 'license: gpl-3.0'; run" in run("card", "--check", code=1).output
 
 
 def test_the_committed_cards_are_of_the_bundled_entries() -> None:

@@ -5,35 +5,15 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import Complaint
 from PIL import Image
 
 import rszoo.cli
 from rszoo.architectures import NormalizedNetwork
-
-Complaint = Callable[..., str]
-
-
-@pytest.fixture
-def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Complaint:
-    """The sentence that the entry point ends in."""
-
-    def run(*args: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["rszoo", *map(str, args)])
-        with pytest.raises(SystemExit) as left:
-            rszoo.cli.main()
-        out, err = capsys.readouterr()
-        assert left.value.code == 2, err
-        assert err.startswith("rszoo: ")
-        assert err.count("\n") == 1
-        assert "Traceback" not in out + err
-        return err
-
-    return run
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli.commands import run
+from conftest import Complaint
 from matplotlib.figure import Figure
 from PIL import Image
 from synthetic_logs import (
@@ -20,31 +22,22 @@ from synthetic_logs import (
     write,
     write_published,
 )
-from typer.testing import CliRunner, Result
 
-import rszoo.cli
 from rszoo.analysis import load_published, project, results
-from rszoo.cli import app
 from rszoo.plots import draw_curves
 from rszoo.records import read_log
 
 
-def run(*args: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return result
+@pytest.fixture
+def expected(complaint: Complaint) -> Complaint:
+    """The sentence that the entry point ends in: what was expected, first."""
 
+    def run(*args: object) -> str:
+        err = complaint(*args)
+        assert err.startswith("rszoo: Expected ")
+        return err
 
-def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *args: object) -> str:
-    """The sentence that the entry point ends in."""
-    monkeypatch.setattr(sys, "argv", ["rszoo", *map(str, args)])
-    with pytest.raises(SystemExit) as left:
-        rszoo.cli.main()
-    err = capsys.readouterr().err
-    assert left.value.code == 2, err
-    assert err.startswith("rszoo: Expected ")
-    assert err.count("\n") == 1
-    return err
+    return run
 
 
 @pytest.fixture
@@ -197,7 +190,7 @@ def damaged(log: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize("verb", ["table", "audit"])
-def test_files_that_are_no_log(log: Path, verb: str, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_files_that_are_no_log(log: Path, verb: str, expected: Complaint) -> None:
     lines = log.read_bytes().splitlines(keepends=True)
     middle = b"".join([*lines[:9], b"garbage\n", *lines[9:]])
     for content, words in (
@@ -208,18 +201,18 @@ def test_files_that_are_no_log(log: Path, verb: str, monkeypatch, capsys) -> Non
         (b"hello\n", "got hello"),
         (b"# {}\n" + lines[1], "a protocol in line 1"),
     ):
-        assert words in complaint(monkeypatch, capsys, verb, damaged(log, content))
-    assert "which is no file" in complaint(monkeypatch, capsys, verb, log.with_name("none"))
+        assert words in expected(verb, damaged(log, content))
+    assert "which is no file" in expected(verb, log.with_name("none"))
 
 
-def test_a_log_without_images(log: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_a_log_without_images(log: Path, expected: Complaint) -> None:
     empty = damaged(log, b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
     for args in (("table", empty), ("compare", log, empty, "--anyway"), ("plot", empty, "--out", empty.with_name("x.png"))):
-        assert "got no image" in complaint(monkeypatch, capsys, *args)
+        assert "got no image" in expected(*args)
     assert "40 images (0, 10, 20, 30, 40, ...) of 40 have too few lines" in run("audit", empty, code=1).output
 
 
-def test_arguments_that_are_refused(log: Path, tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complaint) -> None:
     half = certify_protocol(stop=200)
     short = write(tmp_path / "short", half, certify_records(half)).path
     published = write_published(tmp_path / "published", certify_records(certify_protocol())).path
@@ -241,7 +234,7 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, monkeypatch, caps
         "leave them out": ("audit", log, "--alpha", 0.01),
         "got sigma=-1.0": ("audit", log, "--sigma", -1),
     }.items():
-        found = complaint(monkeypatch, capsys, *args)
+        found = expected(*args)
         assert words.replace("--bound joint", "for the bound joint") in found
     run("compare", log, short, "--anyway")
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from cli.commands import run
 from PIL import Image
 from torch import Tensor, nn
-from typer.testing import CliRunner, Result
 
 import rszoo
 import rszoo.cli
 from rszoo.architectures import NormalizedNetwork
 from rszoo.bounds import BOUNDS
-from rszoo.cli import VERBS, app
+from rszoo.cli import VERBS
 from rszoo.cli.output import round_up
 from rszoo.images import image_transform
 from rszoo.recipe import load_recipe, recipe_names
@@ -28,12 +28,6 @@ from rszoo.records import round_down
 SHARED = {"__main__", "images", "logs", "options", "output", "running"}
 NAME = "cifar10-resnet20-gaussian-s0.25"
 BANNER = "import sys; sys.argv[1:] = {args!r}\nimport rszoo.cli\ntry: rszoo.cli.main()\nexcept SystemExit: pass\n"
-
-
-def run(*args: object) -> Result:
-    result = CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result
 
 
 def gradient(folder: Path) -> Path:
