@@ -19,6 +19,12 @@ from rszoo.zoo import open_entry
 
 PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "seed": 0}
 SEED_OF_KILLS = 1
+HEEDING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+from rszoo.cli import main
+main()
+"""
 
 
 def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
@@ -163,8 +169,8 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_pa
 def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> None:
     command = [
         sys.executable,
-        "-m",
-        "rszoo.cli",
+        "-c",
+        HEEDING,
         "evaluate",
         shades,
         "--out",
@@ -173,11 +179,14 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
         "--n=500000",
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "log.tsv").exists() and process.poll() is None:
-        time.sleep(0.1)
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    try:
+        while not (tmp_path / "log.tsv").exists() and process.poll() is None:
+            time.sleep(0.1)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    finally:
+        process.kill()
     assert read_log(tmp_path / "log.tsv").protocol is not None
 
 
