@@ -6,6 +6,11 @@ Three evaluations of the same test images, evenly spaced: CERTIFY with n samples
 radius, the second of the grid; and that of the whole grid, 0 to the largest radius that n votes can certify. The last is also
 run without the images whose true class was not selected, which certified accuracy does not need. The time of the paper's
 loop is its measured rate on this machine times its n0 + n samples.
+
+    RSZOO_DATA=... python benchmarks/adaptive.py --log certify-grid.tsv [--images 50]
+
+With the log of such a grid, only its hardest images, on which it drew the most samples, are certified with all n: where the two
+rules can disagree at all, they do so there.
 """
 
 from rszoo.runtime import tune_process
@@ -15,7 +20,8 @@ tune_process()  # before torch is imported, as the command line does
 import argparse
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import torch
 from certify import paper_loop, rate
@@ -26,6 +32,7 @@ from rszoo.certificate import Certificate
 from rszoo.datasets import open_images
 from rszoo.entry import read_entry
 from rszoo.inference import find_device
+from rszoo.records import CertifyProtocol, read_log
 from rszoo.voting import Procedure
 from rszoo.zoo import OpenEntry, open_entry
 
@@ -35,12 +42,12 @@ ROUNDS = 3
 
 
 class Images:
-    """Test images, evenly spaced, with the clock and the counter of one evaluation of them."""
+    """Test images, evenly spaced or of those indices, with the clock and the counter of one evaluation of them."""
 
-    def __init__(self, entry: OpenEntry, count: int) -> None:
+    def __init__(self, entry: OpenEntry, count: int, indices: Sequence[int] | None = None) -> None:
         self.classifier = entry.classifier
         self.source = open_images(entry.config.dataset, "test")
-        self.indices = range(0, len(self.source.labels), len(self.source.labels) // count)
+        self.indices = indices or range(0, len(self.source.labels), len(self.source.labels) // count)
 
     def certify(
         self, make: Callable[..., Procedure[Certificate]], *, correct_only: bool = False
@@ -65,6 +72,26 @@ def paper_rate(entry: OpenEntry, device: torch.device) -> float:
     return max(rate(lambda: paper_loop(base, x, 2000), 2000, device) for _ in range(ROUNDS))
 
 
+def against(log: Path, entry: OpenEntry, count: int) -> None:
+    """Print how many of the hardest images of a grid's log a fixed n certifies otherwise."""
+    read = read_log(log)
+    protocol = read.protocol
+    if not isinstance(protocol, CertifyProtocol) or protocol.radii is None:
+        raise SystemExit(f"Expected a log of 'rszoo evaluate --radii', got {log}; make one.")
+    hardest = sorted(read.records, key=lambda record: record.n, reverse=True)[:count]
+    images = Images(entry, count, [record.idx for record in hardest])
+    setting = entry.classifier.setting(protocol.alpha, protocol.seed)
+    found, _ = images.certify(entry.classifier.certification(setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound))
+    pairs = list(zip(hardest, found, strict=True))
+    drawn = f"{hardest[-1].n} to {hardest[0].n} samples"
+    print(f"{len(pairs)} of {len(read.records)} images, on which {log} drew {drawn}, again with all {protocol.n}:")
+    for radius in protocol.radii:
+        grid = [record.predict == record.label and (record.radius or 0.0) >= radius for record in hardest]
+        fixed = [each.label == record.label and each.radius >= radius for record, each in pairs]
+        gained, lost = (sum(a and not b for a, b in zip(*two, strict=True)) for two in ((grid, fixed), (fixed, grid)))
+        print(f"radius {radius:g}: certified and right by the grid only {gained}, by the fixed n only {lost}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entry", default="cifar10-resnet20-gaussian-s0.25")
@@ -72,9 +99,18 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=100_000)
     parser.add_argument("--step", type=float, default=0.25)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--log", type=Path, help="the log of a grid")
     options = parser.parse_args()
     device = find_device(options.device)
     entry = open_entry(options.entry, device=device)
+    if options.log:
+        against(options.log, entry, options.images)
+    else:
+        side_by_side(options, entry, device)
+
+
+def side_by_side(options: argparse.Namespace, entry: OpenEntry, device: torch.device) -> None:
+    """Print samples, time and table of each rule."""
     images, classifier = Images(entry, options.images), entry.classifier
     setting = classifier.setting(ALPHA, 0)
     ceiling = classifier.sigma * float(norm.ppf(ALPHA ** (1 / options.n)))
