@@ -10,15 +10,22 @@ FILES = ("config.json", "model.safetensors")
 EVIDENCE = ("certify.tsv", "certify-grid.tsv")
 TWINS = ("certify-float32.tsv", "certify-bfloat16.tsv")
 """The first lines of the evidence, voted on in the other precision."""
-PUBLISHED = (*FILES, *EVIDENCE, *TWINS, "recipe.toml", "README.md", "certified_accuracy.png")
-"""All files of an entry's repository; what else is in the repository is left alone."""
-
 REMEDIES = {
     401: "log in with 'hf auth login', or set HF_TOKEN",
     403: "use a token that may write there ('hf auth login', HF_TOKEN)",
     404: "check the name and the revision; a private repository needs a token ('hf auth login', HF_TOKEN)",
     412: "somebody else changed the repository meanwhile: try again",
 }
+
+
+def published(name: str) -> Sequence[str]:
+    """All files that the repository of the entry of that name may have; what else is in the repository is left alone."""
+    return (*FILES, *EVIDENCE, *TWINS, "recipe.toml", "README.md", picture(name))
+
+
+def picture(name: str) -> str:
+    """The file of the picture in an entry's card: of another name for each, so that cards may stand side by side."""
+    return re.sub(r"[^\w.+-]", "-", name) + ".png"  # a config that was not made here may have any name
 
 
 class HubError(OSError):
@@ -69,13 +76,21 @@ def fetch(
 
 
 def upload(
-    repo_id: str, files: Sequence[Path], *, message: str, private: bool = False, create_pr: bool = False, revision: str | None
+    repo_id: str,
+    files: Sequence[Path],
+    *,
+    among: Sequence[str],
+    message: str,
+    private: bool = False,
+    create_pr: bool = False,
+    revision: str | None,
 ) -> Upload:
     """Bring the files of an entry to a Hub repository in one commit, which also removes what an earlier entry had besides.
 
     Args:
         repo_id: `organisation/repository`; it is made if it is not there, but not for a pull request.
-        files: they keep their names, which are among `PUBLISHED`.
+        files: they keep their names.
+        among: `published` names; those of them that are in the repository and not in `files` are removed.
         message: of the commit.
         private: the repository must be private.
         create_pr: propose the commit as a pull request.
@@ -99,7 +114,7 @@ def upload(
                 f"Expected a private repository, got {repo_id}, which is public; make it private or leave --private."
             )
         there = {sibling.rfilename for sibling in before.siblings or ()}
-        stale = sorted((there & set(PUBLISHED)) - {path.name for path in files})
+        stale = sorted((there & set(among)) - {path.name for path in files})
         made = api.create_commit(
             repo_id,
             [*(CommitOperationAdd(path.name, path) for path in files), *map(CommitOperationDelete, stale)],

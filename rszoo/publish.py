@@ -11,7 +11,7 @@ import torch
 
 from rszoo import registry
 from rszoo.config import EntryConfig, read_config, sha256
-from rszoo.hub import EVIDENCE, FILES, PUBLISHED, TWINS, Upload, check_name, fetch, upload
+from rszoo.hub import EVIDENCE, FILES, TWINS, Upload, check_name, fetch, published, upload
 from rszoo.recipe import load_recipe, recipe_folder, recipe_names
 from rszoo.registry import Entry, bundled_folder, pin
 from rszoo.verification import RECIPE, Check, verify_folder
@@ -87,12 +87,13 @@ def publish(
         if pins:
             _check_bundled(config, folder)
         (folder / CARD).write_text(card(folder, named=pins), encoding="utf-8")
-        paths = [folder / each for each in PUBLISHED if (folder / each).is_file()]
+        paths = [folder / each for each in published(config.name) if (folder / each).is_file()]
         files = [PublishedFile(path.name, path.stat().st_size, sha256(path)) for path in paths]
         if dry_run:
             return Publication(config.name, checks, files, None, pins)
         message = f"{config.name}, config.json {sha256(folder / 'config.json')}"
-        made = upload(repo_id, paths, message=message, private=private, create_pr=create_pr, revision=revision)
+        among = published(config.name)
+        made = upload(repo_id, paths, among=among, message=message, private=private, create_pr=create_pr, revision=revision)
         if not create_pr:
             _check_arrived(repo_id, made.commit, folder)
         if pins:

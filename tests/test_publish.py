@@ -20,7 +20,7 @@ FILES = {
     "certify-grid.tsv",
     "recipe.toml",
     "README.md",
-    "certified_accuracy.png",
+    "shades-resnet20-gaussian-s0.25.png",
 }
 COMMANDS = """
 import contextlib, io, json, pathlib, sys

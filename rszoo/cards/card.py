@@ -5,10 +5,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rszoo.analysis import vote_share
-from rszoo.cards.evidence import GRID_LOG, LOG, PICTURE, Evidence, FixedLog, GridLog, TwinLog, read_evidence
+from rszoo.cards.evidence import GRID_LOG, LOG, Evidence, FixedLog, GridLog, TwinLog, read_evidence
 from rszoo.cards.metadata import HUB_DATASETS, front_matter, hub_split
 from rszoo.cards.numbers import RHO, fixed_table, grid_table, published_rows, published_table, twin_table
 from rszoo.cards.works import arxiv_number, bibtex
+from rszoo.hub import picture
 from rszoo.recipe import Recipe, recipe_text
 
 
@@ -58,7 +59,7 @@ def _facts(evidence: Evidence) -> dict[str, object]:
         "recipe_text": None if recipe is None else recipe_text(recipe, about=False),
         "confidence": f"{100 * (1 - RHO):g} %",
         "rho": f"{RHO:g}",
-        "files": {"fixed": LOG, "grid": GRID_LOG, "picture": PICTURE},
+        "files": {"fixed": LOG, "grid": GRID_LOG, "picture": picture(config.name)},
         "fixed": evidence.fixed and _fixed_facts(evidence, evidence.fixed),
         "grid": evidence.grid and _grid_facts(evidence.grid),
         "twin": evidence.fixed and evidence.twin and _twin_facts(evidence.fixed, evidence.twin),

@@ -15,7 +15,7 @@ from rszoo.recipe import Recipe
 from rszoo.records import CertifyProtocol, Log
 from rszoo.registry import get_entry, list_models
 
-(LOG, GRID_LOG), TWIN_LOG, PICTURE = EVIDENCE, "certify-{}.tsv", "certified_accuracy.png"
+(LOG, GRID_LOG), TWIN_LOG = EVIDENCE, "certify-{}.tsv"
 
 
 @dataclass(frozen=True)

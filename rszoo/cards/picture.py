@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rszoo.analysis import Results, lower_bounds
-from rszoo.cards.evidence import PICTURE, Evidence, FixedLog
+from rszoo.cards.evidence import Evidence, FixedLog
 from rszoo.cards.numbers import RHO, published_rows
+from rszoo.hub import picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,9 @@ def save_picture(evidence: Evidence, folder: Path) -> None:
     if find_spec("matplotlib") is None:
         raise ValueError("Expected matplotlib to be installed, got none; pip install 'rszoo[plots]'.")
     if figure := draw_card(evidence):
-        figure.savefig(folder / PICTURE, dpi=150, metadata={"Software": None})  # without the version of matplotlib
+        figure.savefig(
+            folder / picture(evidence.config.name), dpi=150, metadata={"Software": None}
+        )  # without the version of matplotlib
 
 
 def _curves(fixed: FixedLog) -> "Iterator[Curve]":

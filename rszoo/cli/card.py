@@ -22,7 +22,7 @@ def card(
     *,
     out: Annotated[Path | None, Option(metavar="FILE", help="Write it there, and its picture beside it.")] = None,
     recipe: Annotated[Path | None, Option(metavar="TOML", help="The recipe of a FOLDER without one.")] = None,
-    everything: Annotated[bool, Option("--all", help="Write model_cards/NAME.md of all bundled entries.")] = False,
+    everything: Annotated[bool, Option("--all", help="Write model_cards/NAME.md and .png of all bundled entries.")] = False,
     check: Annotated[bool, Option("--check", help="Compare model_cards/ with what --all would write.")] = False,
 ) -> None:
     """Render the model card of an entry: the README.md of its Hub repository, from its config, recipe and logs."""
@@ -84,11 +84,13 @@ def _recipe(folder: Path, path: Path | None) -> Recipe | None:
 
 def _kept(name: str, *, write: bool) -> list[str]:
     """Write the card of an entry into the checkout, or say where the one that is there differs."""
-    from rszoo.cards import render_card
+    from rszoo.cards import read_evidence, render, save_picture
 
     path = _cards() / f"{name}.md"
-    text = render_card(_folder(name), load_recipe(name))
+    evidence = read_evidence(_folder(name), load_recipe(name))
+    text = render(evidence)
     if write:
+        save_picture(evidence, path.parent)
         path.write_text(text, encoding="utf-8", newline="\n")
         return []
     found = path.read_bytes().decode("utf-8", "replace").split("\n") if path.is_file() else []

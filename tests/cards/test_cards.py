@@ -157,7 +157,7 @@ def test_the_text_is_whole_and_the_same_each_time(entry: Path, recipe: Recipe, l
     assert "{" not in re.sub(r"```bibtex.*?```|rszoo audit.*", "", card, flags=re.DOTALL)
     assert not re.search(r"\n\n\n", card)
     links = re.findall(r"\]\((.*?)\)", card)
-    assert all(link.startswith("https://") or link == "certified_accuracy.png" for link in links)
+    assert all(link.startswith("https://") or link == f"{recipe.name}.png" for link in links)
     assert len(links) >= 3
 
 
@@ -181,9 +181,9 @@ def test_the_picture_shows_both_rules_and_the_published_rows(entry: Path, recipe
     assert "this entry, joint" in labels
     assert sum("resnet110, 10,000 images" in str(label) for label in labels) == 2
     save_picture(read_evidence(entry, recipe), entry)
-    first = (entry / "certified_accuracy.png").read_bytes()
+    first = (entry / f"{recipe.name}.png").read_bytes()
     save_picture(read_evidence(entry, recipe), entry)
-    assert first == (entry / "certified_accuracy.png").read_bytes()
+    assert first == (entry / f"{recipe.name}.png").read_bytes()
 
 
 @pytest.mark.parametrize(
