@@ -14,7 +14,7 @@ from rszoo.recipe import load_recipe
 from rszoo.registry import bundled_folder, get_entry, list_models
 
 if TYPE_CHECKING:
-    from rszoo.records import Log
+    from rszoo.records import CertifyProtocol, Log
 
 MEGABYTE = 10**6
 Key = Literal["acr", "name", "sigma", "size"]
@@ -28,10 +28,12 @@ class Standing:
         name, dataset, architecture, method, sigma, license: as in its recipe.
         size: of the weights in the package, in bytes.
         radii: l2 radii in pixel units.
-        accuracies: certified accuracy at each, of the log with a fixed n if there is one, else of the log that tested them.
-        average_radius: ACR; abstention: share of images.
-        images, n, alpha: how many images were certified, with how many samples, with which failure probability each.
-        log: the file that the numbers are from.
+        accuracies: certified accuracy at each: of the log that tested given radii where it tested this one, on the same images
+            at the same alpha, else of the log with a fixed n.
+        samples: at each, the most that were drawn for an image.
+        average_radius: ACR, of the log with a fixed n; abstention: share of images, of that log if there is one.
+        images, n, alpha: how many images were certified, with which n of the ACR, with which failure probability each.
+        logs: the files that the numbers are from.
     """
 
     name: str
@@ -43,12 +45,13 @@ class Standing:
     size: int | None = None
     radii: tuple[float, ...] = ()
     accuracies: tuple[float | None, ...] = ()
+    samples: tuple[int | None, ...] = ()
     average_radius: float | None = None
     abstention: float | None = None
     images: int | None = None
     n: int | None = None
     alpha: float | None = None
-    log: str | None = None
+    logs: tuple[str, ...] = ()
 
     def accuracy(self, radius: float) -> float | None:
         """Certified accuracy at one of the radii."""
@@ -114,37 +117,45 @@ def _described(name: str) -> Standing:
 
 
 def _certified(standing: Standing, radii: tuple[float, ...], *, pinned: bool) -> Standing:
-    """With the numbers of its log."""
+    """With the numbers of its logs."""
     folder = bundled_folder(standing.name)
-    log = _read(folder, get_entry(standing.name).config_sha256) if pinned and folder.is_dir() else None
-    if log is None:
-        return replace(standing, radii=radii, accuracies=(None,) * len(radii))
+    logs = _read(folder, get_entry(standing.name).config_sha256) if pinned and folder.is_dir() else []
+    unknown = (None,) * len(radii)
+    if not logs:
+        return replace(standing, radii=radii, accuracies=unknown, samples=unknown)
     from rszoo.analysis import Given
     from rszoo.analysis.tabulation import log_rows
 
-    (row,) = log_rows(log, radii, given=Given(), rho=None, per_class=False)
+    rows = [log_rows(log, radii, given=Given(), rho=None, per_class=False)[0] for log in logs]
+    first = rows[0]
+    chosen = [next((row for row in reversed(rows) if row.accuracies[place] is not None), None) for place in range(len(radii))]
     return replace(
         standing,
         radii=radii,
-        accuracies=tuple(row.accuracies),
-        average_radius=row.average_radius,
-        abstention=row.abstention,
-        images=row.images,
-        n=row.n,
-        alpha=row.alpha,
-        log=log.path.name,
+        accuracies=tuple(None if row is None else row.accuracies[place] for place, row in enumerate(chosen)),
+        samples=tuple(None if row is None else row.n for row in chosen),
+        average_radius=first.average_radius,
+        abstention=first.abstention,
+        images=first.images,
+        n=None if first.average_radius is None else first.n,
+        alpha=first.alpha,
+        logs=tuple(log.path.name for log, row in zip(logs, rows, strict=True) if row is first or row in chosen),
     )
 
 
-def _read(folder: Path, expected_sha256: str) -> "Log | None":
-    """The log with a fixed n, or else the log of given radii; None if there is neither."""
+def _read(folder: Path, expected_sha256: str) -> "list[Log]":
+    """The log with a fixed n and then the log of given radii, those that there are; the second if it is of the same images."""
     from rszoo.analysis.evidence import FIXED_LOG, GRID_LOG, read_certificates  # scipy, which is slow to import
 
     config = read_config(folder, expected_sha256=expected_sha256)
-    found = read_certificates(folder / FIXED_LOG, config) or read_certificates(folder / GRID_LOG, config)
-    if found is None:
-        return None
-    log, protocol = found
+    found = [each for name in (FIXED_LOG, GRID_LOG) if (each := read_certificates(folder / name, config)) is not None]
+    for log, protocol in found:
+        _check_images(log, protocol)
+    asked = [(list(protocol.indices), protocol.alpha) for _, protocol in found]
+    return [log for (log, _), each in zip(found, asked, strict=True) if each == asked[0]]
+
+
+def _check_images(log: "Log", protocol: "CertifyProtocol") -> None:
     if protocol.split != "test":
         raise ValueError(f"Expected certificates of test images in {log.path}, got {protocol.split}; evaluate the test split.")
     if [record.idx for record in log.records] != list(protocol.indices):
@@ -152,7 +163,6 @@ def _read(folder: Path, expected_sha256: str) -> "Log | None":
             f"Expected the {len(protocol.indices)} images of its protocol in {log.path}, got {len(log.records)} lines that are "
             "not these; finish it with 'rszoo evaluate'."
         )
-    return log
 
 
 def ordered(found: Iterable[Standing], by: float | Key) -> list[Standing]:
@@ -195,7 +205,7 @@ def best(
 ) -> str:
     """The name of the entry with the largest certified accuracy at a radius, by the logs in the package alone.
 
-    Logs are compared as they are, also with unlike images, n or alpha, which `rszoo list --radius` prints. The certified
+    Logs are compared as they are, also with unlike images, samples or alpha, which `rszoo list --radius` prints. The certified
     accuracy of the entry that is chosen by it is a little optimistic, the more so the more entries there are.
 
     Args:

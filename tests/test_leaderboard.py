@@ -99,38 +99,66 @@ def test_the_numbers_are_those_of_the_log(package: Path) -> None:
         size=1_100_000,
         radii=(0.0, 0.3, 0.5, 2.0),
         accuracies=(0.5, 0.5, 0.25, 0.0),
+        samples=(1000, 1000, 1000, 1000),
         average_radius=pytest.approx(0.225),
         abstention=0.25,
         images=4,
         n=1000,
         alpha=0.001,
-        log="certify.tsv",
+        logs=("certify.tsv",),
     )
 
 
-def test_the_log_with_a_fixed_n_comes_first(package: Path) -> None:
+def test_each_radius_is_of_the_log_that_tested_it(package: Path) -> None:
     folder = bundle(GAUSSIAN)
-    certify(folder, [0.5, UNCERTAIN], radii=(0.25, 0.5))
+    certify(folder, [0.5, UNCERTAIN], radii=(0.25, 0.5), n=9000)
     (grid,) = standings([GAUSSIAN], (0.25, 0.4, 0.5))
-    assert grid.accuracies == (0.5, None, 0.5)
-    assert (grid.average_radius, grid.abstention, grid.images, grid.log) == (None, None, 2, "certify-grid.tsv")
-    certify(folder, [0.4, 0.4, UNCERTAIN, UNCERTAIN])
-    (fixed,) = standings([GAUSSIAN], (0.25, 0.4, 0.5))
-    assert fixed.accuracies == (0.5, 0.5, 0.0)
-    assert (fixed.abstention, fixed.images, fixed.log) == (0.5, 4, "certify.tsv")
+    assert (grid.accuracies, grid.samples, grid.logs) == ((0.5, None, 0.5), (9000, None, 9000), ("certify-grid.tsv",))
+    assert (grid.average_radius, grid.n, grid.abstention, grid.images) == (None, None, None, 2)
+    certify(folder, [0.4, UNCERTAIN])
+    (both,) = standings([GAUSSIAN], (0.25, 0.4, 0.5))
+    assert (both.accuracies, both.samples) == ((0.5, 0.5, 0.5), (9000, 1000, 9000))
+    assert (both.average_radius, both.n, both.abstention) == (0.2, 1000, 0.5)
+    assert both.logs == ("certify.tsv", "certify-grid.tsv")
+    row = listed("--radius", "0.25,0.4,0.5")[1]
+    assert row.split()[-10:] == ["0.500", "0.500", "0.500", "1000,", "9000", "0.200", "1000", "0.500", "2", "0.001"]
+
+
+@pytest.mark.parametrize("changes", [{"alpha": 0.01}, {"start": 1, "stop": 3}])
+def test_logs_of_unlike_images_or_level_are_not_mixed(package: Path, changes: dict[str, Any]) -> None:
+    folder = bundle(GAUSSIAN)
+    certify(folder, [0.4, UNCERTAIN])
+    protocol = entry_protocol(folder, **{"stop": 2, "stride": 1, "n": 9000, "radii": (0.5,), **changes})
+    lines = [line(idx, 0.5, path=(1000,)) for idx in protocol.indices]
+    write(folder / "certify-grid.tsv", protocol, lines)
+    (found,) = standings([GAUSSIAN], (0.5,))
+    assert (found.accuracies, found.logs, found.alpha) == ((0.0,), ("certify.tsv",), 0.001)
 
 
 def test_what_is_not_known_is_none_and_a_dash(package: Path) -> None:
     bundle(GAUSSIAN)
     pin(LARGE, Entry(config_sha256="0" * 64, repo_id="org/repo", revision="abc"))
     for found in standings([GAUSSIAN, LARGE, MACER], (0.5,)):
-        assert found.accuracies == (None,)
-        assert {found.average_radius, found.abstention, found.images, found.n, found.alpha, found.log} == {None}
+        assert found.accuracies == found.samples == (None,)
+        assert {found.average_radius, found.abstention, found.images, found.n, found.alpha} == {None}
+        assert found.logs == ()
         assert (found.size is None) == (found.name != GAUSSIAN)
     lines = listed("--radius", 0.5)
-    assert lines[0].split()[-8:] == ["size", "licence", "0.5", "ACR", "abstain", "images", "n", "alpha"]
+    assert lines[0].split()[-11:] == [
+        "size",
+        "licence",
+        "0.5",
+        "samples",
+        "ACR",
+        "n",
+        "of",
+        "ACR",
+        "abstain",
+        "images",
+        "alpha",
+    ]
     assert [each.split()[0] for each in lines[1:]] == [LARGE, GAUSSIAN]
-    assert all(each.split()[-6:] == ["-"] * 6 for each in lines[1:])
+    assert all(each.split()[-7:] == ["-"] * 7 for each in lines[1:])
     assert lines[1].split()[5:7] == ["hub", "-"]
 
 
@@ -216,7 +244,7 @@ def test_the_list_is_ordered(package: Path) -> None:
     for by, names in orders.items():
         assert [each.split()[0] for each in listed("--sort", by)[1:]] == names, by
     assert [each.name for each in ordered(standings(orders["name"], ()), "acr")] == orders["acr"]
-    assert listed("--sort", "0.5", "--radius", "0.25,1")[0].split()[-8:-5] == ["0.25", "0.5", "1"]
+    assert listed("--sort", "0.5", "--radius", "0.25,1")[0].split()[-11:-8] == ["0.25", "0.5", "1"]
 
 
 def test_the_list_is_filtered(package: Path) -> None:
@@ -241,8 +269,8 @@ def test_the_list_is_filtered(package: Path) -> None:
 
 def test_the_list_never_claims_more_than_the_log(package: Path) -> None:
     certify(bundle(GAUSSIAN), [0.2999, 0.3, UNCERTAIN])
-    (row,) = (each.split()[-6:] for each in listed("--radius", "0.25")[1:])
-    assert row == ["0.666", "0.199", "0.334", "3", "1000", "0.001"]
+    (row,) = (each.split()[-7:] for each in listed("--radius", "0.25")[1:])
+    assert row == ["0.666", "1000", "0.199", "1000", "0.334", "3", "0.001"]
 
 
 def test_json_has_all_fields(package: Path) -> None:

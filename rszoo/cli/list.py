@@ -16,7 +16,7 @@ from rszoo.records import round_down
 from rszoo.registry import bundled_folder, get_entry, list_models
 
 COLUMNS = ("name", "dataset", "architecture", "method", "sigma", "weights", "size", "licence")
-EVIDENCE = ("ACR", "abstain", "images", "n", "alpha")
+EVIDENCE = ("samples", "ACR", "n of ACR", "abstain", "images", "alpha")
 
 
 def list_entries(
@@ -106,10 +106,11 @@ def _certificates(standing: Standing) -> list[str]:
     """Accuracies and ACR rounded down, abstentions up."""
     return [
         *(_known(accuracy, _down) for accuracy in standing.accuracies),
+        ", ".join(map(str, sorted({n for n in standing.samples if n is not None}))) or "-",
         _known(standing.average_radius, _down),
+        _known(standing.n, str),
         _known(standing.abstention, lambda share: round_down(-share, 3).removeprefix("-")),  # up
         _known(standing.images, str),
-        _known(standing.n, str),
         _known(standing.alpha, lambda alpha: f"{alpha:g}"),
     ]
 
