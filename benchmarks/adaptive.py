@@ -18,7 +18,6 @@ from rszoo.runtime import tune_process
 tune_process()  # before torch is imported, as the command line does
 
 import argparse
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ import rszoo
 from rszoo.certificate import Certificate
 from rszoo.datasets import open_images
 from rszoo.entry import read_entry
-from rszoo.inference import find_device
+from rszoo.inference import device_name, find_device
 from rszoo.records import CertifyProtocol, read_log
 from rszoo.voting import Procedure
 from rszoo.zoo import OpenEntry, open_entry
@@ -125,8 +124,7 @@ def side_by_side(options: argparse.Namespace, entry: OpenEntry, device: torch.de
         "grid": images.certify(rule(grid)),
         "grid, correct only": images.certify(rule(grid), correct_only=True),
     }
-    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {processor}, {torch.get_num_threads()} threads")
+    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
     print(f"{options.entry}: {len(images.indices)} test images, at most {options.n} samples, alpha {ALPHA}")
     loop = paper_rate(entry, device)
     fixed = N0 + options.n

@@ -13,7 +13,6 @@ from rszoo.runtime import tune_process
 tune_process()  # before torch is imported, as the command line does
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from rszoo.architectures import build
 from rszoo.attacks import Plan
 from rszoo.datasets import get_dataset
 from rszoo.evaluation import Attacker, Target
-from rszoo.inference import find_device
+from rszoo.inference import device_name, find_device
 
 ROUNDS = 5
 BATCHES = (16, 32, 64, 128, 256, 1024)
@@ -92,8 +91,7 @@ def main() -> None:
     parser.add_argument("--attacks", nargs="+", default=list(ATTACKS), choices=ATTACKS)
     options = parser.parse_args()
     device = find_device(options.device)
-    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {processor}, {torch.get_num_threads()} threads")
+    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
     print(f"{options.architecture}, float32; noisy images per second, medians of {ROUNDS}")
     print(f"{'attack':<14} {'batch':>5} {'attack/s':>9} {'bare/s':>8} {'at':>5} {'ratio':>6}")
     smoothed = classifier(options.architecture, device)

@@ -18,7 +18,6 @@ if PLAIN not in sys.argv:
     tune_process()  # before torch is imported, as the command line does
 
 import argparse
-import platform
 import statistics
 import subprocess
 import time
@@ -30,7 +29,7 @@ from torch import nn
 import rszoo
 from rszoo.architectures import build
 from rszoo.datasets import get_dataset
-from rszoo.inference import PRECISIONS, find_device
+from rszoo.inference import PRECISIONS, device_name, find_device
 
 ROUNDS = 5
 BATCHES = (64, 128, 256, 512, 1024, 4096)
@@ -113,8 +112,7 @@ def main() -> None:
         loop = [rate(lambda: paper_loop(base, x, options.plain_loop), options.plain_loop, device) for _ in range(ROUNDS)]
         print(statistics.median(loop))
         return
-    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {processor}, {torch.get_num_threads()} threads")
+    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
     print("samples per second, medians of", ROUNDS)
     heads = ("plain", "paper", "certify", "forward", "/plain", "/paper", "/forward")
     print(f"{'network':<10} {'precision':<9} " + " ".join(f"{head:>8}" for head in heads))

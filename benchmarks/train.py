@@ -13,7 +13,6 @@ from rszoo.runtime import tune_process
 tune_process()  # before torch is imported, as the command line does
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ import torch
 from torch.nn import functional as F
 
 import rszoo
-from rszoo.inference import find_device
+from rszoo.inference import device_name, find_device
 from rszoo.methods import METHODS
 from rszoo.recipe import Recipe, load_recipe
 from rszoo.training import Run, run
@@ -97,8 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     device = find_device(options.device)
     run.load_data = made_up
-    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {processor}, {torch.get_num_threads()} threads")
+    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
     print(f"{options.architecture}, batch {options.batch}, bfloat16; images per second, medians of {ROUNDS}")
     print(f"{'method':<12} {'passes':>6} {'images/s':>9} {'bare':>7} {'ratio':>6}")
     for name in options.methods:

@@ -10,6 +10,9 @@ FILES = ("config.json", "model.safetensors")
 EVIDENCE = ("certify.tsv", "certify-grid.tsv")
 TWINS = ("certify-float32.tsv", "certify-bfloat16.tsv")
 """The first lines of the evidence, voted on in the other precision."""
+TRAINING = ("runs.jsonl", "log.jsonl")
+"""Each start of the training, and each of its epochs."""
+BESIDE = (*EVIDENCE, *TWINS, *TRAINING)
 REMEDIES = {
     401: "log in with 'hf auth login', or set HF_TOKEN",
     403: "use a token that may write there ('hf auth login', HF_TOKEN)",
@@ -20,7 +23,7 @@ REMEDIES = {
 
 def published(name: str) -> Sequence[str]:
     """All files that the repository of the entry of that name may have; what else is in the repository is left alone."""
-    return (*FILES, *EVIDENCE, *TWINS, "recipe.toml", "README.md", picture(name))
+    return (*FILES, *BESIDE, "recipe.toml", "README.md", picture(name))
 
 
 def picture(name: str) -> str:

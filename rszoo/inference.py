@@ -6,6 +6,7 @@ The form is part of the classifier's identity, because rounding decides votes. I
 import copy
 import math
 import os
+import platform
 
 import torch
 from torch import Tensor, nn
@@ -136,3 +137,10 @@ def find_device(device: str | torch.device) -> torch.device:
     if found.type == "cuda" and (found.index or 0) >= count:
         raise ValueError(f"Expected device {str(found)!r}, got a machine with {count} CUDA devices; use device='cpu'.")
     return found
+
+
+def device_name(device: torch.device) -> str:
+    """What the vendor calls a GPU; of a CPU the architecture and the vector instructions that torch finds."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"

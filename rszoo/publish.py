@@ -11,7 +11,7 @@ import torch
 
 from rszoo import registry
 from rszoo.config import EntryConfig, read_config, sha256
-from rszoo.hub import EVIDENCE, FILES, TWINS, Upload, check_name, fetch, published, upload
+from rszoo.hub import BESIDE, EVIDENCE, FILES, Upload, check_name, fetch, published, upload
 from rszoo.recipe import load_recipe, recipe_folder, recipe_names
 from rszoo.registry import Entry, bundled_folder, pin
 from rszoo.verification import RECIPE, Check, verify_folder
@@ -152,10 +152,10 @@ def card(folder: Path, *, named: bool) -> str:
 @contextmanager
 def _staged(name: str) -> Iterator[tuple[Path, str | None]]:
     """A folder with copies of the files of an entry, which nobody changes between check and upload; and the pinned SHA-256."""
-    source, pinned = locate(name, also=(*EVIDENCE, *TWINS, RECIPE))
+    source, pinned = locate(name, also=(*BESIDE, RECIPE))
     config = read_config(source, expected_sha256=pinned)
     with TemporaryDirectory() as place:
-        for each in (*FILES, *EVIDENCE, *TWINS, RECIPE):
+        for each in (*FILES, *BESIDE, RECIPE):
             if (source / each).is_file():
                 shutil.copyfile(source / each, Path(place) / each)
         known = recipe_folder() / f"{config.name}.toml"

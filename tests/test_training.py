@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from test_methods import TABLES
 
 import rszoo.datasets
 import rszoo.training.data
+from rszoo.cards.history import read_history
+from rszoo.config import read_config
 from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names
 from rszoo.training import estimate, start, train
 from rszoo.training.data import ResidentData
@@ -129,6 +132,11 @@ def test_a_run_makes_an_entry_that_loads(blobs: Path, tmp_path: Path) -> None:
     start_line = json.loads((out / "runs.jsonl").read_text())
     assert start_line["fingerprint"] == recipe().fingerprint
     assert torch.__version__.startswith(start_line["versions"]["torch"])
+    history = read_history(out, read_config(out), recipe())
+    assert history is not None
+    assert history.noisy_test_accuracy == lines[-1]["noisy_test_accuracy"]
+    assert history.seconds > 0
+    assert history.machines[0].startswith(f"{platform.machine()} with ")
 
 
 def test_the_log_is_shown_by_tensorboard(blobs: Path, tmp_path: Path) -> None:

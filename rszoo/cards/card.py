@@ -6,11 +6,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rszoo.analysis import vote_share
 from rszoo.cards.evidence import GRID_LOG, LOG, Evidence, FixedLog, GridLog, TwinLog, read_evidence
+from rszoo.cards.history import EPOCHS, RUNS, History
 from rszoo.cards.metadata import HUB_DATASETS, front_matter, hub_split
 from rszoo.cards.numbers import RHO, fixed_table, grid_table, published_rows, published_table, twin_table
 from rszoo.cards.works import arxiv_number, bibtex
 from rszoo.hub import picture
 from rszoo.recipe import Recipe, recipe_text
+from rszoo.records import round_down
 
 
 def render_card(folder: Path, recipe: Recipe | None) -> str:
@@ -63,12 +65,12 @@ def _facts(evidence: Evidence) -> dict[str, object]:
         "fixed": evidence.fixed and _fixed_facts(evidence, evidence.fixed),
         "grid": evidence.grid and _grid_facts(evidence.grid),
         "twin": evidence.fixed and evidence.twin and _twin_facts(evidence.fixed, evidence.twin),
+        "history": evidence.history and _history_facts(evidence.history),
     }
 
 
 def _fixed_facts(evidence: Evidence, fixed: FixedLog) -> dict[str, object]:
     rows = published_rows(evidence)
-    minutes = sum(record.seconds for record in fixed.log.records) / 60
     return {
         "protocol": fixed.protocol,
         "split": hub_split(fixed.protocol),
@@ -77,7 +79,7 @@ def _fixed_facts(evidence: Evidence, fixed: FixedLog) -> dict[str, object]:
         "table": fixed_table(fixed),
         "base_accuracy": f"{100 * vote_share(fixed.log):.1f} %",
         "published": published_table(evidence, rows) if rows else None,
-        "time": f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.1f} minutes",
+        "time": _duration(sum(record.seconds for record in fixed.log.records)),
     }
 
 
@@ -100,3 +102,18 @@ def _twin_facts(fixed: FixedLog, twin: TwinLog) -> dict[str, object]:
         "table": twin_table(fixed, twin),
         "differing": f"{100 * twin.differing:.2f} %",
     }
+
+
+def _history_facts(history: History) -> dict[str, object]:
+    accuracy = history.noisy_test_accuracy
+    return {
+        "runs": RUNS,
+        "epochs": EPOCHS,
+        "time": _duration(history.seconds),
+        "machines": ", then ".join(history.machines),
+        "accuracy": None if accuracy is None else f"{round_down(100 * accuracy, 2)} %",
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"

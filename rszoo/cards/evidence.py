@@ -9,6 +9,7 @@ import msgspec
 from rszoo.analysis import Projection, Results, audit, project, results
 from rszoo.analysis.evidence import read_certificates
 from rszoo.analysis.recomputation import GRID_SHARE
+from rszoo.cards.history import History, read_history
 from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.hub import EVIDENCE
 from rszoo.recipe import Recipe
@@ -96,10 +97,11 @@ class Evidence:
     fixed: FixedLog | None
     grid: GridLog | None
     twin: TwinLog | None
+    history: History | None
 
 
 def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
-    """The config and the logs in the folder of an entry.
+    """The config and the logs, of evaluation and training, in the folder of an entry.
 
     Args:
         folder: holds `config.json`, and `certify.tsv` and `certify-grid.tsv` if these have been made.
@@ -116,7 +118,9 @@ def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
     named = config.name in list_models() and get_entry(config.name).config_sha256 == sha256(folder / "config.json")
     fixed, grid = _read(folder / LOG, config), _read(folder / GRID_LOG, config)
     twin = fixed and _read_twin(folder, config, fixed[0])
-    return Evidence(config, recipe, named, fixed and FixedLog(*fixed), grid and GridLog(*grid), twin)
+    return Evidence(
+        config, recipe, named, fixed and FixedLog(*fixed), grid and GridLog(*grid), twin, read_history(folder, config, recipe)
+    )
 
 
 def _check_recipe(config: EntryConfig, recipe: Recipe | None) -> None:

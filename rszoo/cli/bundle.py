@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument
 
 from rszoo.config import EntryConfig, read_config, sha256
-from rszoo.hub import EVIDENCE, FILES, TWINS
+from rszoo.hub import BESIDE, FILES
 from rszoo.recipe import Recipe, load_recipe
 from rszoo.registry import Entry, bundled_folder, get_entry, list_models, pin
 
@@ -15,7 +15,8 @@ from rszoo.registry import Entry, bundled_folder, get_entry, list_models, pin
 def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a finished run.")]) -> None:
     """For maintainers: copy a finished run and its evidence into the package, check them, and pin them in the registry.
 
-    The evidence is certify.tsv and certify-grid.tsv of 'rszoo evaluate', and certify-float32.tsv of the other precision.
+    The evidence is certify.tsv and certify-grid.tsv of 'rszoo evaluate', and certify-float32.tsv of the other precision; the
+    training's own logs go with it.
     """
     if not (run / "config.json").is_file():
         raise FileNotFoundError(
@@ -61,7 +62,7 @@ def _copy(run: Path, folder: Path, recipe: Recipe) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
-        found = [name for name in (*FILES, *EVIDENCE, *TWINS) if (run / name).is_file()]
+        found = [name for name in (*FILES, *BESIDE) if (run / name).is_file()]
         for name in found:
             shutil.copyfile(run / name, staging / name)
         read_entry(staging)
@@ -69,7 +70,7 @@ def _copy(run: Path, folder: Path, recipe: Recipe) -> None:
         folder.mkdir(exist_ok=True)
         for name in found:
             (staging / name).replace(folder / name)
-        for name in {*EVIDENCE, *TWINS}.difference(found):  # of weights that were here before
+        for name in set(BESIDE).difference(found):  # of weights that were here before
             (folder / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -5,7 +5,6 @@ versions, device, time) and, at the end, the files of a zoo entry. A run that wa
 """
 
 import json
-import platform
 import signal
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from tqdm import tqdm
 from rszoo import processes
 from rszoo.datasets import image_chunks
 from rszoo.entry import recipe_source, write_entry
+from rszoo.inference import device_name
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.training.run import LOG, Run, noisy_accuracy, start
 from rszoo.training.step import take_step
@@ -138,7 +138,7 @@ def _describe(run: Run, out: Path) -> None:
         "recipe": msgspec.to_builtins(run.recipe),
         "fingerprint": run.recipe.fingerprint,
         "versions": {name: version(name) for name in ("rszoo", "torch", "torchvision", "numpy")},
-        "device": torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else platform.processor(),
+        "device": device_name(run.device),
         "processes": processes.count(),
         "threads": torch.get_num_threads(),
         "resumed_at_step": run.step,
