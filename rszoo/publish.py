@@ -9,11 +9,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from rszoo import registry
 from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.hub import BESIDE, EVIDENCE, FILES, Upload, check_name, fetch, published, upload
 from rszoo.recipe import load_recipe, recipe_folder, recipe_names
-from rszoo.registry import Entry, bundled_folder, pin
+from rszoo.registry import Entry, bundled_folder, in_checkout, pin
 from rszoo.verification import RECIPE, Check, verify_folder
 from rszoo.zoo import locate
 
@@ -179,8 +178,7 @@ def _check_publishable(name: str, folder: Path, checks: Sequence[Check], *, with
 
 def _is_of_this_zoo(config: EntryConfig) -> bool:
     """Whether this is a checkout that has the recipe of the entry."""
-    checkout = (registry.PACKAGE.parent / "training_recipes").is_dir()
-    return checkout and config.name in recipe_names() and load_recipe(config.name).fingerprint == config.recipe_fingerprint
+    return in_checkout() and config.name in recipe_names() and load_recipe(config.name).fingerprint == config.recipe_fingerprint
 
 
 def _check_bundled(config: EntryConfig, folder: Path) -> None:

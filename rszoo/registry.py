@@ -40,9 +40,25 @@ def _entries() -> dict[str, Entry]:
     return msgspec.json.decode((PACKAGE / "registry.json").read_bytes(), type=dict[str, Entry])
 
 
+def in_checkout() -> bool:
+    """Whether this is the package of a checkout, with the recipes beside it."""
+    return (PACKAGE.parent / "training_recipes").is_dir()
+
+
 def bundled_folder(name: str) -> Path:
-    """Where the package keeps the entry, whether or not it is there."""
+    """Where the package keeps the entry, or a checkout stages it; the former if neither does."""
+    staged = staged_folder(name)
+    return staged if staged.is_dir() else packaged_folder(name)
+
+
+def packaged_folder(name: str) -> Path:
+    """Where the package keeps an entry that is small enough, whether or not it is there."""
     return PACKAGE / "entries" / name
+
+
+def staged_folder(name: str) -> Path:
+    """Where a checkout keeps a larger entry as its complete Hub repository, whether or not it is there."""
+    return PACKAGE.parent / "hub" / name
 
 
 def list_models(pattern: str = "*") -> list[str]:

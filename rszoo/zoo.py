@@ -129,7 +129,8 @@ def _place(name: str) -> _Place:
         return _Place(bundled_folder(name), pinned=entry.config_sha256)
     if entry.repo_id is None:
         raise MissingWeightsError(
-            f"Expected weights of {name} in {bundled_folder(name)}, got none; install rszoo again, or 'rszoo train {name}'."
+            f"Expected weights of {name} in {bundled_folder(name)}, got none; take them from a checkout of rszoo, "
+            f"or make them with 'rszoo train {name} --out DIR', for local-dir:DIR."
         )
     return _Place(repo_id=entry.repo_id, revision=entry.revision, pinned=entry.config_sha256)
 

@@ -1,4 +1,4 @@
-"""`rszoo bundle`: a finished run into the package. For maintainers."""
+"""`rszoo bundle`: a finished run into the package, or, where it is too large, beside it. For maintainers."""
 
 import shutil
 from pathlib import Path
@@ -8,15 +8,18 @@ from typer import Argument
 
 from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.hub import BESIDE, FILES
-from rszoo.recipe import Recipe, load_recipe
-from rszoo.registry import Entry, bundled_folder, get_entry, list_models, pin
+from rszoo.recipe import Recipe, load_recipe, recipe_folder
+from rszoo.registry import Entry, get_entry, in_checkout, list_models, packaged_folder, pin, staged_folder
+
+PACKAGED_BYTES = 1_500_000
 
 
 def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a finished run.")]) -> None:
     """For maintainers: copy a finished run and its evidence into the package, check them, and pin them in the registry.
 
     The evidence is certify.tsv and certify-grid.tsv of 'rszoo evaluate', and certify-float32.tsv of the other precision; the
-    training's own logs go with it.
+    training's own logs go with it. Weights above 1.5 MB would weigh on every installation: a checkout keeps them as a Hub
+    repository in hub/NAME, which 'rszoo card --all' completes and 'rszoo publish NAME' uploads.
     """
     if not (run / "config.json").is_file():
         raise FileNotFoundError(
@@ -24,7 +27,7 @@ def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a fi
         )
     config = read_config(run)
     recipe = _checked_recipe(config)
-    folder = bundled_folder(config.name)
+    folder = _home(config.name, run / "model.safetensors")
     _copy(run, folder, recipe)
     pinned = sha256(folder / "config.json")
     if config.name not in list_models() or get_entry(config.name).config_sha256 != pinned:
@@ -53,10 +56,22 @@ def _checked_recipe(config: EntryConfig) -> Recipe:
     return recipe
 
 
+def _home(name: str, weights: Path) -> Path:
+    if not weights.is_file() or weights.stat().st_size <= PACKAGED_BYTES:
+        return packaged_folder(name)
+    if not in_checkout():
+        raise ValueError(
+            f"Expected weights of at most {PACKAGED_BYTES} bytes, got {weights.stat().st_size} of {name}; "
+            "run 'rszoo bundle' in a checkout, which has a place for them."
+        )
+    return staged_folder(name)
+
+
 def _copy(run: Path, folder: Path, recipe: Recipe) -> None:
     """The files reach `folder` only after their copies have passed every check of an entry and of its evidence."""
     from rszoo.cards import read_evidence
     from rszoo.entry import read_entry
+    from rszoo.verification import RECIPE
 
     staging = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
@@ -65,6 +80,9 @@ def _copy(run: Path, folder: Path, recipe: Recipe) -> None:
         found = [name for name in (*FILES, *BESIDE) if (run / name).is_file()]
         for name in found:
             shutil.copyfile(run / name, staging / name)
+        if folder == staged_folder(recipe.name):
+            shutil.copyfile(recipe_folder() / f"{recipe.name}.toml", staging / RECIPE)
+            found.append(RECIPE)
         read_entry(staging)
         read_evidence(staging, recipe)
         folder.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from rszoo.config import read_config
 from rszoo.recipe import Recipe, load_recipe, recipe_folder, recipe_names
-from rszoo.registry import bundled_folder, get_entry, list_models
+from rszoo.registry import bundled_folder, get_entry, list_models, staged_folder
 
 FOLDER_PREFIX = "local-dir:"
 
@@ -50,6 +50,8 @@ def card(
 def _check_options(entry: str | None, out: Path | None, *, everything: bool, check: bool) -> None:
     if everything and (entry is not None or check):
         raise ValueError("Expected --all alone, got it with another argument; leave that out.")
+    if out is not None and out.is_dir():
+        raise ValueError(f"Expected a file for the card, got the folder {str(out)!r}; pass --out {out / 'README.md'}.")
     if out is not None and (everything or check):
         raise ValueError("Expected --out with one card, got it with --all or --check; leave it out.")
     if entry is None and not (everything or check):
@@ -86,13 +88,19 @@ def _kept(name: str, *, write: bool) -> list[str]:
     """Write the card of an entry into the checkout, or say where the one that is there differs."""
     from rszoo.cards import read_evidence, render, save_picture
 
-    path = _cards() / f"{name}.md"
+    paths = [_cards() / f"{name}.md", *([staged_folder(name) / "README.md"] if staged_folder(name).is_dir() else [])]
     evidence = read_evidence(_folder(name), load_recipe(name))
     text = render(evidence)
-    if write:
+    if not write:
+        return [fault for path in paths for fault in _difference(path, text)]
+    for path in paths:
         save_picture(evidence, path.parent)
         path.write_text(text, encoding="utf-8", newline="\n")
-        return []
+    return []
+
+
+def _difference(path: Path, text: str) -> list[str]:
+    """Where the file first differs from the text, in one sentence."""
     found = path.read_bytes().decode("utf-8", "replace").split("\n") if path.is_file() else []
     pairs = zip_longest(found, text.split("\n"))
     faults = [(number, new, old) for number, (old, new) in enumerate(pairs, 1) if old != new]

@@ -65,5 +65,6 @@ def _weights_facts(name: str, entry: Entry | None) -> dict[str, str]:
     if entry is None:
         return {"weights": f"none yet; 'rszoo train {name} --out DIR' makes them"}
     found = place(name)
-    where = {"bundled": str(bundled_folder(name)), "hub": f"{entry.repo_id}@{entry.revision}"}.get(found, "rszoo is incomplete")
+    folder = bundled_folder(name)
+    where = folder if folder.is_dir() else f"{entry.repo_id}@{entry.revision}" if found == "hub" else "a checkout has them"
     return {"config.json": f"sha256 {entry.config_sha256}", "weights": f"{found}: {where}"}

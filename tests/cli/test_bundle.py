@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import rszoo.training
 from rszoo import registry
 from rszoo.cli import app
 from rszoo.config import IntegrityError, sha256
+from rszoo.recipe import load_recipe
 from rszoo.registry import Entry, bundled_folder, get_entry, pin
 
 NAME = "cifar10-resnet20-gaussian-s0.25"
@@ -40,6 +42,23 @@ def test_a_bundled_run_loads_by_name(package: Path, entry: Path) -> None:
     assert [path.name for path in (package / "entries").iterdir()] == [NAME]
     assert json.loads((package / "registry.json").read_text())[NAME]["config_sha256"] == sha256(entry / "config.json")
     assert rszoo.load(NAME).sigma == 0.25
+
+
+def test_large_weights_are_staged_as_a_hub_repository_beside_the_package(
+    package: Path, entry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("rszoo.cli.bundle"), "PACKAGED_BYTES", 1_000_000)
+    with pytest.raises(ValueError, match=r"Expected weights of at most 1000000 bytes, got 11.* in a checkout"):
+        bundle(entry)
+    assert rszoo.list_models() == []
+    (package.parent / "training_recipes").mkdir()
+    bundle(entry)
+    staged = package.parent / "hub" / NAME
+    assert not (package / "entries").exists()
+    assert sorted(path.name for path in staged.iterdir()) == ["config.json", "model.safetensors", "recipe.toml"]
+    assert load_recipe(str(staged / "recipe.toml")) == load_recipe(NAME)
+    assert rszoo.load(NAME).sigma == 0.25
+    assert '"staged"' in CliRunner().invoke(app, ["list", "--json"], catch_exceptions=False).output
 
 
 def test_a_revision_is_kept_only_with_the_same_weights(package: Path, entry: Path) -> None:

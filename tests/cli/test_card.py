@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,26 @@ def test_all_writes_what_check_compares(checkout: Path, recipe: Recipe) -> None:
     assert run("card", "--check", NAME).output == "Cards compared, without a difference: 1.\n"
     path.write_text(path.read_text().replace("license: mit", "license: gpl-3.0"))
     assert "line 5: expected 'license: mit', got 'license: gpl-3.0'; run" in run("card", "--check", code=1).output
+
+
+def test_a_staged_repository_gets_the_same_card(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    staged = tmp_path / "hub"
+    staged.mkdir()
+    monkeypatch.setattr(
+        import_module("rszoo.cli.card"), "staged_folder", lambda name: staged if name == NAME else tmp_path / "absent"
+    )
+    run("card", "--all")
+    assert (staged / "README.md").read_bytes() == (checkout / f"{NAME}.md").read_bytes()
+    assert (staged / f"{NAME}.png").is_file()
+    run("card", "--check")
+    (staged / "README.md").unlink()
+    assert f"{staged / 'README.md'}, line 1: expected '---', got None" in run("card", "--check", code=1).output
+
+
+def test_a_folder_is_no_place_for_a_card(tmp_path: Path, entry: Path) -> None:
+    with pytest.raises(ValueError, match=r"Expected a file for the card, got the folder '.*'; pass --out .*README\.md\."):
+        run("card", entry, "--out", tmp_path)
+    assert list(tmp_path.glob("*.png")) == []
 
 
 def test_the_committed_cards_are_of_the_bundled_entries() -> None:
