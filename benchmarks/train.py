@@ -6,6 +6,9 @@ The bare pass is forward, cross entropy and backward of the same network in the 
 method that needs k passes by its definition (`Method.passes`) would, at the limit, train 1/k as many images: the ratio is the
 measured rate times k over the bare rate. It can exceed 1, as the passes of an attack compute no gradients of weights. The
 numbers are medians of alternating runs; augmentation, noise, optimizer and schedule are in the methods' time.
+
+The last columns set a step against the device: its operations and its bytes (`limits.py`), and which part of the measured time
+the device would need for the larger of the two at the rates that it reaches in this process.
 """
 
 from rszoo.runtime import tune_process
@@ -19,6 +22,7 @@ from collections.abc import Callable
 
 import msgspec
 import torch
+from limits import Work, count, measure
 from torch.nn import functional as F
 
 import rszoo
@@ -86,6 +90,25 @@ def rate(step: Callable[[], object], steps: int, batch: int, device: torch.devic
     return steps * batch / (time.perf_counter() - start)
 
 
+def line(name: str, options: argparse.Namespace, device: torch.device, gives: Work) -> str:
+    """A method's line of the table."""
+    batch, steps = options.batch, options.steps
+    prepared = prepare(name, options.architecture, batch, device)
+    passes, basic = prepared.method.passes, bare(prepared)
+    asks = count(lambda: take_step(prepared))
+    basic()
+    rates: list[float] = []
+    bares: list[float] = []
+    for _ in range(ROUNDS):
+        rates.append(rate(lambda: take_step(prepared), max(2, steps // passes), batch, device))
+        bares.append(rate(basic, steps, batch, device))
+    speed, limit = statistics.median(rates), statistics.median(bares)
+    return (
+        f"{name:<12} {passes:6} {speed:9.0f} {limit:7.0f} {speed * passes / limit:6.2f} "
+        f"{asks.operations / 1e9:7.1f} {asks.bytes / 1e9:6.2f} {asks.seconds(gives) * speed / batch:8.2f}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
@@ -98,20 +121,11 @@ def main() -> None:
     run.load_data = made_up
     print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
     print(f"{options.architecture}, batch {options.batch}, bfloat16; images per second, medians of {ROUNDS}")
-    print(f"{'method':<12} {'passes':>6} {'images/s':>9} {'bare':>7} {'ratio':>6}")
+    gives = measure(device)
+    print(f"the device: {gives.operations / 1e12:.2f} TFLOP/s in a matrix product, {gives.bytes / 1e9:.0f} GB/s in a copy")
+    print(f"{'method':<12} {'passes':>6} {'images/s':>9} {'bare':>7} {'ratio':>6} {'GFLOP':>7} {'GB':>6} {'of limit':>8}")
     for name in options.methods:
-        prepared = prepare(name, options.architecture, options.batch, device)
-        passes, basic = prepared.method.passes, bare(prepared)
-        steps = max(2, options.steps // passes)
-        take_step(prepared)
-        basic()
-        rates: list[float] = []
-        bares: list[float] = []
-        for _ in range(ROUNDS):
-            rates.append(rate(lambda p=prepared: take_step(p), steps, options.batch, device))
-            bares.append(rate(basic, options.steps, options.batch, device))
-        speed, limit = statistics.median(rates), statistics.median(bares)
-        print(f"{name:<12} {passes:6} {speed:9.0f} {limit:7.0f} {speed * passes / limit:6.2f}")
+        print(line(name, options, device, gives))
 
 
 if __name__ == "__main__":
