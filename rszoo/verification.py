@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from rszoo.analysis import audit
+from rszoo.analysis.evidence import read_certificates
 from rszoo.bounds import radius_upper
 from rszoo.config import EntryConfig, IntegrityError
 from rszoo.datasets import open_images
@@ -74,10 +75,7 @@ def verify_folder(
         _recipe(folder, config),
     ]
     for name in EVIDENCE:
-        if (folder / name).is_file():
-            checks += _evidence(folder, config, name, images=images, device=device, batch_size=batch_size)
-        else:
-            checks.append(Check(name, "skipped", "the entry has none"))
+        checks += _evidence(folder, config, name, images=images, device=device, batch_size=batch_size)
     return checks
 
 
@@ -114,27 +112,21 @@ def _evidence(
     folder: Path, config: EntryConfig, name: str, *, images: int, device: str | torch.device, batch_size: int | None
 ) -> Iterator[Check]:
     try:
-        log = read_log(folder / name)
+        found = read_certificates(folder / name, config)
     except ValueError as error:
         yield Check(name, "failed", str(error))
         return
-    protocol = log.protocol
-    if not isinstance(protocol, CertifyProtocol):
-        yield Check(name, "failed", "it is not a log of CERTIFY with its protocol")
+    if found is None:
+        yield Check(name, "skipped", "the entry has none")
         return
-    audited = _audited(log, protocol, config)
+    log, protocol = found
+    audited = _audited(log, protocol)
     yield audited
     if images and audited.outcome == "ok":
         yield _certified_again(folder, log, protocol, images=images, device=device, batch_size=batch_size)
 
 
-def _audited(log: Log, protocol: CertifyProtocol, config: EntryConfig) -> Check:
-    own = ("name", "weights_sha256", "dataset", "sigma", "noise", "precision")
-    wrong = [key for key in own if getattr(protocol, key) != getattr(config, key)]
-    if wrong:
-        return Check(log.path.name, "failed", f"it is a log of another classifier: {', '.join(wrong)} differ")
-    if protocol.shard is not None:
-        return Check(log.path.name, "failed", "it is one shard of several; join them with 'rszoo merge'")
+def _audited(log: Log, protocol: CertifyProtocol) -> Check:
     findings = audit(log)
     if errors := [finding.sentence for finding in findings if finding.severity == "error"]:
         return Check(log.path.name, "failed", " ".join(errors))

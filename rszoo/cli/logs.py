@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from rszoo.cli.options import parse_numbers
 from rszoo.records import Log, read_log
 
 if TYPE_CHECKING:
@@ -86,10 +87,7 @@ def parse_radii(text: str | None, *, largest: float) -> list[float]:
     if text is None:
         step = 0.25 if largest < 2.4 else 0.5
         return [step * i for i in range(max(1, math.ceil(largest / step)))]
-    try:
-        radii = [float(cell) for cell in text.split(",")]
-    except ValueError as error:
-        raise ValueError(f"Expected radii such as --radius 0,0.25,0.5, got {text!r}; separate numbers by commas.") from error
+    radii = parse_numbers(text, "--radius")
     if not all(0 <= radius < math.inf for radius in radii):
         raise ValueError(f"Expected radii >= 0, got {text!r}; pass distances in pixel units.")
     return sorted(set(radii))

@@ -221,7 +221,7 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
         "pass --anyway": ("compare", log, short),
         "--published KEY": ("table",),
         "lists them": ("table", "--published", "nothing-*"),
-        "separate numbers by commas": ("table", log, "--radius", "0;1"),
+        "Expected --radius to be numbers": ("table", log, "--radius", "0;1"),
         "radii >= 0": ("table", log, "--radius", "-1"),
         "--given such as": ("table", log, "--given", "n=many"),
         "got alpha=2.0": ("table", log, "--given", "alpha=2"),
