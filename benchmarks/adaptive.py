@@ -77,6 +77,8 @@ def against(log: Path, entry: OpenEntry, count: int) -> None:
     protocol = read.protocol
     if not isinstance(protocol, CertifyProtocol) or protocol.radii is None:
         raise SystemExit(f"Expected a log of 'rszoo evaluate --radii', got {log}; make one.")
+    if protocol.weights_sha256 != entry.config.weights_sha256:
+        raise SystemExit(f"Expected a log of {entry.config.name}, got {log}, of other weights; pass --entry {protocol.name}.")
     hardest = sorted(read.records, key=lambda record: record.n, reverse=True)[:count]
     images = Images(entry, count, [record.idx for record in hardest])
     setting = entry.classifier.setting(protocol.alpha, protocol.seed)
