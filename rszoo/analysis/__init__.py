@@ -6,7 +6,7 @@ from rszoo.analysis.empirical import EmpiricalRow, attacked_distances, described
 from rszoo.analysis.prediction import PredictRow, predict_rows
 from rszoo.analysis.projection import RULES, project
 from rszoo.analysis.published import Published, find_published, load_published
-from rszoo.analysis.setting import Given, Projection, Setting, setting_of, tested_radii
+from rszoo.analysis.setting import Given, Projection, Setting, answers, setting_of, tested_radii
 from rszoo.analysis.summary import Results, lower_bounds, results, vote_share
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Published",
     "Results",
     "Setting",
+    "answers",
     "attacked_distances",
     "audit",
     "check_comparable",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rszoo.analysis.setting import Projection, tested_radii
+from rszoo.analysis.setting import Projection, answers, tested_radii
 from rszoo.analysis.summary import Results, results
 from rszoo.records import AttackProtocol, CertifyProtocol, Log
 
@@ -60,22 +60,27 @@ def check_comparable(logs: Sequence[Log], *, anyway: bool = False) -> None:
     """Raise ValueError unless the logs answer the same question: all but the classifier and sigma is equal.
 
     Compared are task, dataset, split, n0, n, alpha, bound, tested radii, tolerance, the images in the logs, and their
-    labels. Of an attack only dataset, split, alpha (among attacks) and images are compared: it may stand beside CERTIFY. Of a
-    published file only task, images and labels are known: published files can be compared among themselves if these agree,
-    and with logs of this package only `anyway`. Logs of PREDICT may differ in n.
+    labels. Of tested radii one log may have more, beyond those of another: up to there the test is the same. Of an attack only
+    dataset, split, alpha (among attacks) and images are compared: it may stand beside CERTIFY. Of a published file only task,
+    images and labels are known: published files can be compared among themselves if these agree, and with logs of this package
+    only `anyway`. Logs of PREDICT may differ in n.
     """
     if anyway:
         return
-    for log in logs[1:]:
-        if differences := _differences(logs[0], log):
+    first = max(logs, key=lambda log: len(tested_radii(log) or ()), default=None)
+    for log in logs:
+        if first is not None and (differences := _differences(first, log)):
             raise ValueError(
-                f"Expected logs of one protocol, got {logs[0].path} and {log.path}, which differ in {'; '.join(differences)}; "
+                f"Expected logs of one protocol, got {first.path} and {log.path}, which differ in {'; '.join(differences)}; "
                 "pass --anyway if the difference is meant."
             )
 
 
 def _differences(one: Log, other: Log) -> list[str]:
     left, right = _facts(one), _facts(other)
+    longer, shorter = tested_radii(one), tested_radii(other)
+    if longer and shorter and longer[: len(shorter)] == shorter:
+        del left["radii"]
     found = [f"{key} ({left[key]} and {right[key]})" for key in left if left[key] != right.get(key, left[key])]
     ours = {record.idx: record.label for record in one.records}
     theirs = {record.idx: record.label for record in other.records}
@@ -119,8 +124,13 @@ def compare(first: Log, second: Log, radii: Sequence[float]) -> Comparison:
     """Two logs of CERTIFY, image by image.
 
     Raises:
-        ValueError: they have no image in common, or another label for one: they are not of one data set.
+        ValueError: they have no image in common, or another label for one: they are not of one data set; or one of them is of a
+            sequential test that was not for one of the radii.
     """
+    for log in (first, second):
+        if unknown := [radius for radius in radii if not answers(log, radius)]:
+            known = ", ".join(f"{radius:g}" for radius in tested_radii(log) or ())
+            raise ValueError(f"Expected radii that {log.path} was tested at, got {unknown[0]:g}; choose from {known}.")
     ours, theirs = results(first), results(second)
     common, left, right = np.intersect1d(ours.idx, theirs.idx, return_indices=True)
     if not common.size:

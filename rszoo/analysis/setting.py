@@ -85,6 +85,12 @@ def tested_radii(log: Log) -> tuple[float, ...] | None:
     return log.protocol.radii if isinstance(log.protocol, CertifyProtocol) else None
 
 
+def answers(log: Log, radius: float) -> bool:
+    """Whether the log tells which images are certified at that radius: a sequential test does where it tested."""
+    tested = tested_radii(log)
+    return tested is None or radius in tested
+
+
 def named_sigma(log: Log) -> float | None:
     """The sigma in the name of a published file, or its folder's."""
     found = re.findall(r"sigma_(\d+(?:\.\d+)?)", str(log.path))

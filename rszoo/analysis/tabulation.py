@@ -9,7 +9,7 @@ import numpy as np
 from rszoo.analysis.comparison import envelope
 from rszoo.analysis.projection import top_share
 from rszoo.analysis.published import Published
-from rszoo.analysis.setting import Given, Projection, Setting, named_sigma, setting_of, tested_radii
+from rszoo.analysis.setting import Given, Projection, Setting, answers, named_sigma, setting_of, tested_radii
 from rszoo.analysis.summary import Results, lower_bounds, results
 from rszoo.records import CertifyProtocol, Log
 
@@ -91,8 +91,7 @@ def _row(
 
 def _at_tested(log: Log, radii: Sequence[float], values: Sequence[float]) -> Sequence[float | None]:
     """The values at those of the radii that the log answers for."""
-    tested = tested_radii(log)
-    return [value if tested is None or radius in tested else None for radius, value in zip(radii, values, strict=True)]
+    return [value if answers(log, radius) else None for radius, value in zip(radii, values, strict=True)]
 
 
 def _abstains_at_x(log: Log) -> bool:

@@ -20,13 +20,16 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare two logs on the images that both have: certified by one only, McNemar's exact test, difference of the ACRs."""
-    from rszoo.analysis import check_comparable, results
+    from rszoo.analysis import answers, check_comparable, results, tested_radii
     from rszoo.analysis import compare as compared
 
     a, b = read_logs([first, second])
     check_comparable([a, b], anyway=anyway)
     largest = max(float(results(log).radius.max()) for log in (a, b))
-    found = compared(a, b, parse_radii(radius, largest=largest))
+    radii = parse_radii(radius, largest=largest)
+    if radius is None and (tested := tested_radii(a) or tested_radii(b)):
+        radii = [each for each in tested if answers(a, each) and answers(b, each)]
+    found = compared(a, b, radii)
     if json:
         print_json({"first": a.title, "second": b.title, **asdict(found)})
         return

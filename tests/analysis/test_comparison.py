@@ -3,8 +3,18 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
-from synthetic_logs import certify_protocol, certify_records, predict_protocol, predict_records, write, write_published
+from cli.commands import run
+from synthetic_logs import (
+    adaptive_records,
+    certify_protocol,
+    certify_records,
+    predict_protocol,
+    predict_records,
+    write,
+    write_published,
+)
 
 from rszoo.analysis import check_comparable, compare, envelope, project, results
 from rszoo.records import Log, Record
@@ -83,6 +93,27 @@ def test_sigma_name_and_seed_may_differ(tmp_path: Path) -> None:
         protocol = certify_protocol(**change)
         logs.append(write(tmp_path / name, protocol, certify_records(protocol)))
     check_comparable(logs)
+
+
+def test_a_test_of_further_radii_decides_the_first_ones_alike(tmp_path: Path) -> None:
+    logs = []
+    for name, radii in (("a", (0.0, 0.1)), ("b", (0.0, 0.1, 0.2, 0.4)), ("c", (0.0, 0.15, 0.2))):
+        protocol = certify_protocol(radii=radii)
+        logs.append(write(tmp_path / name, protocol, adaptive_records(protocol)))
+    short, long, other = logs
+    check_comparable([short, long])
+    check_comparable([long, short])
+    for radius in (0.0, 0.1):
+        assert np.array_equal(results(short).certified(radius), results(long).certified(radius))
+        assert 0 < results(short).accuracy(radius) < 1
+    with pytest.raises(ValueError, match=r"differ in radii"):
+        check_comparable([short, long, other])
+    assert [(pair.only_first, pair.only_second) for pair in compare(short, long, [0.0, 0.1]).pairs] == [(0, 0), (0, 0)]
+    with pytest.raises(ValueError, match=r"Expected radii that .* was tested at, got 0\.2; choose from 0, 0\.1\."):
+        compare(short, long, [0.1, 0.2])
+    common = ["0", "0.1"]
+    shown = [line.split()[0] for line in run("compare", long.path, short.path).output.splitlines() if line[:1] == "0"]
+    assert shown == common
 
 
 def test_published_files_are_compared_among_themselves_if_their_images_agree(tmp_path: Path) -> None:
