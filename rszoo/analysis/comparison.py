@@ -65,11 +65,11 @@ def check_comparable(logs: Sequence[Log], *, anyway: bool = False) -> None:
     images and labels are known: published files can be compared among themselves if these agree, and with logs of this package
     only `anyway`. Logs of PREDICT may differ in n.
     """
-    if anyway:
+    if anyway or not logs:
         return
-    first = max(logs, key=lambda log: len(tested_radii(log) or ()), default=None)
+    first = max(logs, key=lambda log: len(tested_radii(log) or ()))
     for log in logs:
-        if first is not None and (differences := _differences(first, log)):
+        if log is not first and (differences := _differences(first, log)):
             raise ValueError(
                 f"Expected logs of one protocol, got {first.path} and {log.path}, which differ in {'; '.join(differences)}; "
                 "pass --anyway if the difference is meant."

@@ -25,10 +25,10 @@ def compare(
 
     a, b = read_logs([first, second])
     check_comparable([a, b], anyway=anyway)
-    largest = max(float(results(log).radius.max()) for log in (a, b))
-    radii = parse_radii(radius, largest=largest)
     if radius is None and (tested := tested_radii(a) or tested_radii(b)):
         radii = [each for each in tested if answers(a, each) and answers(b, each)]
+    else:
+        radii = parse_radii(radius, largest=max(float(results(log).radius.max()) for log in (a, b)))
     found = compared(a, b, radii)
     if json:
         print_json({"first": a.title, "second": b.title, **asdict(found)})

@@ -13,7 +13,7 @@ from rszoo.cli.output import print_json, print_table
 from rszoo.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
 from rszoo.recipe import recipe_names
 from rszoo.records import round_down
-from rszoo.registry import get_entry, list_models, packaged_folder, staged_folder
+from rszoo.registry import bundled_folder, get_entry, list_models, staged_folder
 
 COLUMNS = ("name", "dataset", "architecture", "method", "sigma", "weights", "size", "licence")
 EVIDENCE = ("samples", "ACR", "n of ACR", "abstain", "images", "alpha")
@@ -58,10 +58,9 @@ def place(name: str) -> str:
     """Where the weights of an entry are: "bundled", "staged", "hub", "missing" from this installation, or "none" yet."""
     if name not in list_models():
         return "none"
-    if packaged_folder(name).is_dir():
-        return "bundled"
-    if staged_folder(name).is_dir():
-        return "staged"
+    folder = bundled_folder(name)
+    if folder.is_dir():
+        return "staged" if folder == staged_folder(name) else "bundled"
     return "missing" if get_entry(name).repo_id is None else "hub"
 
 
