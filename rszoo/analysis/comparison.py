@@ -109,14 +109,17 @@ def _facts(log: Log) -> dict[str, object]:
     return facts
 
 
-def envelope(logs: Sequence[Log], radii: Sequence[float]) -> list[Best]:
-    """The best log at each radius. It is chosen by its result, so no classifier attains the whole envelope."""
+def envelope(logs: Sequence[Log], radii: Sequence[float]) -> list[Best | None]:
+    """The best of the logs that answer at each radius, None where none does.
+
+    It is chosen by its result, so no classifier attains the whole envelope.
+    """
     found = [results(log) for log in logs]
-    rows = []
+    rows: list[Best | None] = []
     for radius in radii:
-        accuracies = [each.accuracy(radius) for each in found]
-        place = int(np.argmax(accuracies))
-        rows.append(Best(radius, accuracies[place], place, logs[place].title))
+        places = [place for place, log in enumerate(logs) if answers(log, radius)]
+        best = max(places, key=lambda place: found[place].accuracy(radius), default=None)
+        rows.append(None if best is None else Best(radius, found[best].accuracy(radius), best, logs[best].title))
     return rows
 
 

@@ -42,7 +42,7 @@ class Row:
     abstention: float | None = None
     images: int | None = None
     quantiles: dict[str, float] | None = None
-    best: Sequence[int] | None = None
+    best: Sequence[int | None] | None = None
 
 
 def log_rows(log: Log, radii: Sequence[float], *, given: Given, rho: float | None, per_class: bool) -> list[Row]:
@@ -156,6 +156,6 @@ def best_row(logs: Sequence[Log], radii: Sequence[float]) -> Row:
         title="best of the logs (place)",
         kind="best",
         radii=radii,
-        accuracies=[best.accuracy for best in found],
-        best=[best.place + 1 for best in found],
+        accuracies=[None if best is None else best.accuracy for best in found],
+        best=[None if best is None else best.place + 1 for best in found],
     )

@@ -32,6 +32,9 @@ def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a fi
     pinned = sha256(folder / "config.json")
     if config.name not in list_models() or get_entry(config.name).config_sha256 != pinned:
         pin(config.name, Entry(config_sha256=pinned))  # a Hub revision pinned before holds other weights
+    if in_checkout():  # where weights of another size were before
+        staged, packaged = staged_folder(config.name), packaged_folder(config.name)
+        shutil.rmtree(packaged if folder == staged else staged, ignore_errors=True)
     print(f"Bundled {config.name} in {folder}, pinned at sha256 {pinned}.")
 
 

@@ -111,9 +111,10 @@ def _points(row: "Published", images: int | None) -> "Curve":
 
 
 def _envelope(logs: Sequence[Log]) -> "Curve":
-    from rszoo.analysis import envelope as best
+    """The highest of the drawn curves at each radius, between those that a sequential test had too."""
     from rszoo.analysis import results
     from rszoo.plots import Curve
 
-    radii = sorted({radius for log in logs for radius in results(log).curve()[0].tolist()})
-    return Curve("best of the logs", radii, [each.accuracy for each in best(logs, radii)], "envelope")
+    found = [results(log) for log in logs]
+    radii = sorted({radius for each in found for radius in each.curve()[0].tolist()})
+    return Curve("best of the logs", radii, [max(each.accuracy(radius) for each in found) for radius in radii], "envelope")

@@ -122,7 +122,7 @@ def _cells(row: "Row", digits: int) -> list[str]:
 
     accuracies = [shown(value) for value in row.accuracies]
     if row.best is not None:
-        accuracies = [f"{cell} ({place})" for cell, place in zip(accuracies, row.best, strict=True)]
+        accuracies = [f"{cell} ({place})" if place else cell for cell, place in zip(accuracies, row.best, strict=True)]
     indented = row.title if row.kind in ("log", "published", "best") else f"  {row.title}"
     return [
         indented,

@@ -31,7 +31,7 @@ def log_of(name: str, radii: list[float | None], start: int = 0) -> Log:
 
 def test_envelope_takes_the_first_of_equals() -> None:
     logs = [log_of("a", [0.9, 0.1, None, None]), log_of("b", [0.4, 0.4, 0.4, None])]
-    found = [(best.accuracy, best.place, best.title) for best in envelope(logs, [0.0, 0.4, 0.5, 2.0])]
+    found = [(best.accuracy, best.place, best.title) for best in envelope(logs, [0.0, 0.4, 0.5, 2.0]) if best]
     assert found == [(0.75, 1, "b"), (0.75, 1, "b"), (0.25, 0, "a"), (0.0, 0, "a")]
 
 
@@ -111,6 +111,13 @@ def test_a_test_of_further_radii_decides_the_first_ones_alike(tmp_path: Path) ->
     assert [(pair.only_first, pair.only_second) for pair in compare(short, long, [0.0, 0.1]).pairs] == [(0, 0), (0, 0)]
     with pytest.raises(ValueError, match=r"Expected radii that .* was tested at, got 0\.2; choose from 0, 0\.1\."):
         compare(short, long, [0.1, 0.2])
+    first, second, none = envelope([short, long], [0.1, 0.2, 0.3])
+    assert none is None
+    assert first
+    assert second
+    assert (first.place, second.place) == (0, 1)
+    cells = run("table", short.path, long.path, "--envelope", "--radius", "0.2,0.3").output.splitlines()[-1].split()
+    assert cells[-6:-3] == [f"{second.accuracy:.2f}", "(2)", "-"]
     common = ["0", "0.1"]
     shown = [line.split()[0] for line in run("compare", long.path, short.path).output.splitlines() if line[:1] == "0"]
     assert shown == common

@@ -59,6 +59,11 @@ def test_large_weights_are_staged_as_a_hub_repository_beside_the_package(
     assert load_recipe(str(staged / "recipe.toml")) == load_recipe(NAME)
     assert rszoo.load(NAME).sigma == 0.25
     assert '"staged"' in CliRunner().invoke(app, ["list", "--json"], catch_exceptions=False).output
+    monkeypatch.undo()
+    monkeypatch.setattr(registry, "PACKAGE", package)
+    bundle(entry)
+    assert not staged.exists()
+    assert bundled_folder(NAME) == package / "entries" / NAME
 
 
 def test_a_revision_is_kept_only_with_the_same_weights(package: Path, entry: Path) -> None:
