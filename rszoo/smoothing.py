@@ -29,20 +29,22 @@ class SmoothedClassifier:
     """A base classifier f and a noise level: the smoothed classifier g.
 
     Args:
-        base: f, from images (B, C, H, W) in pixel units, noise included, to logits (B, num_classes); it is copied, and the
-            copy is used in evaluation mode.
+        base: f, from images (B, C, H, W) in pixel units, noise included, to logits (B, num_classes), each image's by itself; it
+            is copied, and the copy is used in evaluation mode.
         sigma: standard deviation of the noise, in pixel units [0, 1].
         num_classes: the number of logits.
         input_shape: (C, H, W).
         precision: "float32" or "bfloat16", the arithmetic in which f votes.
         noise: "float" adds float32 noise: the certificate holds up to floating-point effects. "grid" adds integer noise to
-            images on the 8-bit grid in exact arithmetic: the certificate holds for the floating-point program.
+            images on the 8-bit grid in exact arithmetic: the certificate holds for the floating-point program, and for the
+            8-bit image of which x is the float32 form.
         classes: names of the classes, in label order; their numbers if absent.
         resize: side that `transform` scales the shorter side of an image to; the input's height if absent.
         device: where f votes.
 
     Raises:
-        ValueError: an argument is out of range, or f does not map (2, C, H, W) to (2, num_classes).
+        ValueError: an argument is out of range, f does not map (2, C, H, W) to (2, num_classes), or an image's logits depend on
+            the other images of its batch.
     """
 
     def __init__(
@@ -246,12 +248,21 @@ class SmoothedClassifier:
             return list(self.run(jobs, seed=seed, batch_size=batch_size, counted=bar.update))
 
     def _check_form(self) -> None:
+        probe = torch.rand(1, *self.input_shape, generator=torch.Generator().manual_seed(0)).to(self.device)
         with torch.inference_mode():
-            logits = self.form.logits(torch.zeros(2, *self.input_shape, device=self.device))
+            logits, repeated, other = (
+                self.form.logits(torch.cat([probe, torch.full_like(probe, beside)])).float() for beside in (0.0, 0.0, 1.0)
+            )
         if logits.shape != (2, self.num_classes):
             raise ValueError(
                 f"Expected logits of shape (2, {self.num_classes}) for two images, got {tuple(logits.shape)}; "
                 "pass the number of classes and the input shape of this network."
+            )
+        apart = (logits[0] - other[0]).abs().max() > 1e-3 * logits[0].abs().max()
+        if torch.equal(logits[0], repeated[0]) and bool(apart):  # else f draws random numbers of its own
+            raise ValueError(
+                "Expected a network that votes on each image by itself, got logits that change with the other images of the "
+                "batch; let its normalization layers keep running statistics."
             )
 
     def __repr__(self) -> str:

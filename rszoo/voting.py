@@ -60,6 +60,12 @@ class Noise:
     sigma: float
     seed: int
 
+    @property
+    def deviation(self) -> np.float32:
+        """sigma in float32, not below it: with more noise than stated a certificate holds, with less it need not."""
+        nearest = np.float32(self.sigma)
+        return nearest if float(nearest) >= self.sigma else np.nextafter(nearest, np.float32(np.inf))
+
     def noisy(self, image: Tensor, key: str, stage: Stage, block: int) -> Tensor:
         """Noisy copies of the image of that key, one block of the stage's stream: (block_size, C, H, W), float32."""
         stream = Stream(self.seed, key, stage)
@@ -69,9 +75,9 @@ class Noise:
             return steps.add_((image * 255).round_().long()).float().div_(255)
         noise = normal_block(stream, block, shape, image.device)
         if image.device.type != "cpu":
-            return noise.mul_(self.sigma).add_(image)
+            return noise.mul_(float(self.deviation)).add_(image)
         values = noise.permute(0, 2, 3, 1).flatten(1).numpy()  # torch would start threads beside those of the network
-        values *= np.float32(self.sigma)
+        values *= self.deviation
         values += image.permute(1, 2, 0).flatten().numpy()
         return noise
 

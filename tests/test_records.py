@@ -124,6 +124,7 @@ def test_a_log_of_another_protocol_is_refused_and_left_alone(tmp_path: Path, cha
         (lambda text: text.replace(b"\t1000\t", b"\t999\t", 1), "line 3 of .*do not add up to n = 999"),
         (lambda text: text.replace(b"\n20\t", b"\n30\t"), "got others or another order"),
         (lambda text: text.replace(b"\n", b"\r\n"), "Expected Unix line ends"),
+        (lambda text: text + b"\n", "Expected no empty line"),
         (lambda text: text.replace(b'"n0":100', b'"n0":-1'), "Expected a protocol in line 1"),
         (lambda text: b"hello\nworld\n", "Expected the columns idx label predict"),
     ],

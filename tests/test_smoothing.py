@@ -176,6 +176,36 @@ def test_off_grid_pixels_are_refused_in_grid_mode(half_space: HalfSpace) -> None
         smoothed(half_space, noise="grid").certify(torch.full(SHAPE, 0.3301), n=100)
 
 
+def test_the_float32_of_an_8_bit_image_is_on_the_grid_and_nothing_near_it(half_space: HalfSpace) -> None:
+    classifier = smoothed(half_space, noise="grid")
+    levels = torch.arange(256).view(-1, *SHAPE)
+    for x in (levels / 255, levels * (1 / 255), levels.double() / 255):
+        classifier.predict(x, n=20)
+    with pytest.raises(ValueError, match="multiples of 1/255"):
+        classifier.predict((levels / 255 * (1 - 3e-7)).float(), n=20)
+
+
+class BatchStatistics(nn.Module):
+    """Logits that depend on the mean of the batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - x.mean(0)).flatten(1)
+
+
+class OwnNoise(nn.Module):
+    """Logits that are random by themselves."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.rand(len(x), 2)
+
+
+def test_a_network_that_looks_at_the_whole_batch_is_refused() -> None:
+    for network in (BatchStatistics(), nn.Sequential(nn.BatchNorm2d(SHAPE[0], track_running_stats=False), nn.Flatten())):
+        with pytest.raises(ValueError, match="Expected a network that votes on each image by itself"):
+            rszoo.smooth(network, sigma=0.25, num_classes=4, input_shape=SHAPE)
+    rszoo.smooth(OwnNoise(), sigma=0.25, num_classes=2, input_shape=SHAPE)
+
+
 def test_predict_needs_enough_samples(half_space: HalfSpace) -> None:
     with pytest.raises(ValueError, match=r"got n=10; use n >= 11"):
         smoothed(half_space).predict(points(1)[0], n=10)

@@ -4,13 +4,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import nn
 from typer.testing import CliRunner
 
+import rszoo
+from rszoo.architectures import ARCHITECTURES
 from rszoo.cli import app
 from rszoo.config import sha256
+from rszoo.evaluation import Evaluation
+from rszoo.sampling import Stage, Stream, normal_block
 from rszoo.verification import Check, verify
 
 
@@ -102,7 +109,37 @@ def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
     found = {check.name: check for check in verify(str(evident), images=6)}
     assert found[name].outcome == "ok"
     assert found[f"{name}, again"].outcome == "failed"
-    assert "fresh votes refute the radius" in found[f"{name}, again"].finding
+    assert "refute the radius" in found[f"{name}, again"].finding
+
+
+def test_a_network_made_for_the_noise_of_the_log_is_refuted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plane through the image, whose normal is the sum of the noise: half of all noise is on either side of it."""
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    monkeypatch.setitem(ARCHITECTURES, "plane", lambda classes, channels: nn.Sequential(nn.Flatten(), nn.Linear(192, classes)))
+    monkeypatch.setattr("rszoo.verification.secrets.randbelow", lambda below: 5)
+    text = 'classes = ["dark", "light"]\nshape = [3, 8, 8]\nmean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nresize = 8\n'
+    (tmp_path / "shades.toml").write_text(text)
+    for label in ("dark", "light"):
+        (tmp_path / "shades" / "test" / label).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8, 3), 128, np.uint8)).save(tmp_path / "shades" / "test" / label / "0.png")
+    normal = torch.zeros(192)
+    for stage, n in ((Stage.SELECT, 10), (Stage.ESTIMATE, 200)):
+        blocks = [normal_block(Stream(0, "0", stage), block, (3, 8, 8), torch.device("cpu")) for block in range(2)]
+        normal += torch.cat(blocks)[:n].sum(0).flatten()
+    network = ARCHITECTURES["plane"](2, 3)
+    with torch.no_grad():
+        network[1].weight.copy_(torch.stack([normal, -normal]))
+        network[1].bias.copy_(network[1].weight @ torch.full((192,), -128 / 255))
+    own = rszoo.smooth(network, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
+    own.save(tmp_path / "entry", architecture="plane", dataset="shades", method="none", license="MIT")
+    log = tmp_path / "entry" / "certify.tsv"
+    with Evaluation(f"local-dir:{log.parent}", log, stop=1, stride=1, n0=10, n=200, alpha=0.001) as evaluation:
+        ((record,),) = evaluation
+    assert record.radius is not None
+    assert record.radius > 0.1, "the distance from x to the plane is 0"
+    (again,) = (check for check in verify(str(log.parent)) if check.name == "certify.tsv, again")
+    assert again.outcome == "failed"
+    assert f"fresh votes (seed 5) refute the radius {record.radius:.4f}" in again.finding
 
 
 def test_a_sequential_log_is_done_again_from_its_path(evident: Path) -> None:

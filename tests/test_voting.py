@@ -49,6 +49,15 @@ def test_the_votes_are_those_of_the_samples_asked_for(half_space: HalfSpace, kin
     assert found == [[votes(number, request) for request in REQUESTS[number % len(REQUESTS)]] for number in range(9)]
 
 
+@pytest.mark.parametrize("sigma", [0.12, 0.25, 0.35, 0.5, 0.7, 1.0])
+def test_the_noise_is_not_below_sigma(sigma: float) -> None:
+    deviation = Noise("float", sigma, 0).deviation
+    assert sigma <= float(deviation) < sigma * (1 + 2**-22)
+    noise = Noise("float", sigma, 0).noisy(torch.zeros(SHAPE), "x", Stage.SELECT, 0)
+    standard = Noise("float", 1.0, 0).noisy(torch.zeros(SHAPE), "x", Stage.SELECT, 0)
+    assert torch.equal(noise, standard * float(deviation))
+
+
 def test_results_come_in_order_and_as_soon_as_they_are_known(half_space: HalfSpace) -> None:
     form = VotingForm(half_space, "float32", SHAPE, CPU)
     taken: list[int] = []

@@ -7,7 +7,7 @@ from rszoo.analysis.prediction import PredictRow, predict_rows
 from rszoo.analysis.projection import RULES, project
 from rszoo.analysis.published import Published, find_published, load_published
 from rszoo.analysis.setting import Given, Projection, Setting, answers, setting_of, tested_radii
-from rszoo.analysis.summary import Results, lower_bounds, results, vote_share
+from rszoo.analysis.summary import Results, lower_bounds, proved, results, vote_share
 
 __all__ = [
     "RULES",
@@ -35,6 +35,7 @@ __all__ = [
     "lower_bounds",
     "predict_rows",
     "project",
+    "proved",
     "results",
     "setting_of",
     "tested_radii",

@@ -11,6 +11,7 @@ from scipy import special
 
 from rszoo.analysis.recomputation import recomputed
 from rszoo.analysis.setting import Given, named_sigma
+from rszoo.analysis.summary import significant_digits
 from rszoo.records import CertifyProtocol, Log
 
 SIZES = {  # of the data sets of published files, whose folders name them
@@ -65,9 +66,9 @@ def _published(log: Log, given: Given) -> Iterator[Finding]:
         return
     yield from _published_images(log)
     radii = [record.radius for record in log.records if record.radius]
-    if not radii:
+    digits = significant_digits(log)
+    if digits is None:
         return
-    digits = max(_significant_digits(radius) for radius in radii)
     on_grid = sum(record.correct and record.radius in GRID for record in log.records)
     yield Finding(
         "note",
@@ -82,10 +83,6 @@ def _published(log: Log, given: Given) -> Iterator[Finding]:
         yield Finding("note", f"Sigma = {sigma:g} was read from the file's name; pass --sigma if it is another.")
     held = Given(sigma, given.n or PAPER.n, given.alpha or PAPER.alpha)
     yield from _ceiling(log, held, half_unit=0.5 * 10.0 ** (Decimal(max(radii)).adjusted() - digits + 1))
-
-
-def _significant_digits(radius: float) -> int:
-    return len(Decimal(repr(radius)).normalize().as_tuple().digits)
 
 
 def _consistency(log: Log) -> Iterator[Finding]:

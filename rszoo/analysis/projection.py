@@ -63,7 +63,7 @@ def project(
         records = [_projected(record, log.protocol.num_classes, after) for record in log.records]
     change = ", ".join(f"{name}={value}" for name, value in chosen.items())
     protocol = None if log.protocol is None else msgspec.structs.replace(log.protocol, **chosen)
-    return Projection(log.path, protocol, records, after, change or "its own setting", after.n != before.n)
+    return Projection(log.path, protocol, records, after, change or "its own setting", after.n != before.n or protocol is None)
 
 
 def _check(log: Log, after: Setting) -> None:

@@ -39,12 +39,13 @@ class Projection(Log):
     Attributes:
         setting: the one projected to.
         change: what was changed, such as "n=1000".
-        resampled: whether n was changed: then the radii are an estimate, and no bound on anything.
+        estimated: whether n was changed, or the votes of a published file computed from its radii: then the radii are an
+            estimate, and no bound on anything.
     """
 
     setting: Setting
     change: str
-    resampled: bool
+    estimated: bool
 
     @property
     def title(self) -> str:

@@ -1,7 +1,8 @@
 """The numbers of papers, from a log of CERTIFY: certified accuracy, average certified radius, abstentions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -108,11 +109,27 @@ def results(log: Log) -> Results:
     )
 
 
+def proved(log: Log) -> Results:
+    """`results` with radii that were certified: those of a published file, which are rounded to nearest, less half a unit."""
+    found = results(log)
+    digits = significant_digits(log) if log.protocol is None else None
+    if digits is None:
+        return found
+    half = 0.5 * 10.0 ** (np.floor(np.log10(np.where(found.radius > 0, found.radius, 1.0))) - digits + 1)
+    return replace(found, radius=np.maximum(0.0, found.radius - half * (1 + 1e-9)))
+
+
+def significant_digits(log: Log) -> int | None:
+    """How many the radii of a log have; None if all are 0."""
+    digits = [len(Decimal(repr(record.radius)).normalize().as_tuple().digits) for record in log.records if record.radius]
+    return max(digits, default=None)
+
+
 def lower_bounds(found: Results, radii: Sequence[float], *, alpha: float, rho: float) -> tuple[list[float], list[float]]:
     """Lower bounds on the certified accuracy, each too large with probability at most `rho`.
 
     Args:
-        found: the results, with noise that is independent from image to image.
+        found: what was `proved`, with noise that is independent from image to image.
         radii: where to bound it.
         alpha: failure probability of CERTIFY for each image.
         rho: failure probability of the bounds.

@@ -10,7 +10,7 @@ from rszoo.analysis.comparison import envelope
 from rszoo.analysis.projection import top_share
 from rszoo.analysis.published import Published
 from rszoo.analysis.setting import Given, Projection, Setting, answers, named_sigma, setting_of, tested_radii
-from rszoo.analysis.summary import Results, lower_bounds, results
+from rszoo.analysis.summary import Results, lower_bounds, proved, results
 from rszoo.records import CertifyProtocol, Log
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -56,7 +56,7 @@ def log_rows(log: Log, radii: Sequence[float], *, given: Given, rho: float | Non
     sigma = setting.sigma if setting else given.sigma or named_sigma(log)
     rows = [_row(log, log.title, "log", found, radii, sigma=sigma, setting=setting, quantiles=_quantiles(log, setting))]
     if rho is not None:
-        rows += _bound_rows(log, found, radii, given=given, rho=rho)
+        rows += _bound_rows(log, radii, given=given, rho=rho)
     if per_class:
         rows += [_row(log, f"class {label}", "class", part, radii) for label, part in found.by_class().items()]
     return rows
@@ -114,10 +114,10 @@ def _quantiles(log: Log, setting: Setting | None) -> dict[str, float] | None:
     return {f"{level:g}": float(np.quantile(shares, level)) for level in QUANTILES} if shares else None
 
 
-def _bound_rows(log: Log, found: Results, radii: Sequence[float], *, given: Given, rho: float) -> list[Row]:
+def _bound_rows(log: Log, radii: Sequence[float], *, given: Given, rho: float) -> list[Row]:
     alpha = level_of(log, given)
     titles = (f"lower bound at one radius, rho={rho:g}", f"lower bound at all radii, rho={rho:g}")
-    both = lower_bounds(found, radii, alpha=alpha, rho=rho)
+    both = lower_bounds(proved(log), radii, alpha=alpha, rho=rho)
     rows = zip(titles, (_at_tested(log, radii, values) for values in both), strict=True)
     return [Row(title, "lower bound", radii, values) for title, values in rows]
 
@@ -126,10 +126,10 @@ def level_of(log: Log, given: Given) -> float:
     """The failure probability of each line, for bounds on the accuracy.
 
     Raises:
-        ValueError: it is not known, or the log is a projection to another n, which certifies nothing.
+        ValueError: it is not known, or the log is a projection that is no certificate.
     """
-    if isinstance(log, Projection) and log.resampled:
-        raise ValueError(f"Expected certificates to bound the accuracy, got {log.title}, an estimate; leave out --n.")
+    if isinstance(log, Projection) and log.estimated:
+        raise ValueError(f"Expected certificates to bound the accuracy, got {log.title}, an estimate; take the log as it is.")
     return setting_of(log, given).alpha
 
 

@@ -80,15 +80,15 @@ def _projections(
 
 def _curves(log: Log, *, rho: float | None, given: "Given") -> "Iterator[Curve]":
     """The curve of a log, and below it the bound that holds at all radii at once."""
-    from rszoo.analysis import Projection, lower_bounds, results
+    from rszoo.analysis import Projection, lower_bounds, proved, results
     from rszoo.analysis.tabulation import level_of
     from rszoo.plots import Curve
 
     found = results(log)
     radii, accuracies = (values.tolist() for values in found.curve())
     yield Curve(log.title, radii, accuracies)
-    if rho is not None and not (isinstance(log, Projection) and log.resampled):
-        below = lower_bounds(found, radii, alpha=level_of(log, given), rho=rho)[1]
+    if rho is not None and not (isinstance(log, Projection) and log.estimated):
+        below = lower_bounds(proved(log), radii, alpha=level_of(log, given), rho=rho)[1]
         yield Curve(f"thin: lower bound at all radii, rho={rho:g}", radii, below, "bound")
 
 

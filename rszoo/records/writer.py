@@ -97,6 +97,8 @@ class LogWriter:
                 f"Expected {self.path} to be a log of this evaluation, got one of another "
                 f"({', '.join(differing(log.protocol, self.protocol))}); write to another file."
             )
+        if b"\n\n" in content:
+            raise ValueError(f"Expected no empty line in {self.path}, got one; remove it.")
         if b"\r" in content:
             raise ValueError(
                 f"Expected Unix line ends in {self.path}, got Windows ones; convert it, for instance with dos2unix."

@@ -21,7 +21,7 @@ def test_alpha_and_bound_are_what_certify_would_have_returned(tmp_path, bound: s
     projected = project(log, alpha=alpha, bound=bound)
     assert projected.records == [record.__class__(**{**vars(record), "seconds": 0.1}) for record in expected]
     assert isinstance(projected, Projection)
-    assert (projected.setting, projected.resampled) == (Setting(0.25, 1000, alpha, bound), False)
+    assert (projected.setting, projected.estimated) == (Setting(0.25, 1000, alpha, bound), False)
     assert projected.title.endswith(f" [projected to alpha={alpha}, bound={bound}]")
 
 
@@ -38,7 +38,7 @@ def test_earlier_bounds(tmp_path, bound: str, rule) -> None:  # type: ignore[no-
 def test_fewer_samples_keep_the_proportions(tmp_path) -> None:  # type: ignore[no-untyped-def]
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     projected = project(log, n=130)
-    assert projected.resampled
+    assert projected.estimated
     for before, after in zip(log.records, projected.records, strict=True):
         assert after.n == 130
         top = before.counts(4)[before.selected or 0] * 130 // 1000

@@ -14,7 +14,7 @@ from synthetic_logs import (
     write,
 )
 
-from rszoo.analysis import Given, lower_bounds, results, vote_share
+from rszoo.analysis import Given, lower_bounds, proved, results, vote_share
 from rszoo.analysis.projection import top_share
 from rszoo.analysis.setting import setting_of
 from rszoo.analysis.tabulation import log_rows
@@ -75,6 +75,17 @@ def test_an_image_twice_a_predict_log_and_none_are_refused(tmp_path: Path) -> No
 def test_a_radius_that_is_none_is_refused(radius: float) -> None:
     with pytest.raises(ValueError, match=r"^Expected radii >= 0 in x, got "):
         results(Log(Path("x"), None, [Record(0, 1, 1, True, 0.0, radius)]))
+
+
+def test_the_radii_of_a_published_file_prove_half_a_unit_less() -> None:
+    """What is printed with three digits may have been as small as 0.2495; '1' may have been 0.9995."""
+    radii = [0.25, 0.249, 0.251, 0.0123, 1.0, 0.0]
+    published = Log(Path("x"), None, [Record(i, 1, 1 if r else -1, bool(r), 0.0, r) for i, r in enumerate(radii)])
+    found = proved(published).radius
+    assert found == pytest.approx([0.2495, 0.2485, 0.2505, 0.01225, 0.995, 0.0], rel=1e-8)
+    assert (found[:-1] < [0.2495, 0.2485, 0.2505, 0.01225, 0.995]).all()
+    _, bound, everywhere = log_rows(published, [0.25], given=Given(0.5, 1000, 0.001), rho=0.01, per_class=False)
+    assert max(bound.accuracies[0] or 0, everywhere.accuracies[0] or 0) <= 2 / 6, "0.251 and 1"
 
 
 def test_the_radii_of_a_test_count_as_tested_and_no_others(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
         "got alpha=2.0": ("table", log, "--given", "alpha=2"),
         "--bound joint": ("table", published, "--bound", "joint", "--given", "n=1000,alpha=0.001,sigma=0.25"),
         "Expected to know sigma, n, alpha": ("table", published, "--lower-bound", 0.01),
-        "an estimate; leave out --n": ("table", log, "--n", 300, "--lower-bound", 0.01),
+        "an estimate; take the log as it is": ("table", log, "--n", 300, "--lower-bound", 0.01),
         "0 < rho < 1": ("table", log, "--lower-bound", 2),
         "to end in .png, .pdf, .svg": ("plot", log, "--out", tmp_path / "x.gif"),
         "make the folder first": ("plot", log, "--out", tmp_path / "no" / "x.png"),
