@@ -31,7 +31,7 @@ from rszoo.methods import METHODS
 from rszoo.recipe import Recipe, load_recipe
 from rszoo.training import Run, run
 from rszoo.training.data import ResidentData
-from rszoo.training.step import take_step
+from rszoo.training.step import repeatable_steps, take_step
 
 ROUNDS = 3
 SETTINGS: dict[str, dict[str, str | bool | int | float]] = {
@@ -82,12 +82,17 @@ def bare(prepared: Run) -> Callable[[], object]:
 
 
 def rate(step: Callable[[], object], steps: int, batch: int, device: torch.device) -> float:
-    start = time.perf_counter()
-    for _ in range(steps):
-        step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return steps * batch / (time.perf_counter() - start)
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    with repeatable_steps():
+        wait()
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        wait()
+        return steps * batch / (time.perf_counter() - start)
 
 
 def line(name: str, options: argparse.Namespace, device: torch.device, gives: Work) -> str:

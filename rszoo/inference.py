@@ -1,22 +1,25 @@
 """The form of a base classifier that votes: evaluation mode, batch norm folded, channels_last, in its precision.
 
-The form is part of the classifier's identity, because rounding decides votes. It is the same for every batch size.
+The form is part of the classifier's identity, because rounding decides votes. It is made on the CPU, so that its weights are
+the same on every device, and on one device it rounds alike at every call.
 """
 
 import copy
 import math
 import os
 import platform
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
+from torch.backends import cudnn
 from torch.fx.experimental.optimization import fuse
 
 from rszoo.architectures import NormalizedNetwork
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CORE_BATCH = 64  # samples a core: the activations of a small network stay in its cache
-DEVICE_BATCH = 4096
+DEVICE_BATCH, DEVICE_VALUES = 2048, 2**26
 ATTACK_BATCH = 64
 ATTACK_DEVICE_BATCH = 1024
 ATTACK_VALUES = 2**22
@@ -44,19 +47,20 @@ class VotingForm(nn.Module):
         if precision not in PRECISIONS:
             raise ValueError(f"Expected precision 'float32' or 'bfloat16', got {precision!r}; choose one of these.")
         self.dtype = PRECISIONS[precision]
-        base = copy.deepcopy(base).eval()
+        base = copy.deepcopy(base).eval().cpu()
         network: nn.Module = base.network if isinstance(base, NormalizedNetwork) else base
         self.normalize: nn.Module = base.normalize if isinstance(base, NormalizedNetwork) else nn.Identity()
-        self.normalize.to(device)
         with torch.inference_mode():
-            probe = self.normalize(torch.linspace(0, 1, 2 * math.prod(shape), device=device).view(2, *shape))
-        self.network = _folded(network.to(device), probe).to(device, self.dtype).to(memory_format=torch.channels_last)
+            probe = self.normalize(torch.linspace(0, 1, 2 * math.prod(shape)).view(2, *shape))
+        self.network = _folded(network, probe).to(device, self.dtype).to(memory_format=torch.channels_last)
+        self.normalize.to(device)
         self.requires_grad_(False)
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (B, classes) in the form's precision."""
         x = self.normalize(x).to(self.dtype, memory_format=torch.channels_last)
-        logits: Tensor = self.network(x)
+        with exact_arithmetic():
+            logits: Tensor = self.network(x)
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,6 +68,11 @@ class VotingForm(nn.Module):
         if len(x) == 1:  # matrix products of one row are rounded differently: a batch of one would vote differently
             return self.logits(x.expand(2, -1, -1, -1)).argmax(1)[:1]
         return self.logits(x).argmax(1)
+
+
+def exact_arithmetic() -> AbstractContextManager[None]:
+    """On a GPU: float32 is float32, not TensorFloat-32, and equal inputs give equal results."""
+    return cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 class AttackedForm(nn.Module):
@@ -105,11 +114,10 @@ def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
 
 
 def default_batch(form: VotingForm, shape: tuple[int, int, int], device: torch.device) -> int:
-    """A batch size that fills the device and stays within a quarter of its free memory."""
-    if device.type == "cuda":
-        free, limit = torch.cuda.mem_get_info(device)[0], DEVICE_BATCH
-    else:
-        free, limit = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), CORE_BATCH * torch.get_num_threads()
+    """A batch size that fills the device; on the CPU, where it decides no rounding, within a quarter of the free memory."""
+    if device.type != "cpu":
+        return max(1, min(DEVICE_BATCH, DEVICE_VALUES // math.prod(shape)))
+    free, limit = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), CORE_BATCH * torch.get_num_threads()
     sizes: list[int] = []
 
     def record(module: nn.Module, inputs: object, output: object) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 GRID_BITS = 62
-BLOCK = 128
+BLOCK, DEVICE_BLOCK = 128, 1024  # the latter on a GPU, which each call keeps waiting
 BLOCK_VALUES = 2**22
 
 
@@ -55,15 +55,15 @@ def image_key(x: Tensor) -> str:
     return hashlib.blake2b(x.detach().float().cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest()
 
 
-def block_size(shape: tuple[int, ...]) -> int:
-    """Samples in a block: a function of the image shape alone, 128 or less for large images."""
-    return max(1, min(BLOCK, BLOCK_VALUES // int(np.prod(shape))))
+def block_size(shape: tuple[int, ...], device: torch.device) -> int:
+    """Samples in a block: a function of the image shape and the kind of device alone, smaller for large images."""
+    return max(1, min(BLOCK if device.type == "cpu" else DEVICE_BLOCK, BLOCK_VALUES // int(np.prod(shape))))
 
 
 def normal_block(stream: Stream, block: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
     """Standard normal float32 noise, (block_size, C, H, W) in channels_last order."""
     channels, height, width = shape
-    size = (block_size(shape), height, width, channels)
+    size = (block_size(shape, device), height, width, channels)
     key = stream.key(block)
     if device.type == "cpu":
         noise = torch.from_numpy(np.random.Generator(np.random.Philox(key=key)).standard_normal(size, dtype=np.float32))
@@ -80,8 +80,8 @@ def grid_block(stream: Stream, block: int, shape: tuple[int, int, int], sigma: f
     in integer arithmetic, up to `grid_error` in total variation. Source: Voracek & Hein 2023, section 4.
     """
     channels, height, width = shape
-    size = (block_size(shape), height, width, channels)
-    key, limits = stream.key(block), _grid_limits(sigma)
+    size = (block_size(shape, device), height, width, channels)
+    key, limits = stream.key(block), _grid_limits(sigma, device)
     if device.type == "cpu":
         raw = np.random.Philox(key=key).random_raw(int(np.prod(size))) >> np.uint64(64 - GRID_BITS)
         uniform = torch.from_numpy(raw.astype(np.int64).reshape(size))
@@ -89,23 +89,23 @@ def grid_block(stream: Stream, block: int, shape: tuple[int, int, int], sigma: f
         generator = torch.Generator(device).manual_seed(key >> 64)
         uniform = torch.randint(0, 2**GRID_BITS, size, generator=generator, device=device)
     half = len(limits) // 2
-    return (torch.bucketize(uniform, limits.to(device), right=True) - half).permute(0, 3, 1, 2)
+    return (torch.bucketize(uniform, limits, right=True) - half).permute(0, 3, 1, 2)
 
 
 def grid_error(sigma: float, shape: tuple[int, ...]) -> float:
     """An upper bound on the total variation between one image of `grid_block` noise and its stated law."""
-    return float(np.prod(shape)) * (len(_grid_limits(sigma)) + 1) * 2.0**-GRID_BITS
+    return float(np.prod(shape)) * (len(_grid_limits(sigma, torch.device("cpu"))) + 1) * 2.0**-GRID_BITS
 
 
 @lru_cache(maxsize=16)
-def _grid_limits(sigma: float) -> Tensor:
+def _grid_limits(sigma: float, device: torch.device) -> Tensor:
     """floor(Phi((k + 1/2) / 255 sigma) 2^62) for all k between the points where it is 0 and 2^62."""
     steps = 255 * sigma
     last = int(10 * steps) + 1
     with mpmath.workprec(128):
         tail = [mpmath.ncdf((mpmath.mpf(k) + mpmath.mpf("0.5")) / steps) * 2**GRID_BITS for k in range(-last, 0)]
         lower = [int(mpmath.floor(value)) for value in tail]
-    return torch.tensor(lower + [2**GRID_BITS - value for value in reversed(lower)])
+    return torch.tensor(lower + [2**GRID_BITS - value for value in reversed(lower)], device=device)
 
 
 def step_seed(seed: int, purpose: str, step: int) -> int:

@@ -91,7 +91,7 @@ class SmoothedClassifier:
             alpha: failure probability, for each image.
             early: stop as soon as the answer is settled, at the same alpha; n is then the most samples that are taken.
             seed: of the noise. Choosing among seeds after looking voids the guarantee.
-            batch_size: samples a forward pass; no effect on the result; chosen from the memory at hand if absent.
+            batch_size: samples a forward pass; no effect on the result, but for rounding on a GPU; chosen if absent.
             keys: what tells the noise of the images apart, one a image; made from their content if absent.
 
         Returns:
@@ -140,7 +140,7 @@ class SmoothedClassifier:
             tolerance: let the n0 samples choose a smaller n that is expected to lose no more radius than this, in pixel units;
                 use n0 of 1000 or so.
             seed: of the noise. Choosing among seeds after looking voids the guarantee.
-            batch_size: samples a forward pass; no effect on the result; chosen from the memory at hand if absent.
+            batch_size: samples a forward pass; no effect on the result, but for rounding on a GPU; chosen if absent.
             keys: what tells the noise of the images apart, one an image; made from their content if absent.
 
         Returns:
@@ -215,7 +215,7 @@ class SmoothedClassifier:
         Args:
             jobs: images (C, H, W), the keys of their noise, and their procedures; taken as they are needed.
             seed: of the noise.
-            batch_size: samples a forward pass; no effect on the results; chosen from the memory at hand if absent.
+            batch_size: samples a forward pass; no effect on the results, but for rounding on a GPU; chosen if absent.
             counted: called with the number of samples after each batch.
             box: whether pixels must be in [0, 1]; an attack may leave it, and certificates hold beyond.
 

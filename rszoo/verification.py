@@ -42,7 +42,7 @@ def verify(name: str, *, images: int = 3, device: str | torch.device = "cpu", ba
         name: as for `rszoo.load`; evidence is downloaded as well.
         images: certificates of each log that are made again, chosen at random.
         device: where they are.
-        batch_size: samples a forward pass; no effect on the result.
+        batch_size: samples a forward pass; no effect on the result, but for rounding on a GPU.
 
     Raises:
         ValueError, OSError: as `rszoo.load`, except for a damaged entry, which is a failed check.

@@ -95,7 +95,7 @@ class Candidate(Generic[Result]):
 
     def pieces(self, request: Request) -> Iterator[Piece]:
         """The request, block by block: stage, number of the block, place in it."""
-        size = block_size(tuple(self.job.image.shape))
+        size = block_size(tuple(self.job.image.shape), self.job.image.device)
         for block in range(request.start // size, -(-request.stop // size)):
             first = block * size
             yield Piece(request.stage, block, max(request.start - first, 0), min(request.stop - first, size))
@@ -142,17 +142,28 @@ class Engine(Generic[Result]):
             drawn = [block.result()[piece.start : piece.stop] for _, piece, block in parts]
             samples = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
             begins = torch.tensor([candidate.slot * self.num_classes for candidate, _, _ in parts])
-            offsets = begins.repeat_interleave(torch.tensor([len(part) for part in drawn])).to(samples.device)
-            chosen = torch.cat([self.form(batch) for batch in torch.split(samples, self.batch_size)])
-            self.votes += torch.bincount(chosen + offsets, minlength=self.votes.numel()).view_as(self.votes)
+            offsets = begins.repeat_interleave(torch.tensor([len(part) for part in drawn]))
+            chosen = torch.cat([self._vote(batch) for batch in torch.split(samples, self.batch_size)])
+            places = chosen + _sent(offsets, samples.device)
+            self.votes.view(-1).scatter_add_(0, places, torch.ones_like(places))
         self.pending -= len(samples)
         for candidate, piece, _ in parts:
             candidate.waiting -= piece.stop - piece.start
-            if candidate.waiting == 0:
-                counts = self.votes[candidate.slot].tolist()
-                self.votes[candidate.slot] = 0
-                self.resume(candidate, counts)
+        served = list({candidate.slot: candidate for candidate, _, _ in parts if candidate.waiting == 0}.values())
+        if served:
+            slots = _sent(torch.tensor([candidate.slot for candidate in served]), samples.device)
+            counts = self.votes[slots].tolist()  # one wait for the device
+            self.votes[slots] = 0
+            for candidate, found in zip(served, counts, strict=True):
+                self.resume(candidate, found)
         return len(samples)
+
+    def _vote(self, batch: Tensor) -> Tensor:
+        """The votes of a batch; on a GPU, where rounding depends on the shape of a batch, it is filled up."""
+        missing = 0 if batch.device.type == "cpu" else self.batch_size - len(batch)
+        filled = torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)]) if missing else batch
+        votes: Tensor = self.form(filled)
+        return votes[: len(batch)]
 
     def _pieces(self) -> Iterator[tuple[Candidate[Result], Piece]]:
         """Pieces that make full batches, or all that is asked for."""
@@ -177,6 +188,11 @@ class Engine(Generic[Result]):
         return None
 
 
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """A small CPU tensor on the device, without waiting for it."""
+    return values if device.type == "cpu" else values.pin_memory().to(device, non_blocking=True)
+
+
 def run(
     form: VotingForm,
     jobs: Iterable[Job[Result]],
@@ -189,8 +205,9 @@ def run(
 ) -> Iterator[Result]:
     """The results of the jobs, in their order, each as soon as it and those before it are known.
 
-    The results do not depend on `batch_size` nor on which jobs run together: each sample's noise is addressed by its place in
-    its stream. Memory does not depend on the number of samples or of jobs; jobs are taken as they are needed.
+    The results do not depend on which jobs run together, nor, but for rounding on a GPU, on `batch_size`: each sample's noise
+    is addressed by its place in its stream. Memory does not depend on the number of samples or of jobs; jobs are taken as they
+    are needed.
 
     Args:
         form: votes.

@@ -59,8 +59,10 @@ def test_noise_is_in_the_memory_order_of_the_first_convolution() -> None:
 
 
 def test_blocks_of_large_images_are_small() -> None:
-    assert block_size(SHAPE) == 128
-    assert block_size((3, 224, 224)) * 3 * 224 * 224 <= 2**22
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert (block_size(SHAPE, cpu), block_size(SHAPE, gpu)) == (128, 1024)
+    for device in (cpu, gpu):
+        assert block_size((3, 224, 224), device) * 3 * 224 * 224 <= 2**22
 
 
 @pytest.mark.parametrize("sigma", [0.12, 0.25, 1.0])
@@ -75,7 +77,7 @@ def test_grid_noise_has_the_law_of_rounded_gaussian_noise(sigma: float) -> None:
 
 @pytest.mark.parametrize(("sigma", "spread"), [(0.12, 0.120005), (0.25, 0.2500026)])
 def test_grid_thresholds_are_exact(sigma: float, spread: float) -> None:
-    limits = _grid_limits(sigma).tolist()
+    limits = _grid_limits(sigma, CPU).tolist()
     assert limits == sorted(limits)
     half = len(limits) // 2
     assert [2**62 - value for value in reversed(limits)] == limits

@@ -221,6 +221,15 @@ def test_a_run_of_another_recipe_is_not_continued(blobs: Path, tmp_path: Path) -
         train(recipe(**{"epochs = 3": "epochs = 4"}), tmp_path / "run", device=CPU)
 
 
+def test_a_run_that_began_on_another_device_is_not_continued(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert state["device"] == "cpu"
+    torch.save({**state, "device": "cuda"}, tmp_path / "run" / "checkpoint.pt")
+    with pytest.raises(ValueError, match=r"Expected a run on cpu .* got one that began on cuda, .* go on there"):
+        train(recipe(), tmp_path / "run", device=CPU)
+
+
 def test_a_run_on_other_data_is_not_continued(blobs: Path, tmp_path: Path) -> None:
     train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
     (blobs / "blobs" / "train" / "dark" / "00.png").unlink()

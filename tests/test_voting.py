@@ -45,7 +45,7 @@ def test_the_votes_are_those_of_the_samples_asked_for(half_space: HalfSpace, kin
         chosen = torch.cat(blocks)[request.start : request.stop]
         return torch.bincount(half_space(chosen).argmax(1), minlength=2).tolist()
 
-    assert block_size(SHAPE) == 128
+    assert block_size(SHAPE, CPU) == 128
     assert found == [[votes(number, request) for request in REQUESTS[number % len(REQUESTS)]] for number in range(9)]
 
 

@@ -10,7 +10,10 @@ Images = Annotated[list[Path], Argument(metavar="IMAGE...", help="PNG, JPEG or o
 Alpha = Annotated[float, Option(help="Failure probability, for each image.")]
 Seed = Annotated[int, Option(help="Seed of the noise; to choose it after looking voids the guarantee.")]
 Device = Annotated[str, Option(help="Where to compute: cpu, cuda, cuda:1 ...")]
-BatchSize = Annotated[int | None, Option(help="Samples a forward pass; no effect on the result.", show_default="from memory")]
+BatchSize = Annotated[
+    int | None,
+    Option(help="Samples a forward pass; no effect on the result, but for rounding on a GPU.", show_default="chosen"),
+]
 Json = Annotated[bool, Option("--json", help="Print JSON, with all fields.")]
 Radii = Annotated[
     str | None, Option(help="Test only this radius, or several as 0.25,0.5, in pixel units; n is then the most samples.")

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.backends import cudnn
 
 from rszoo import procedures
 from rszoo.attacks import Plan
 from rszoo.attacks.base import norms
 from rszoo.certificate import Prediction
-from rszoo.inference import AttackedForm, attack_batch
+from rszoo.inference import AttackedForm, attack_batch, exact_arithmetic
 from rszoo.sampling import Stage, Stream, block_size, normal_block
 from rszoo.smoothing import SmoothedClassifier
 from rszoo.voting import Procedure
@@ -79,7 +78,7 @@ class Attacker:
         x = x.contiguous(memory_format=torch.channels_last)
         y = torch.tensor([target.label for target in targets], device=device).repeat_interleave(each)
         made = self.plan.at(eps.float(), seed=self.seed, max_batch=self.batch)
-        with cudnn.flags(enabled=True, deterministic=True, benchmark=False, allow_tf32=cudnn.allow_tf32):
+        with exact_arithmetic():
             found = made(self.network, x, y, self._noise([target.key for target in targets], each))
         return self._within(x, found, eps).view(len(targets), each, *x.shape[1:])
 
@@ -91,7 +90,7 @@ class Attacker:
     def _noise(self, keys: Sequence[str], each: int) -> Tensor:
         """The vectors of the images, `each` times the same for the distances of one: (m, B, C, H, W), channels last."""
         channels, height, width = shape = self.classifier.input_shape
-        device, count, size = self.classifier.device, self.plan.vectors, block_size(shape)
+        device, count, size = self.classifier.device, self.plan.vectors, block_size(shape, self.classifier.device)
         noise = torch.zeros(max(1, count), len(keys), each, height, width, channels, device=device)
         for place, key in enumerate(keys):
             for first in range(0, count, size):
@@ -128,7 +127,7 @@ def attack(
         batches: targets, those that are attacked together in one; taken as they are needed.
         n: samples of PREDICT.
         alpha: its failure probability, for each prediction.
-        batch_size: samples a forward pass of PREDICT; no effect on the results.
+        batch_size: samples a forward pass of PREDICT; no effect on the results, but for rounding on a GPU.
     """
     classifier = attacker.classifier
     setting = classifier.setting(alpha, attacker.seed)

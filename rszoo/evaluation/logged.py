@@ -13,6 +13,7 @@ from torch import Tensor
 from rszoo import procedures
 from rszoo.certificate import Certificate, Prediction
 from rszoo.datasets import LabelledImages
+from rszoo.inference import default_batch
 from rszoo.records import AnyProtocol, LogWriter, Record
 from rszoo.smoothing import SmoothedClassifier
 
@@ -86,10 +87,11 @@ class LoggedEvaluation(ABC, Generic[Kind]):
         return Record(idx, label, found.label, found.label == label, 0.0, radius, selected, votes, path)
 
     def _seconds_a_sample(self) -> float:
-        samples = TRIAL_BATCHES * (self.batch_size or 128)
-        setting = self.classifier.setting(self.protocol.alpha, self.protocol.seed)
+        voter = self.classifier
+        samples = TRIAL_BATCHES * (self.batch_size or default_batch(voter.form, voter.input_shape, voter.device))
+        setting = voter.setting(self.protocol.alpha, self.protocol.seed)
         for _ in range(2):  # the first time warms up
             started = time.perf_counter()
             jobs = [(self.pixels(self.log.remaining[0]), "trial", procedures.predict(setting, n=(samples,)))]
-            list(self.classifier.run(jobs, seed=0, batch_size=self.batch_size))
+            list(voter.run(jobs, seed=0, batch_size=self.batch_size))
         return (time.perf_counter() - started) / samples

@@ -7,9 +7,9 @@ import torch
 
 from rszoo.recipe import Recipe
 from rszoo.training.run import start
-from rszoo.training.step import take_step
+from rszoo.training.step import repeatable_steps, take_step
 
-MEASURED_STEPS = 3
+MEASURED_STEPS = 5
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) ->
     """
     run = start(recipe, device, download=download, random_start=True)
     run.network.train()
-    take_step(run)
-    began = time.perf_counter()
-    for _ in range(MEASURED_STEPS):
-        loss = take_step(run)
-    loss.item()
+    with repeatable_steps():
+        take_step(run).item()  # the first warms up; reading a loss waits for a GPU
+        began = time.perf_counter()
+        losses = [take_step(run) for _ in range(MEASURED_STEPS)]
+        losses[-1].item()
     seconds = (time.perf_counter() - began) / MEASURED_STEPS * run.steps
     return Estimate(run.steps, recipe.training.batch_size, run.method.passes, seconds)

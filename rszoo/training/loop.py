@@ -25,7 +25,7 @@ from rszoo.entry import recipe_source, write_entry
 from rszoo.inference import device_name
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.training.run import LOG, Run, noisy_accuracy, start
-from rszoo.training.step import take_step
+from rszoo.training.step import repeatable_steps, take_step
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -68,7 +68,7 @@ def train(
     if processes.rank() == 0:
         _describe(run, out)
     limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-    with _stop_signals() as stopped:
+    with _stop_signals() as stopped, repeatable_steps():
         _steps(run, out, limit, stopped)
     if run.step < run.steps:
         return False
@@ -87,7 +87,7 @@ def _steps(run: Run, out: Path, limit: float, stopped: list[int]) -> None:
             losses.append(take_step(run))
             bar.update()
             if run.step % run.steps_per_epoch == 0:
-                _log(run, out, losses, time.monotonic() - began)
+                _log(run, out, losses, began)
                 losses, began = [], time.monotonic()
             now = time.monotonic()
             stop = processes.any_of(bool(stopped) or now > limit, run.device)
@@ -98,13 +98,15 @@ def _steps(run: Run, out: Path, limit: float, stopped: list[int]) -> None:
                 return
 
 
-def _log(run: Run, out: Path, losses: list[Tensor], seconds: float) -> None:
+def _log(run: Run, out: Path, losses: list[Tensor], began: float) -> None:
     if processes.rank():
         return
+    loss = float(torch.stack(losses).mean())  # a GPU has made the steps only now
+    seconds = time.monotonic() - began
     line: dict[str, object] = {
         "step": run.step,
         "epoch": run.step / run.steps_per_epoch,
-        "loss": float(torch.stack(losses).mean()),
+        "loss": loss,
         "noisy_accuracy": noisy_accuracy(run, run.data.monitored),
         "rate": run.scheduler.get_last_lr()[0],
         "images_per_second": len(losses) * run.recipe.training.batch_size / seconds,

@@ -80,7 +80,7 @@ class Run:
         """Replace the checkpoint at once: a run that is killed has the last one or this one."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         partial = folder / "checkpoint.partial"
-        identity = {"fingerprint": self.recipe.fingerprint, "data": self.data_digest}
+        identity = {"fingerprint": self.recipe.fingerprint, "data": self.data_digest, "device": self.device.type}
         torch.save({**state, **identity, "step": self.step}, partial)
         os.replace(partial, folder / CHECKPOINT)
 
@@ -88,7 +88,7 @@ class Run:
         """Go on from the folder's checkpoint, if there is one; log lines after it are dropped, they will come again.
 
         Raises:
-            ValueError: the folder holds a run of another recipe or on other data.
+            ValueError: the folder holds a run of another recipe, on other data or on another kind of device.
         """
         if not (folder / CHECKPOINT).exists():
             return
@@ -102,6 +102,11 @@ class Run:
             raise ValueError(
                 f"Expected a run on {self.recipe.model.dataset} as it is now in {folder}, got a run on other data; "
                 "choose another folder, or put the data back."
+            )
+        if (began := state.get("device", self.device.type)) != self.device.type:
+            raise ValueError(
+                f"Expected a run on {self.device.type} in {folder}, got one that began on {began}, where noise "
+                "is drawn otherwise; go on there, or choose another folder."
             )
         self.step = state["step"]
         for name, part in self._parts().items():
