@@ -26,12 +26,12 @@ from limits import Work, count, measure
 from torch.nn import functional as F
 
 import rszoo
-from rszoo.inference import device_name, find_device
+from rszoo.inference import device_name, exact_arithmetic, find_device
 from rszoo.methods import METHODS
 from rszoo.recipe import Recipe, load_recipe
 from rszoo.training import Run, run
 from rszoo.training.data import ResidentData
-from rszoo.training.step import repeatable_steps, take_step
+from rszoo.training.step import take_step
 
 ROUNDS = 3
 SETTINGS: dict[str, dict[str, str | bool | int | float]] = {
@@ -86,7 +86,7 @@ def rate(step: Callable[[], object], steps: int, batch: int, device: torch.devic
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    with repeatable_steps():
+    with exact_arithmetic():
         wait()
         start = time.perf_counter()
         for _ in range(steps):

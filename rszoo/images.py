@@ -52,7 +52,6 @@ def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool, box: bool = T
             f"Expected pixels in [0, 1], got [{low:.4g}, {high:.4g}]; "
             "pass the image before normalization: the classifier normalizes after the noise."
         )
-    levels = images.double() * 255 if grid else images
-    if grid and float((levels - levels.round()).abs().max()) > GRID_ROUNDING:
+    if grid and float((images.double() * 255).sub_((images * 255).round()).abs().max()) > GRID_ROUNDING:
         raise ValueError("Expected pixels that are multiples of 1/255, got others; round them, or use noise='float'.")
     return images

@@ -81,7 +81,7 @@ def grid_block(stream: Stream, block: int, shape: tuple[int, int, int], sigma: f
     """
     channels, height, width = shape
     size = (block_size(shape, device), height, width, channels)
-    key, limits = stream.key(block), _grid_limits(sigma, device)
+    key, limits = stream.key(block), _limits_on(sigma, device)
     if device.type == "cpu":
         raw = np.random.Philox(key=key).random_raw(int(np.prod(size))) >> np.uint64(64 - GRID_BITS)
         uniform = torch.from_numpy(raw.astype(np.int64).reshape(size))
@@ -94,18 +94,23 @@ def grid_block(stream: Stream, block: int, shape: tuple[int, int, int], sigma: f
 
 def grid_error(sigma: float, shape: tuple[int, ...]) -> float:
     """An upper bound on the total variation between one image of `grid_block` noise and its stated law."""
-    return float(np.prod(shape)) * (len(_grid_limits(sigma, torch.device("cpu"))) + 1) * 2.0**-GRID_BITS
+    return float(np.prod(shape)) * (len(_grid_limits(sigma)) + 1) * 2.0**-GRID_BITS
 
 
 @lru_cache(maxsize=16)
-def _grid_limits(sigma: float, device: torch.device) -> Tensor:
+def _limits_on(sigma: float, device: torch.device) -> Tensor:
+    return _grid_limits(sigma).to(device)
+
+
+@lru_cache(maxsize=16)
+def _grid_limits(sigma: float) -> Tensor:
     """floor(Phi((k + 1/2) / 255 sigma) 2^62) for all k between the points where it is 0 and 2^62."""
     steps = 255 * sigma
     last = int(10 * steps) + 1
     with mpmath.workprec(128):
         tail = [mpmath.ncdf((mpmath.mpf(k) + mpmath.mpf("0.5")) / steps) * 2**GRID_BITS for k in range(-last, 0)]
         lower = [int(mpmath.floor(value)) for value in tail]
-    return torch.tensor(lower + [2**GRID_BITS - value for value in reversed(lower)], device=device)
+    return torch.tensor(lower + [2**GRID_BITS - value for value in reversed(lower)])
 
 
 def step_seed(seed: int, purpose: str, step: int) -> int:

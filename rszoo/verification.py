@@ -166,8 +166,11 @@ def _certified_again(
             return Check(name, "failed", f"image {record.idx} has label {repeated.label}, not {record.label}")
         if _evident(repeated) != _evident(record):
             differing.append(str(record.idx))
+        if record.predict == -1:
+            continue  # an abstention claims nothing
         seed = secrets.randbelow(2**63)
-        if _refuted(record, _again(folder, protocol, record.idx, seed=seed, device=device, batch_size=batch_size)[0], protocol):
+        fresh, _ = _again(folder, protocol, record.idx, seed=seed, device=device, batch_size=batch_size)
+        if _refuted(record, fresh, protocol):
             return Check(name, "failed", f"fresh votes (seed {seed}) refute the radius {record.radius} of image {record.idx}")
     votes = "the same votes"
     if differing:
@@ -225,8 +228,6 @@ def _again(
 
 def _refuted(record: Record, fresh: Record, protocol: CertifyProtocol) -> bool:
     """Whether fresh votes say, at level alpha, that the certificate is wrong; it is wrong by itself with probability alpha."""
-    if record.predict == -1 or not fresh.n:
-        return False
     top_alone = protocol.bound == "cohen"
     largest = radius_upper(fresh.counts(protocol.num_classes), record.predict, protocol.alpha, top_alone=top_alone)
     return largest == 0 or (record.radius or 0.0) > protocol.sigma * largest

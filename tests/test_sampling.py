@@ -77,7 +77,7 @@ def test_grid_noise_has_the_law_of_rounded_gaussian_noise(sigma: float) -> None:
 
 @pytest.mark.parametrize(("sigma", "spread"), [(0.12, 0.120005), (0.25, 0.2500026)])
 def test_grid_thresholds_are_exact(sigma: float, spread: float) -> None:
-    limits = _grid_limits(sigma, CPU).tolist()
+    limits = _grid_limits(sigma).tolist()
     assert limits == sorted(limits)
     half = len(limits) // 2
     assert [2**62 - value for value in reversed(limits)] == limits

@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 from scipy import special
 
 from rszoo.analysis.recomputation import recomputed
 from rszoo.analysis.setting import Given, named_sigma
-from rszoo.analysis.summary import significant_digits
+from rszoo.analysis.summary import half_units, significant_digits
 from rszoo.records import CertifyProtocol, Log
 
 SIZES = {  # of the data sets of published files, whose folders name them
@@ -82,7 +82,7 @@ def _published(log: Log, given: Given) -> Iterator[Finding]:
     if given.sigma is None:
         yield Finding("note", f"Sigma = {sigma:g} was read from the file's name; pass --sigma if it is another.")
     held = Given(sigma, given.n or PAPER.n, given.alpha or PAPER.alpha)
-    yield from _ceiling(log, held, half_unit=0.5 * 10.0 ** (Decimal(max(radii)).adjusted() - digits + 1))
+    yield from _ceiling(log, held, half_unit=float(half_units(np.array([max(radii)]), digits)[0]))
 
 
 def _consistency(log: Log) -> Iterator[Finding]:

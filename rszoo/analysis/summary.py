@@ -115,8 +115,13 @@ def proved(log: Log) -> Results:
     digits = significant_digits(log) if log.protocol is None else None
     if digits is None:
         return found
-    half = 0.5 * 10.0 ** (np.floor(np.log10(np.where(found.radius > 0, found.radius, 1.0))) - digits + 1)
-    return replace(found, radius=np.maximum(0.0, found.radius - half * (1 + 1e-9)))
+    return replace(found, radius=np.maximum(0.0, found.radius - half_units(found.radius, digits) * (1 + 1e-9)))
+
+
+def half_units(radii: Floats, digits: int) -> Floats:
+    """Half a unit of the last of so many significant digits; for a radius of 0, that of 1."""
+    exponents: Floats = np.floor(np.log10(np.where(radii > 0, radii, 1.0)))
+    return 0.5 * 10.0 ** (exponents - digits + 1)
 
 
 def significant_digits(log: Log) -> int | None:

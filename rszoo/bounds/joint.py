@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper
-from rszoo.bounds.votes import Counts, RadiusBound, Votes, split_votes, toward_zero
+from rszoo.bounds.votes import Counts, RadiusBound, Votes, split_votes, toward_zero, two_sided
 
 Floats = NDArray[np.float64]
 
@@ -95,7 +95,7 @@ def no_split(votes: Votes, alpha: float) -> RadiusBound:
     """The candidate: an upper limit for every rule, itself without a proof of level `alpha`."""
     p_lower = clopper_pearson_lower(votes.top, votes.n, alpha)
     p_upper = clopper_pearson_upper(votes.runner_up, votes.n, alpha)
-    return RadiusBound(toward_zero(float(special.ndtri(p_lower) - special.ndtri(p_upper)) / 2), p_lower, p_upper)
+    return two_sided(p_lower, p_upper)
 
 
 @lru_cache(maxsize=8)

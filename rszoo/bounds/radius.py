@@ -18,7 +18,7 @@ from scipy import special
 from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper
 from rszoo.bounds.joint import joint
 from rszoo.bounds.tcertify import tcertify
-from rszoo.bounds.votes import Counts, RadiusBound, split_votes, toward_zero
+from rszoo.bounds.votes import Counts, RadiusBound, split_votes, toward_zero, two_sided
 
 OUTWARD = 1e-12  # relative: more than the error of the normal quantile
 
@@ -66,7 +66,7 @@ def bonferroni(counts: Counts, top: int, alpha: float) -> RadiusBound:
     votes = split_votes(counts, top, alpha)
     p_lower = clopper_pearson_lower(votes.top, votes.n, alpha / 2)
     p_upper = clopper_pearson_upper(votes.runner_up, votes.n, alpha / 2)
-    return RadiusBound(toward_zero(float(special.ndtri(p_lower) - special.ndtri(p_upper)) / 2), p_lower, p_upper)
+    return two_sided(p_lower, p_upper)
 
 
 def l2_radius(bound_radius: float, sigma: float) -> float:

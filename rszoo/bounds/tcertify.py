@@ -19,7 +19,7 @@ import numpy as np
 from scipy import optimize, special
 
 from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper
-from rszoo.bounds.votes import Counts, RadiusBound, Votes, split_votes, toward_zero
+from rszoo.bounds.votes import Counts, RadiusBound, Votes, split_votes, two_sided
 
 GRID = 10
 
@@ -51,7 +51,7 @@ def _fixed_split(votes: Votes, alpha: float, split: float) -> RadiusBound:
     if p_lower <= 1 / 2:
         return RadiusBound(0.0, p_lower, 1.0 - p_lower)
     p_upper = min(_sum_upper(votes, alpha - split), 1.0 - p_lower)
-    return RadiusBound(toward_zero(float(special.ndtri(p_lower) - special.ndtri(p_upper)) / 2), p_lower, p_upper)
+    return two_sided(p_lower, p_upper)
 
 
 def _sum_upper(votes: Votes, level: float) -> float:

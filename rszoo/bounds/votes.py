@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from rszoo.bounds.binomial import validate_alpha, validate_n
 
@@ -70,4 +71,11 @@ def split_votes(counts: Counts, top: int, alpha: float) -> Votes:
 
 def toward_zero(radius: float) -> float:
     """A float below `radius` by more than the rounding of its computation, never negative."""
-    return max(0.0, float(np.nextafter(radius * (1.0 - 1e-12) - 1e-15, 0.0)))  # two quantiles of 1 may all but cancel
+    return max(0.0, float(np.nextafter(radius * (1.0 - 1e-12), 0.0)))
+
+
+def two_sided(p_lower: float, p_upper: float) -> RadiusBound:
+    """The radius (z(p_lower) - z(p_upper)) / 2 in units of sigma, toward zero, also where the two quantiles all but cancel."""
+    lower, upper = float(special.ndtri(p_lower)), float(special.ndtri(p_upper))
+    rounding = 1e-15 * (abs(lower) + abs(upper)) if lower * upper > 0 else 0.0  # of one sign, they cancel
+    return RadiusBound(toward_zero((lower - upper - rounding) / 2), p_lower, p_upper)

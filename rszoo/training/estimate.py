@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
+from rszoo.inference import exact_arithmetic
 from rszoo.recipe import Recipe
 from rszoo.training.run import start
-from rszoo.training.step import repeatable_steps, take_step
+from rszoo.training.step import take_step
 
 MEASURED_STEPS = 5
 
@@ -29,7 +30,7 @@ def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) ->
     """
     run = start(recipe, device, download=download, random_start=True)
     run.network.train()
-    with repeatable_steps():
+    with exact_arithmetic():
         take_step(run).item()  # the first warms up; reading a loss waits for a GPU
         began = time.perf_counter()
         losses = [take_step(run) for _ in range(MEASURED_STEPS)]

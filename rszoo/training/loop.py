@@ -22,10 +22,10 @@ from tqdm import tqdm
 from rszoo import processes
 from rszoo.datasets import image_chunks
 from rszoo.entry import recipe_source, write_entry
-from rszoo.inference import device_name
+from rszoo.inference import device_name, exact_arithmetic
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.training.run import LOG, Run, noisy_accuracy, start
-from rszoo.training.step import repeatable_steps, take_step
+from rszoo.training.step import take_step
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -68,7 +68,7 @@ def train(
     if processes.rank() == 0:
         _describe(run, out)
     limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-    with _stop_signals() as stopped, repeatable_steps():
+    with _stop_signals() as stopped, exact_arithmetic():
         _steps(run, out, limit, stopped)
     if run.step < run.steps:
         return False

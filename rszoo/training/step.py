@@ -1,12 +1,10 @@
 """One step of a run: all its randomness comes from (seed, step, group)."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
-from torch.backends import cudnn
 
 from rszoo import processes
 from rszoo.sampling import step_generator
@@ -33,11 +31,6 @@ def take_step(run: Run) -> Tensor:
         run.average.update_parameters(run.network)
     run.step += 1
     return loss
-
-
-def repeatable_steps() -> AbstractContextManager[None]:
-    """On a GPU: the steps of a run round as those of the same run before it was interrupted."""
-    return cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=cudnn.allow_tf32)
 
 
 def _chosen(run: Run, step: int) -> Tensor:

@@ -3,11 +3,13 @@
 import dataclasses
 import re
 
+import mpmath
 import numpy as np
 import pytest
 
 from rszoo.bounds import BOUNDS, RadiusBound
-from rszoo.bounds.votes import split_votes, toward_zero
+from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper
+from rszoo.bounds.votes import split_votes, toward_zero, two_sided
 
 
 def test_split_votes() -> None:
@@ -37,7 +39,17 @@ def test_rules_name_bad_arguments(rule, counts, top, alpha, named) -> None:  # t
 
 @pytest.mark.parametrize("radius", [1e-300, 1e-9, 0.3, 3.81, 1e6])
 def test_toward_zero_is_strictly_below_and_close(radius: float) -> None:
-    assert radius * (1 - 2e-12) - 2e-15 <= toward_zero(radius) < radius
+    assert radius * (1 - 2e-12) <= toward_zero(radius) < radius
+
+
+def test_two_quantiles_that_all_but_cancel_give_no_larger_radius() -> None:
+    """The votes 35251 and 34259 of 100,000 at alpha = 0.001: rounding decided the tenth digit of 4e-8."""
+    p_lower, p_upper = clopper_pearson_lower(35251, 100_000, 0.0005), clopper_pearson_upper(34259, 100_000, 0.0005)
+    with mpmath.workprec(200):
+        exact = [mpmath.sqrt(2) * mpmath.erfinv(2 * mpmath.mpf(p) - 1) for p in (p_lower, p_upper)]
+        true = (exact[0] - exact[1]) / 2
+    assert 3e-8 < true < 5e-8
+    assert true * (1 - mpmath.mpf("1e-7")) < two_sided(p_lower, p_upper).radius < true
 
 
 def test_toward_zero_is_never_negative() -> None:
