@@ -242,9 +242,16 @@ def test_the_list_is_ordered(package: Path) -> None:
         "2": [MACER, GAUSSIAN, adre],
     }
     for by, names in orders.items():
-        assert [each.split()[0] for each in listed("--sort", by)[1:]] == names, by
+        assert [each.split()[0] for each in listed("--by", by)[1:]] == names, by
     assert [each.name for each in ordered(standings(orders["name"], ()), "acr")] == orders["acr"]
-    assert listed("--sort", "0.5", "--radius", "0.25,1")[0].split()[-11:-8] == ["0.25", "0.5", "1"]
+    assert listed("--by", "0.5", "--radius", "0.25,1")[0].split()[-11:-8] == ["0.25", "0.5", "1"]
+
+
+def test_sort_puts_the_best_first_at_the_radius_that_was_named_first(package: Path) -> None:
+    certify(bundle(GAUSSIAN), [0.3, 0.3])
+    certify(bundle(MACER), [0.9, UNCERTAIN])
+    for options, first in (((), MACER), (("--radius", "0.25,0.5"), GAUSSIAN), (("--radius", "0.5", "--radius", "0.25"), MACER)):
+        assert listed("--sort", *options)[1].split()[0] == first, options
 
 
 def test_the_list_is_filtered(package: Path) -> None:
@@ -263,7 +270,7 @@ def test_the_list_is_filtered(package: Path) -> None:
     for options, names in filters.items():
         assert {each.split()[0] for each in listed(*options)[1:]} == names, options
     assert listed("--sigma", 0.25) == ["No entry matches '*' and the filters; 'rszoo list --all' prints the recipes as well."]
-    assert [each.split()[6:8] for each in listed("--sort", "size")[1:3]] == [["999", "kB"], ["1.0", "MB"]]
+    assert [each.split()[6:8] for each in listed("--by", "size")[1:3]] == [["999", "kB"], ["1.0", "MB"]]
     assert not Filter(max_size=1.0).admits(standings([SMOOTHMIX])[0])
 
 
@@ -283,7 +290,13 @@ def test_json_has_all_fields(package: Path) -> None:
 
 
 def test_an_unknown_order_is_one_sentence(complaint: Complaint) -> None:
-    for options in (("--sort", "accuracy"), ("--sort", "0.5,1"), ("--radius", "half"), ("--radius", "-1")):
+    for options in (
+        ("--by", "accuracy"),
+        ("--by", "0.5,1"),
+        ("--radius", "half", "--sort"),
+        ("--radius", "-1"),
+        ("--sort", "--by", "acr"),
+    ):
         error = complaint("list", *options)
         assert error.startswith("rszoo: Expected ")
         assert len(error.splitlines()) == 1

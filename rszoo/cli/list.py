@@ -27,9 +27,11 @@ def list_entries(
         list[str] | None,
         Option(metavar="R,R,...", help="Also the certified accuracy at these l2 radii, in pixel units, from bundled logs."),
     ] = None,
-    sort: Annotated[
-        str, Option(metavar="R|acr|name|sigma|size", help="The order; by certified accuracy at R or by ACR: the largest first.")
-    ] = "name",
+    sort: Annotated[bool, Option("--sort", help="The best first: at the first --radius; without one, by ACR.")] = False,
+    by: Annotated[
+        str | None,
+        Option(metavar="R|acr|name|sigma|size", help="Another order; certified accuracy at R and ACR: largest first."),
+    ] = None,
     dataset: Annotated[str | None, Option(help="Only entries of this data set.")] = None,
     method: Annotated[str | None, Option(help="Only entries of this training method.")] = None,
     architecture: Annotated[str | None, Option(help="Only entries of this architecture.")] = None,
@@ -38,13 +40,14 @@ def list_entries(
     json: Json = False,
 ) -> None:
     """List the entries that can be loaded, where their weights are, and what is certified of them."""
-    by, radii = _order(sort), parse_radii(",".join(radius), largest=0.0) if radius else []
-    if isinstance(by, float):
-        radii = sorted({*radii, by})
-    certified = bool(radii) or by == "acr"
+    radii = parse_radii(",".join(radius), largest=0.0) if radius else []
+    order = _order(by, sort=sort, radii=radius)
+    if isinstance(order, float):
+        radii = sorted({*radii, order})
+    certified = bool(radii) or order == "acr"
     wanted = Filter(dataset=dataset, architecture=architecture, method=method, sigma=sigma, max_size=max_size)
     names = _names(pattern, everything=everything)
-    found = ordered(standings(names, radii if certified or json else None, wanted=wanted), by)
+    found = ordered(standings(names, radii if certified or json else None, wanted=wanted), order)
     if json:
         print_json([{**asdict(each), "weights": place(each.name)} for each in found])
     elif found:
@@ -71,13 +74,19 @@ def _names(pattern: str, *, everything: bool) -> list[str]:
     return sorted(names)
 
 
-def _order(text: str) -> float | Key:
-    if text in get_args(Key):
-        return cast(Key, text)
+def _order(by: str | None, *, sort: bool, radii: Sequence[str] | None) -> float | Key:
+    if by is not None and sort:
+        raise ValueError(f"Expected --sort (the best first) or --by, got both, with --by {by}; keep one.")
+    if sort:
+        by = ",".join(radii).split(",")[0] if radii else "acr"
+    if by is None:
+        return "name"
+    if by in get_args(Key):
+        return cast(Key, by)
     try:
-        (radius,) = parse_radii(text, largest=0.0)
+        (radius,) = parse_radii(by, largest=0.0)
     except ValueError as error:
-        raise ValueError(f"Expected --sort {'|'.join(get_args(Key))} or a radius, got {text!r}; write --sort 0.5.") from error
+        raise ValueError(f"Expected --by {'|'.join(get_args(Key))} or a radius, got {by!r}; write --by 0.5.") from error
     return radius
 
 
