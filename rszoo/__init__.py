@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use (PEP 562): `import rszoo` alone does not import torch."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rszoo' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    """Import on first use (PEP 562), modules too: `import rszoo` alone does not import torch."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if find_spec(f"rszoo.{name}") is not None:
+        return import_module(f"rszoo.{name}")
+    raise AttributeError(f"module 'rszoo' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -6,6 +6,7 @@ them. Further data sets are such folders too: `<name>.toml` there, with the keys
 """
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torchvision import datasets as tv
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
+from rszoo.faults import explained
+from rszoo.folders import Folder, LabelledFiles, list_folder, quantized, read_folder
 from rszoo.images import image_transform
 
 Split = Literal["train", "test"]
@@ -49,7 +51,7 @@ class Dataset:
     std: tuple[float, ...]
     resize: int
     read: Callable[[Path, Split, bool], Labelled] | None = None
-    files: Callable[[Path, Split], "LabelledFiles"] | None = None
+    files: Callable[[Path, Split], LabelledFiles] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -58,38 +60,11 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class LabelledFiles:
-    """Image files and their labels, int64 (N,)."""
-
-    paths: list[str]
-    labels: Tensor
-
-    def image(self, index: int) -> Image.Image:
-        """The image of that number, in RGB."""
-        with Image.open(self.paths[index]) as image:
-            return image.convert("RGB")
-
-
-@dataclass(frozen=True)
 class LabelledImages:
     """Labels, int64 (N,), and a function from the number of an image to its pixels, uint8 (C, H, W)."""
 
     labels: Tensor
     pixels: Callable[[int], Tensor]
-
-
-class Folder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The description of a folder of images; the fields are those of `Dataset`.
-
-    `streamed` says that the images are read one by one, and not all into memory.
-    """
-
-    classes: tuple[str, ...]
-    shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resize: int
-    streamed: bool = False
 
 
 def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tensor) -> Labelled:
@@ -112,21 +87,7 @@ def _read_svhn(root: Path, split: Split, download: bool) -> Labelled:
     return _tensors(source.data, source.labels)
 
 
-def _list_folder(root: Path, split: Split, *, name: str, test: str = "test") -> LabelledFiles:
-    source = tv.ImageFolder(str(root / name / (test if split == "test" else split)))
-    return LabelledFiles([path for path, _ in source.samples], torch.tensor(source.targets))
-
-
-def _read_folder(root: Path, split: Split, download: bool, *, name: str, folder: Folder) -> Labelled:
-    files, transform = _list_folder(root, split, name=name), image_transform(folder.shape, folder.resize)
-    return torch.stack([_quantized(transform(files.image(index))) for index in range(len(files.labels))]), files.labels
-
-
-def _quantized(pixels: Tensor) -> Tensor:
-    """Pixels in [0, 1] as bytes."""
-    return pixels.mul(255).round().byte()
-
-
+ELSEWHERE = "set RSZOO_DATA to the folder that holds it"
 DIGITS = tuple("0123456789")
 CIFAR100 = (
     "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
@@ -195,7 +156,7 @@ DATASETS = {
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),
             resize=256,
-            files=partial(_list_folder, name="imagenet", test="val"),
+            files=partial(list_folder, name="imagenet", classes=tuple(_IMAGENET_CATEGORIES), test="val"),
         ),
     )
 }
@@ -212,12 +173,15 @@ def get_dataset(name: str) -> Dataset:
     path = data_root() / f"{name}.toml"
     if not path.is_file():
         raise ValueError(f"Unknown data set {name!r}; use one of {', '.join(DATASETS)}, or describe a folder in {path}.")
+    table = None
     try:
-        folder = msgspec.toml.decode(path.read_bytes(), type=Folder)
+        table = msgspec.toml.decode(path.read_bytes())
+        folder = msgspec.convert(table, Folder)
     except (msgspec.DecodeError, ValueError) as error:
-        raise ValueError(f"Expected the description of a folder in {path}, got this fault: {error}.") from error
-    read = None if folder.streamed else partial(_read_folder, name=name, folder=folder)
-    files = partial(_list_folder, name=name) if folder.streamed else None
+        fault = explained(error, Folder, table)
+        raise ValueError(f"Expected the description of a folder in {path}, got this fault: {fault}.") from error
+    read = None if folder.streamed else partial(read_folder, name=name, folder=folder)
+    files = partial(list_folder, name=name, classes=folder.classes) if folder.streamed else None
     return Dataset(name, folder.classes, folder.shape, folder.mean, folder.std, folder.resize, read, files)
 
 
@@ -236,7 +200,8 @@ def load_images(name: str, split: Split, *, download: bool = False) -> Labelled:
     read = get_dataset(name).read
     if read is None:
         raise ValueError(f"Expected a data set that fits into memory, got {name!r}; read it with list_files.")
-    with _found(name, download):
+    remedy = ", or let --download of 'rszoo train' or 'rszoo evaluate' fetch it" if name in DATASETS else ""
+    with _found(name, "check the connection" if download and remedy else f"{ELSEWHERE}{remedy}"):
         return read(data_root(), split, download)
 
 
@@ -250,7 +215,7 @@ def list_files(name: str, split: Split) -> LabelledFiles:
     files = get_dataset(name).files
     if files is None:
         raise ValueError(f"Expected a data set of image files, got {name!r}; read it with load_images.")
-    with _found(name, download=False):
+    with _found(name, ELSEWHERE):
         return files(data_root(), split)
 
 
@@ -265,7 +230,7 @@ def open_images(name: str, split: Split, *, download: bool = False) -> LabelledI
         images, labels = load_images(name, split, download=download)
         return LabelledImages(labels, lambda index: images[index])
     files, transform = list_files(name, split), image_transform(dataset.shape, dataset.resize)
-    return LabelledImages(files.labels, lambda index: _quantized(transform(files.image(index))))
+    return LabelledImages(files.labels, lambda index: quantized(transform(files.image(index))))
 
 
 def image_chunks(name: str, split: Split, *, limit: int | None = None, size: int = 256) -> Iterator[Labelled]:
@@ -282,9 +247,12 @@ def image_chunks(name: str, split: Split, *, limit: int | None = None, size: int
 
 
 @contextmanager
-def _found(name: str, download: bool) -> Iterator[None]:
+def _found(name: str, remedy: str) -> Iterator[None]:
     try:
         yield
-    except (RuntimeError, OSError) as error:
-        remedy = "check the connection" if download else "set RSZOO_DATA to the folder that holds it, or pass --download"
+    except (RuntimeError, OSError, AssertionError, struct.error, EOFError) as error:  # torchvision's, of damaged files too
         raise FileNotFoundError(f"Expected {name} in {data_root()}, got none that is whole; {remedy}.") from error
+    except ValueError as error:
+        if str(error).startswith("Expected "):
+            raise
+        raise FileNotFoundError(f"Expected {name} in {data_root()}, got none that is whole ({error}); {remedy}.") from error

@@ -13,17 +13,33 @@ GRID_ROUNDING = 3.1e-5
 
 
 def image_transform(shape: tuple[int, int, int], resize: int) -> Callable[[Image.Image], Tensor]:
-    """A PIL image to a tensor of that shape in [0, 1]: upright, right number of channels, resized, centre crop."""
+    """A PIL image to a tensor of that shape in [0, 1]: upright, right number of channels, resized, centre crop.
+
+    The transform raises ValueError as `converted`.
+    """
     mode = "L" if shape[0] == 1 else "RGB"
     steps = v2.Compose(
         [v2.Resize(resize), v2.CenterCrop(list(shape[1:])), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
     )
 
     def transform(image: Image.Image) -> Tensor:
-        tensor: Tensor = steps(ImageOps.exif_transpose(image).convert(mode))
+        tensor: Tensor = steps(converted(ImageOps.exif_transpose(image), mode))
         return tensor
 
     return transform
+
+
+def converted(image: Image.Image, mode: str) -> Image.Image:
+    """The image in that mode, "L" or "RGB".
+
+    Raises:
+        ValueError: its values are not bytes; Pillow would cut them off at 255 and make another image of it.
+    """
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(
+            f"Expected an image of 8 bits a channel, got one of mode {image.mode!r}; scale its values to 0 ... 255 first."
+        )
+    return image.convert(mode)
 
 
 def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool, box: bool = True) -> Tensor:

@@ -141,6 +141,8 @@ def find_device(device: str | torch.device) -> torch.device:
         found = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"Expected a device such as 'cpu' or 'cuda:0', got {device!r}; correct the name.") from error
+    if found.type not in ("cpu", "cuda"):
+        raise ValueError(f"Expected a device of kind cpu or cuda, got {str(found)!r}; nothing was tested on others.")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found.type == "cuda" and (found.index or 0) >= count:
         raise ValueError(f"Expected device {str(found)!r}, got a machine with {count} CUDA devices; use device='cpu'.")

@@ -117,7 +117,7 @@ def checked_radii(radius: float | Sequence[float]) -> tuple[float, ...]:
     Raises:
         ValueError: a radius is negative or not finite, or they do not ascend.
     """
-    radii = tuple(float(each) for each in radius) if isinstance(radius, Sequence) else (float(radius),)
+    radii = tuple(float(each) for each in radius) if hasattr(radius, "__iter__") else (float(radius),)
     if not radii or not all(0 <= each < inf for each in radii) or any(b <= a for a, b in pairwise(radii)):
         raise ValueError(f"Expected ascending radii >= 0 in pixel units, got {radius}; sort them and leave out repetitions.")
     return radii

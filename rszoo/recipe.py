@@ -9,15 +9,20 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from sys import float_info
 from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta
 
-Positive = Annotated[float, Meta(gt=0)]
-NonNegative = Annotated[float, Meta(ge=0)]
+from rszoo.faults import explained, nearest
+
+LARGEST = float_info.max  # finite
+Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
+NonNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
+Natural = Annotated[int, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=0, lt=2**32)]
 Precision = Literal["float32", "bfloat16"]
 NoiseKind = Literal["float", "grid"]
@@ -137,7 +142,7 @@ class Certification(Table, frozen=True):
     n0: Count
     n: Count
     alpha: Annotated[float, Meta(gt=0, lt=1)]
-    bound: str
+    bound: Literal["cohen", "joint", "tcertify", "bonferroni"]
     seed: Seed
 
 
@@ -187,10 +192,13 @@ def parse_recipe(text: str, source: str) -> Recipe:
     Raises:
         ValueError: not TOML, an unknown or missing key, a wrong type, or a value out of range.
     """
+    tables = None
     try:
-        return msgspec.toml.decode(text, type=Recipe)
+        tables = msgspec.toml.decode(text)
+        return msgspec.convert(tables, Recipe)
     except (msgspec.DecodeError, ValueError) as error:
-        raise ValueError(f"Expected a valid recipe in {source}, got a file with this fault: {error}.") from error
+        fault = explained(error, Recipe, tables).removesuffix(".")
+        raise ValueError(f"Expected a valid recipe in {source}, got a file with this fault: {fault}.") from error
 
 
 def recipe_folder() -> Path:
@@ -216,8 +224,10 @@ def load_recipe(name_or_path: str) -> Recipe:
     if path.suffix != ".toml":
         path = recipe_folder() / f"{name_or_path}.toml"
     if not path.is_file():
+        near = nearest(name_or_path, recipe_names())
+        guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
         raise FileNotFoundError(
-            f"Expected a recipe's name or a .toml file, got {name_or_path!r}; 'rszoo list --all' prints the names."
+            f"Expected a recipe's name or a .toml file, got {name_or_path!r}; {guess}'rszoo list --all' prints the names."
         )
     return parse_recipe(path.read_text(encoding="utf-8"), str(path))
 

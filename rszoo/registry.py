@@ -3,13 +3,14 @@
 `registry.json` is written by machine. It pins the SHA-256 of an entry's `config.json`, which holds that of the weights.
 """
 
-import difflib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 import msgspec
+
+from rszoo.faults import nearest
 
 PACKAGE = Path(__file__).parent
 
@@ -84,7 +85,7 @@ def get_entry(name: str, *, recipes: Iterable[str] = ()) -> Entry:
         raise MissingWeightsError(
             f"Expected weights of {name}, got only its recipe; 'rszoo train {name} --out DIR' makes them, for local-dir:DIR."
         )
-    near = difflib.get_close_matches(name, entries.keys() | planned, n=3, cutoff=0.5)
+    near = nearest(name, entries.keys() | planned)
     guess = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
     raise UnknownModelError(f"Unknown model {name!r}; {guess}'rszoo list --all' prints all names.")
 

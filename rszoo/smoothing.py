@@ -64,6 +64,10 @@ class SmoothedClassifier:
             raise ValueError(f"Expected noise 'float' or 'grid', got {noise!r}; choose one of these.")
         if not 0 < sigma < float("inf"):
             raise ValueError(f"Expected sigma > 0, got {sigma}; pass the noise's standard deviation in pixel units.")
+        if len(input_shape) != 3 or min(input_shape) < 1:
+            raise ValueError(f"Expected input_shape (C, H, W), got {input_shape}; pass for instance (3, 32, 32).")
+        if classes and len(classes) != num_classes:
+            raise ValueError(f"Expected {num_classes} class names, got {len(classes)}; pass one a logit, in their order.")
         self.device = find_device(device)
         self.sigma, self.noise, self.precision = float(sigma), noise, precision
         self.num_classes, self.input_shape = num_classes, input_shape
@@ -249,10 +253,16 @@ class SmoothedClassifier:
 
     def _check_form(self) -> None:
         probe = torch.rand(1, *self.input_shape, generator=torch.Generator().manual_seed(0)).to(self.device)
-        with torch.inference_mode():
-            logits, repeated, other = (
-                self.form.logits(torch.cat([probe, torch.full_like(probe, beside)])).float() for beside in (0.0, 0.0, 1.0)
-            )
+        try:
+            with torch.inference_mode():
+                logits, repeated, other = (
+                    self.form.logits(torch.cat([probe, torch.full_like(probe, beside)])).float() for beside in (0.0, 0.0, 1.0)
+                )
+        except (RuntimeError, AssertionError) as error:  # torch's words for shapes that do not fit, and timm's
+            raise ValueError(
+                f"Expected a network for images {tuple(self.input_shape)}, got one that fails on them "
+                f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); pass the input shape of this network."
+            ) from error
         if logits.shape != (2, self.num_classes):
             raise ValueError(
                 f"Expected logits of shape (2, {self.num_classes}) for two images, got {tuple(logits.shape)}; "

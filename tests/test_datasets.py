@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rszoo.datasets import CIFAR10, DATASETS, get_dataset, image_chunks, list_files, load_images
+from rszoo.datasets import CIFAR10, DATASETS, get_dataset, image_chunks, list_files, load_images, open_images
 from rszoo.images import image_transform
 
 TOML = 'classes = ["a", "b"]\nshape = [3, 8, 8]\nmean = [0.5, 0.5, 0.5]\nstd = [0.2, 0.2, 0.2]\nresize = 8\n'
@@ -103,15 +103,76 @@ def test_imagenet_is_read_file_by_file(tmp_path: Path, monkeypatch: pytest.Monke
         for index in range(3):
             image = Image.new("L", (400, 300), 100 * number + index)
             image.save(tmp_path / "imagenet" / "val" / wnid / f"{index}.png")
+    with pytest.raises(ValueError, match=r"Expected 1000 folders, one a class, in .*, got 2; "):
+        list_files("imagenet", "test")
+    for number in range(998):
+        (tmp_path / "imagenet" / "val" / f"n9{number:07}").mkdir()
+        (tmp_path / "imagenet" / "val" / f"n9{number:07}" / "0.png").hardlink_to(
+            tmp_path / "imagenet" / "val" / "n01440764" / "0.png"
+        )
     files = list_files("imagenet", "test")
-    assert files.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert files.labels.tolist()[:6] == [0, 0, 0, 1, 1, 1]
     assert files.image(4).getpixel((0, 0)) == (101, 101, 101)
     chunks = list(image_chunks("imagenet", "test", limit=3, size=2))
-    assert [images.shape[0] for images, _ in chunks] == [2, 1]
+    assert [images.shape[0] for images, _ in chunks] == [2, 2]
     assert chunks[0][0].shape == (2, 3, 224, 224)
-    assert [int(images[0, 0, 0, 0]) for images, _ in chunks] == [0, 101]
+    Path(files.paths[4]).write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"Expected an image in .*1.png, got this fault: "):
+        files.image(4)
     with pytest.raises(ValueError, match="got 'imagenet'; read it with list_files"):
         load_images("imagenet", "test")
     with pytest.raises(ValueError, match="got 'cifar10'; read it with load_images"):
         list_files("cifar10", "test")
     assert get_dataset("imagenet").classes[1] == "goldfish"
+
+
+FOLDER = """
+classes = [CLASSES]
+shape = [3, 8, 8]
+mean = [0.5, 0.5, 0.5]
+std = [0.5, 0.5, 0.5]
+resize = 8
+streamed = STREAMED
+"""
+
+
+@pytest.mark.parametrize("streamed", ["true", "false"])
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ('"cat", "emu"', None),
+        ('"Felis catus", "Dromaius"', None),
+        ('"emu", "cat"', "in the order of their sorted folders, cat, emu, got emu, cat"),
+        ('"cat"', "Expected 1 folders, one a class, in .*, got 2"),
+        ('"cat", "emu", "owl"', "Expected 3 folders, one a class, in .*, got 2"),
+    ],
+)
+def test_the_classes_of_a_folder_are_those_of_its_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: str, message: str | None, streamed: str
+) -> None:
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    (tmp_path / "pets.toml").write_text(FOLDER.replace("CLASSES", classes).replace("STREAMED", streamed))
+    for name in ("cat", "emu"):
+        (tmp_path / "pets" / "test" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "pets" / "test" / name / "0.png")
+    if message is None:
+        assert open_images("pets", "test").labels.tolist() == [0, 1]
+        return
+    with pytest.raises(ValueError, match=message):
+        open_images("pets", "test")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage that is no archive"])
+def test_damaged_files_of_mnist_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (tmp_path / "MNIST" / "raw" / f"{part}-ubyte").write_bytes(content)
+    with pytest.raises(FileNotFoundError, match=r"Expected mnist in .*, got none that is whole.*; set RSZOO_DATA .*--download"):
+        load_images("mnist", "test")
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_an_image_of_more_than_8_bits_is_not_cut_off(mode: str) -> None:
+    with pytest.raises(ValueError, match=f"Expected an image of 8 bits a channel, got one of mode '{mode}'"):
+        image_transform((3, 8, 8), 8)(Image.new(mode, (8, 8)))

@@ -128,3 +128,27 @@ def test_a_folder_is_a_name_but_a_zoo_entry_comes_first(entry: Path, monkeypatch
     assert locate(f"./{name}") == (Path(name), None)
     with pytest.raises(FileNotFoundError, match="Expected an entry's folder with a config"):
         rszoo.load("no/such")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input_shape": (1, 32, 32)}, r"Expected a network for images \(1, 32, 32\), got one that fails on them"),
+        ({"input_shape": (32, 32)}, r"Expected input_shape \(C, H, W\), got \(32, 32\)"),
+        ({"classes": ["one"]}, "Expected 10 class names, got 1"),
+        ({"num_classes": 9}, r"Expected logits of shape \(2, 9\)"),
+    ],
+)
+def test_arguments_that_do_not_fit_the_network(shufflenet: nn.Module, change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        rszoo.smooth(shufflenet, **{**CIFAR, **change})  # type: ignore[arg-type]
+
+
+def test_modules_are_found_after_the_import_of_the_package() -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import rszoo; rszoo.evaluation.Evaluation, rszoo.bounds.BOUNDS, rszoo.attacks.PGD; assert not hasattr(rszoo, 'no')"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -176,6 +176,21 @@ def test_a_full_disk_names_the_file_and_loses_nothing(tmp_path: Path) -> None:
     assert write(path) == whole
 
 
+def test_what_is_no_file_is_not_written_to() -> None:
+    for path in (Path("/dev/full"), Path("/dev/null")):
+        with pytest.raises(ValueError, match=f"Expected a file for the log, got '{path}', which is none"):
+            LogWriter(path, PROTOCOL)
+
+
+@pytest.mark.parametrize("radius", ["nan", "inf", "-0.5"])
+def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
+    content = write(tmp_path / "log.tsv").replace(b"0.123456", radius.encode(), 1)
+    (tmp_path / "log.tsv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"Expected line 3 of .* \(a radius of {radius}\)"):
+        write(tmp_path / "log.tsv")
+    assert (tmp_path / "log.tsv").read_bytes() == content
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no_such_folder"):
         LogWriter(tmp_path / "no_such_folder" / "log.tsv", PROTOCOL)

@@ -246,6 +246,11 @@ def test_a_recipe_starts_from_another_entry(blobs: Path, tmp_path: Path) -> None
         start(second, CPU)
     with pytest.raises(ValueError, match="Expected the entry other"):
         start(recipe('init_from = "other"'), CPU, initial=tmp_path / "first")
+    for place in (f"local-dir:{tmp_path}/first", f"{tmp_path}/first", "hf-hub:someone/first"):
+        run = start(recipe(f'init_from = "{place}"'), CPU, initial=tmp_path / "first")
+        assert torch.equal(
+            run.network.state_dict()["network.conv1.weight"], weights(tmp_path / "first")["network.conv1.weight"]
+        )
 
 
 def test_extra_images_count_with_their_weight(blobs: Path) -> None:
@@ -314,6 +319,14 @@ def test_schedules(schedule: str, rates: dict[int, float]) -> None:
 def test_the_estimate_counts_steps_and_passes(blobs: Path) -> None:
     found = estimate(recipe(**{'name = "gaussian"': 'name = "smoothed"\nm = 4'}), CPU)
     assert (found.steps, found.batch_size, found.passes) == (12, 16, 4)
+    assert found.seconds > 0
+
+
+@pytest.mark.parametrize("batch_size", [32, 64])
+def test_the_estimate_of_a_run_with_few_steps_takes_no_more(blobs: Path, batch_size: int) -> None:
+    short = recipe(**{"epochs = 3": "epochs = 1", "batch_size = 16": f"batch_size = {batch_size}"})
+    found = estimate(short, CPU)
+    assert found.steps == 64 // batch_size
     assert found.seconds > 0
 
 

@@ -11,6 +11,7 @@ from rszoo.analysis.projection import top_share
 from rszoo.analysis.published import Published
 from rszoo.analysis.setting import Given, Projection, Setting, answers, named_sigma, setting_of, tested_radii
 from rszoo.analysis.summary import Results, lower_bounds, proved, results
+from rszoo.bounds import certified_accuracy_lower_bernstein
 from rszoo.records import CertifyProtocol, Log
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -27,7 +28,8 @@ class Row:
         sigma, n, alpha, bound: the setting.
         average_radius: ACR; abstention: share of images; images: how many.
         quantiles: of the estimates of p_A (the votes of the class under test over n, where all images have as many), by level.
-        best: for each radius the place of the best log, from 1.
+        best: for each radius the place of the best log among the logs, from 1.
+        names: for each radius the title of the best log.
     """
 
     title: str
@@ -43,6 +45,7 @@ class Row:
     images: int | None = None
     quantiles: dict[str, float] | None = None
     best: Sequence[int | None] | None = None
+    names: Sequence[str | None] | None = None
 
 
 def log_rows(log: Log, radii: Sequence[float], *, given: Given, rho: float | None, per_class: bool) -> list[Row]:
@@ -116,10 +119,14 @@ def _quantiles(log: Log, setting: Setting | None) -> dict[str, float] | None:
 
 def _bound_rows(log: Log, radii: Sequence[float], *, given: Given, rho: float) -> list[Row]:
     alpha = level_of(log, given)
-    titles = (f"lower bound at one radius, rho={rho:g}", f"lower bound at all radii, rho={rho:g}")
-    both = lower_bounds(proved(log), radii, alpha=alpha, rho=rho)
-    rows = zip(titles, (_at_tested(log, radii, values) for values in both), strict=True)
-    return [Row(title, "lower bound", radii, values) for title, values in rows]
+    found = proved(log)
+    pointwise, everywhere = lower_bounds(found, radii, alpha=alpha, rho=rho)
+    bounds = {f"lower bound at one radius, rho={rho:g}": pointwise, f"lower bound at all radii, rho={rho:g}": everywhere}
+    if alpha <= 0.5:
+        bounds[f"at one radius by Theorem 6 of Cohen et al., rho={rho:g}"] = [
+            certified_accuracy_lower_bernstein(found.count(radius), len(found), alpha=alpha, rho=rho) for radius in radii
+        ]
+    return [Row(title, "lower bound", radii, _at_tested(log, radii, values)) for title, values in bounds.items()]
 
 
 def level_of(log: Log, given: Given) -> float:
@@ -158,4 +165,5 @@ def best_row(logs: Sequence[Log], radii: Sequence[float]) -> Row:
         radii=radii,
         accuracies=[None if best is None else best.accuracy for best in found],
         best=[None if best is None else best.place + 1 for best in found],
+        names=[None if best is None else best.title for best in found],
     )

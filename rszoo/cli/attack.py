@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
-from rszoo.cli.options import BatchSize, Device, Json, Name, parse_numbers
+from rszoo.cli.options import BatchSize, Device, Download, Json, Name, parse_numbers
 from rszoo.cli.output import print_json, print_table, round_up
 from rszoo.cli.running import Shard, run_logged
 
@@ -50,6 +50,7 @@ def attack(
     seed: Annotated[int | None, Option(help="Of all noise and of random starts.", show_default="recipe")] = None,
     shard: Shard = None,
     device: Device = "cpu",
+    download: Download = False,
     batch_size: BatchSize = None,
     attack_batch: Annotated[
         int | None, Option(help="Noisy images attacked at once; part of the protocol.", show_default="by image shape")
@@ -77,7 +78,7 @@ def attack(
     )
     if against is not None:
         own = {"--out": out, "--eps": eps, "--split": split, "--sigma": sigma, "--precision": precision, "--shard": shard}
-        _refuse(own | {"--save-images": save_images}, "with --against")
+        _refuse(own | {"--save-images": save_images, "--download": download}, "with --against")
         certificates = CertificateAttack(
             name,
             against,
@@ -87,7 +88,7 @@ def attack(
             alpha=alpha,
             start=start,
             stop=stop,
-            stride=stride or 1,
+            stride=1 if stride is None else stride,
             seed=seed or 0,
             device=device,
             batch_size=batch_size,
@@ -117,6 +118,7 @@ def attack(
             seed=seed,
             shard=part,
             device=where,
+            download=download,
             batch_size=batch_size,
             attack_batch=attack_batch,
             save_images=save_images,

@@ -1,18 +1,21 @@
 """`rszoo evaluate`: a data set through CERTIFY or PREDICT into a log."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Option
 
-from rszoo.cli.options import BatchSize, Device, Name, Radii, Tolerance, parse_numbers
+from rszoo.cli.options import BatchSize, Device, Download, Name, Radii, Tolerance, parse_numbers
 from rszoo.cli.running import Shard, run_logged
 
 
 def evaluate(
     name: Name,
     *,
-    out: Annotated[Path, Option(metavar="LOG", help="The log; one of the same evaluation is continued.")],
+    out: Annotated[
+        Path | None, Option(metavar="LOG", help="The log; one of the same evaluation is continued.", show_default="NAME.tsv")
+    ] = None,
     task: Annotated[Literal["certify", "predict"], Option(help="CERTIFY, or PREDICT at several n.")] = "certify",
     split: Annotated[Literal["train", "test"] | None, Option(help="Part of the data set.", show_default="recipe")] = None,
     start: Annotated[int, Option(help="Number of the first image.")] = 0,
@@ -35,6 +38,7 @@ def evaluate(
     seed: Annotated[int | None, Option(help="Of the noise; to choose it after looking voids the guarantee.")] = None,
     shard: Shard = None,
     device: Device = "cpu",
+    download: Download = False,
     batch_size: BatchSize = None,
 ) -> None:
     """Certify or predict a data set into a log, one line an image; the same command goes on with an interrupted log.
@@ -46,7 +50,7 @@ def evaluate(
     samples = None if n is None else _samples(n)
     grid = None if radii is None else parse_numbers(radii, "--radii")
     run_logged(
-        out,
+        out or Path(f"{re.split('[/:]', name.rstrip('/'))[-1].partition('@')[0]}.tsv"),
         lambda log, part, where: Evaluation(
             name,
             log,
@@ -67,6 +71,7 @@ def evaluate(
             seed=seed,
             shard=part,
             device=where,
+            download=download,
             batch_size=batch_size,
         ),
         shard=shard,

@@ -14,6 +14,7 @@ BatchSize = Annotated[
     int | None,
     Option(help="Samples a forward pass; no effect on the result, but for rounding on a GPU.", show_default="chosen"),
 ]
+Download = Annotated[bool, Option("--download", help="Fetch the data set if it is not there.")]
 Json = Annotated[bool, Option("--json", help="Print JSON, with all fields.")]
 Radii = Annotated[
     str | None, Option(help="Test only this radius, or several as 0.25,0.5, in pixel units; n is then the most samples.")

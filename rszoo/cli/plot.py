@@ -22,7 +22,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 def plot(
     logs: OptionalLogs = None,
     *,
-    out: Annotated[Path, Option(metavar="FILE", help="The picture: .png, .pdf or .svg.")],
+    out: Annotated[Path, Option(metavar="FILE", help="The picture: .png, .pdf or .svg.")] = Path("plot.png"),
     envelope: Annotated[bool, Option("--envelope", help="Also the best at each radius.")] = False,
     published: PublishedKeys = None,
     lower_bound: LowerBound = None,

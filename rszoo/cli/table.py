@@ -60,10 +60,10 @@ def table(
     read, rows = read_logs(logs or []), find_published(published or [])
     if not read and not rows:
         raise ValueError("Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'.")
-    check_comparable(read, anyway=anyway)
     known = parse_given(given)
     if (alpha, n, bound) != (None, None, None):
         read = _projected(read, alpha=alpha, n=n, bound=bound, given=known)
+    check_comparable(read, anyway=anyway)  # as they are tabulated: logs of several n may be projected to one
     if any(map(is_attack, read)):
         _print_attacks(read, rows, radius, format=format, digits=digits, json=json)
         return
@@ -112,6 +112,9 @@ def _print_certificates(rows: "Sequence[Row]", *, format: Format, digits: int, j
         return
     columns = ("log", "sigma", *(f"{radius:g}" for radius in rows[0].radii), "ACR", "abstain", "images")
     print_grid(columns, [_cells(row, digits) for row in rows], format)
+    if format in ("terminal", "markdown") and rows[-1].best is not None and rows[-1].names is not None:
+        titles = {place: title for place, title in zip(rows[-1].best, rows[-1].names, strict=True) if place is not None}
+        print("\nBest: " + ", ".join(f"({place}) {titles[place]}" for place in sorted(titles)))
 
 
 def _cells(row: "Row", digits: int) -> list[str]:

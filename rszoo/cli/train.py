@@ -5,18 +5,21 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from rszoo.cli.options import Device
+from rszoo.cli.options import Device, Download
 from rszoo.config import read_config
 from rszoo.recipe import load_recipe
+from rszoo.registry import MissingWeightsError, UnknownModelError
 
 
 def train(
     recipe: Annotated[str, Argument(metavar="NAME|FILE", help="A recipe's name ('rszoo list --all') or a TOML file.")],
     *,
-    out: Annotated[Path, Option(metavar="DIR", help="The run folder; a run that is in it goes on.")],
+    out: Annotated[
+        Path | None, Option(metavar="DIR", help="The run folder; a run that is in it goes on.", show_default="required")
+    ] = None,
     device: Device = "cpu",
     time_limit: Annotated[float | None, Option(metavar="MINUTES", help="Stop with a checkpoint after that long.")] = None,
-    download: Annotated[bool, Option("--download", help="Fetch the data set if it is not there.")] = False,
+    download: Download = False,
     init: Annotated[
         Path | None, Option(metavar="FOLDER", help="The entry that the recipe starts from; sought by its name if absent.")
     ] = None,
@@ -30,7 +33,6 @@ def train(
     from rszoo.inference import find_device
     from rszoo.training import estimate
     from rszoo.training import train as run
-    from rszoo.zoo import locate
 
     if dry_run:
         cost = estimate(wanted, find_device(device), download=download)
@@ -39,10 +41,10 @@ def train(
             f"image, {cost.seconds / 60:.1f} minutes on {device}, from a measured step."
         )
         return
-    start = wanted.training.init_from
-    if start is not None and init is None:
-        init, pinned = locate(start)
-        read_config(init, expected_sha256=pinned)
+    if out is None:
+        raise ValueError(f"Expected --out DIR, got none; name the run folder, for instance --out runs/{wanted.name}.")
+    if wanted.training.init_from is not None and init is None:
+        init = _start(wanted.training.init_from)
     complete = run(
         wanted,
         out,
@@ -56,3 +58,18 @@ def train(
         print(f"Complete: {out} holds the entry {wanted.name}; load it as 'local-dir:{out}'.")
     else:
         print(f"Stopped: {out} holds a checkpoint; the same command goes on from there.")
+
+
+def _start(name: str) -> Path:
+    """The folder of the entry that a recipe starts from, after the check of its pin."""
+    from rszoo.zoo import locate
+
+    try:
+        folder, pinned = locate(name)
+    except (UnknownModelError, MissingWeightsError) as error:
+        raise FileNotFoundError(
+            f"Expected weights of {name!r}, from which this recipe starts, got none; pass their folder with --init "
+            "('rszoo import' makes one of a checkpoint file)."
+        ) from error
+    read_config(folder, expected_sha256=pinned)
+    return folder

@@ -34,6 +34,7 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         precision: of the votes, other than the entry's own.
         shard: (i, k) for the i-th of k parts of the images.
         device: where it attacks and votes.
+        download: fetch the data set if it is not there.
         batch_size: samples a forward pass of PREDICT; no effect on the log.
         attack_batch: noisy images that are attacked together, part of the protocol; chosen by image shape and device if absent.
         save_images: an existing folder for a picture an image and distance.
@@ -47,7 +48,7 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
     def __init__(
         self,
         name: str,
-        out: Path,
+        out: str | Path,
         *,
         plan: Plan | None = None,
         eps: Sequence[float] = (0.25, 0.5, 1.0),
@@ -62,6 +63,7 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         seed: int | None = None,
         shard: tuple[int, int] | None = None,
         device: str | torch.device = "cpu",
+        download: bool = False,
         batch_size: int | None = None,
         attack_batch: int | None = None,
         save_images: Path | None = None,
@@ -78,6 +80,7 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
             seed=seed,
             shard=shard,
             device=device,
+            download=download,
         )
         entry = made.entry
         plan = plan or Plan()

@@ -36,6 +36,7 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
         precision: of the votes, other than the entry's own.
         shard: (i, k) for the i-th of k parts of the images.
         device: where it votes.
+        download: fetch the data set if it is not there.
         batch_size: samples a forward pass; no effect on the log.
 
     Raises:
@@ -47,7 +48,7 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
     def __init__(
         self,
         name: str,
-        out: Path,
+        out: str | Path,
         *,
         task: Task = "certify",
         split: Literal["train", "test"] | None = None,
@@ -66,6 +67,7 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
         seed: int | None = None,
         shard: tuple[int, int] | None = None,
         device: str | torch.device = "cpu",
+        download: bool = False,
         batch_size: int | None = None,
     ) -> None:
         made = prepared(
@@ -80,6 +82,7 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
             seed=seed,
             shard=shard,
             device=device,
+            download=download,
         )
         rule: dict[str, object] = {"radii": radii, "tolerance": tolerance, "correct_only": correct_only}
         protocol: CertifyProtocol | PredictProtocol

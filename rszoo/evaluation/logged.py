@@ -40,10 +40,10 @@ class LoggedEvaluation(ABC, Generic[Kind]):
     """
 
     def __init__(
-        self, out: Path, protocol: Kind, *, classifier: SmoothedClassifier, images: LabelledImages, batch_size: int | None
+        self, out: str | Path, protocol: Kind, *, classifier: SmoothedClassifier, images: LabelledImages, batch_size: int | None
     ) -> None:
         self.protocol, self.classifier, self.images, self.batch_size = protocol, classifier, images, batch_size
-        self.log = LogWriter(out, protocol)
+        self.log = LogWriter(Path(out), protocol)
 
     def __enter__(self) -> Self:
         return self

@@ -52,6 +52,7 @@ def prepared(
     seed: int | None,
     shard: tuple[int, int] | None,
     device: str | torch.device,
+    download: bool,
 ) -> Prepared:
     """Open an entry and its images; `shared` has the fields of every `Protocol`. What is absent is as usual.
 
@@ -61,7 +62,7 @@ def prepared(
     """
     entry = open_entry(name, device=device, sigma=sigma, precision=precision)
     config, classifier, usual = entry.config, entry.classifier, usual_protocol(entry.config)
-    images = open_images(config.dataset, split or usual.split)
+    images = open_images(config.dataset, split or usual.split, download=download)
     where = classifier.device
     kind = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     shared: Values = {
@@ -77,7 +78,7 @@ def prepared(
         "split": split or usual.split,
         "start": start,
         "stop": _checked_stop(start, stop, len(images.labels)),
-        "stride": stride or usual.stride,
+        "stride": usual.stride if stride is None else stride,
         "shard": _checked_shard(shard),
         "alpha": usual.alpha if alpha is None else alpha,
         "seed": usual.seed if seed is None else seed,
@@ -93,7 +94,9 @@ def certify_protocol(
         raise ValueError(f"Expected one n for CERTIFY, got {list(n)}; several are for task='predict'.")
     numbers = {"n0": usual.n0 if n0 is None else n0, "n": usual.n if n is None else n}
     usual_bound = usual.bound if rule["radii"] is None else "cohen"
-    return validated(CertifyProtocol, shared | rule | numbers | {"bound": usual_bound if bound is None else bound})
+    protocol = validated(CertifyProtocol, shared | rule | numbers | {"bound": usual_bound if bound is None else bound})
+    check_not_empty(len(protocol.indices), protocol.shard)
+    return protocol
 
 
 def predict_protocol(shared: Values, n: int | Sequence[int] | None, others: Values) -> PredictProtocol:
@@ -102,6 +105,7 @@ def predict_protocol(shared: Values, n: int | Sequence[int] | None, others: Valu
         raise ValueError(f"Expected no {given[0]} for PREDICT, got one; leave it out, or certify.")
     numbers = TABLE_4 if n is None else (n,) if isinstance(n, int) else tuple(n)
     protocol = validated(PredictProtocol, shared | {"n": numbers})
+    check_not_empty(len(protocol.indices), protocol.shard)
     if list(numbers) != sorted(set(numbers)):
         raise ValueError(f"Expected ascending n, got {list(numbers)}; sort them.")
     check_decides(numbers[0], protocol.alpha)
@@ -115,9 +119,14 @@ def attack_protocol(shared: Values, plan: Plan, *, eps: Sequence[float], n: int,
     made = shared | asdict(plan) | {"eps": tuple(eps), "n": n, "attack_batch": attack_batch}
     protocol = validated(AttackProtocol, made)
     check_decides(n, protocol.alpha)
-    if not protocol.batches:
-        raise ValueError(f"Expected at most as many shards as batches of images, got {protocol.shard}; make fewer shards.")
+    check_not_empty(len(protocol.batches), protocol.shard)
     return protocol
+
+
+def check_not_empty(count: int, shard: tuple[int, int] | None) -> None:
+    """Raise ValueError unless a shard has images, or batches of them where the protocol forms batches."""
+    if count == 0 and shard is not None:
+        raise ValueError(f"Expected images in each shard, got none for {shard[0]}/{shard[1]}; make fewer shards.")
 
 
 def check_decides(n: int, alpha: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from rszoo.faults import explained
 from rszoo.methods.adre import Adre, AdreAdv
 from rszoo.methods.adversarial import Adversarial
 from rszoo.methods.base import Method
@@ -50,9 +51,8 @@ def build_method(table: Mapping[str, str | bool | int | float]) -> Method:
     try:
         method: Method = msgspec.convert(parameters, type=METHODS[name])
     except (msgspec.ValidationError, ValueError) as error:
-        raise ValueError(
-            f"Expected all hyper-parameters of {name} in [method], got a table with this fault: {error}."
-        ) from error
+        fault = explained(error, METHODS[name], parameters)
+        raise ValueError(f"Expected all hyper-parameters of {name} in [method], got this fault: {fault}.") from error
     return method
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from rszoo.attacks import PGD, AdreObjective, log_mean_softmax, noisy_logits
 from rszoo.attacks.objective import pick, runner_up
 from rszoo.methods.base import nll, noise_vectors, warmed_up
+from rszoo.recipe import Count, Natural, NonNegative, Positive
 
 Draws = Literal["all", "single"]
 
@@ -33,8 +34,8 @@ class Adre:
         draws: whether the first term is the mean over "all" k draws or taken at a "single" one of them.
     """
 
-    k: int
-    lam: float
+    k: Count
+    lam: NonNegative
     draws: Draws
 
     @property
@@ -69,12 +70,12 @@ class AdreAdv:
         warmup: epochs over which eps grows to its value.
     """
 
-    k: int
-    lam: float
+    k: Count
+    lam: NonNegative
     draws: Draws
-    eps: float
-    steps: int
-    warmup: int
+    eps: Positive
+    steps: Count
+    warmup: Natural
 
     @property
     def passes(self) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rszoo.attacks import PGD
 from rszoo.methods.base import nll, warmed_up
+from rszoo.recipe import Count, Natural, Positive
 from rszoo.sampling import gaussian_noise
 
 
@@ -26,10 +27,10 @@ class Adversarial:
         warmup: epochs over which eps grows to its value.
     """
 
-    eps: float
-    steps: int
+    eps: Positive
+    steps: Count
     noisy: bool
-    warmup: int
+    warmup: Natural
 
     @property
     def passes(self) -> int:

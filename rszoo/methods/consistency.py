@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rszoo.attacks import log_mean_softmax, noisy_logits
 from rszoo.methods.base import nll, noise_vectors
+from rszoo.recipe import Count, NonNegative
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Consistency:
         eta: weight of the entropy.
     """
 
-    m: int
-    lam: float
-    eta: float
+    m: Count
+    lam: NonNegative
+    eta: NonNegative
 
     @property
     def passes(self) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from rszoo.attacks import log_mean_softmax, noisy_logits
 from rszoo.methods.base import nll, noise_vectors
+from rszoo.recipe import Count, Natural, NonNegative, Positive
 
 MARGIN = 1e-6
 
@@ -32,11 +33,11 @@ class Macer:
         deferred: epochs of training before the hinge counts.
     """
 
-    m: int
-    lam: float
-    gamma: float
-    beta: float
-    deferred: int
+    m: Count
+    lam: NonNegative
+    gamma: Positive
+    beta: Positive
+    deferred: Natural
 
     @property
     def passes(self) -> int:

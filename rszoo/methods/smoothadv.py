@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from rszoo.attacks import DDN, PGD, noisy_logits
 from rszoo.methods.base import nll, noise_vectors, warmed_up
+from rszoo.recipe import Count, Natural, Positive
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class SmoothAdv:
     """
 
     attack: Literal["pgd", "ddn"]
-    eps: float
-    steps: int
-    m: int
-    m_train: int
-    warmup: int
+    eps: Positive
+    steps: Count
+    m: Count
+    m_train: Count
+    warmup: Natural
 
     def __post_init__(self) -> None:
         if not 1 <= self.m_train <= self.m:

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from rszoo.attacks import log_mean_softmax, noisy_logits
 from rszoo.methods.base import nll, noise_vectors
+from rszoo.recipe import Count
 
 
 @dataclass(frozen=True)
 class Smoothed:
     """Cross entropy of the mean softmax over m noise vectors."""
 
-    m: int
+    m: Count
 
     @property
     def passes(self) -> int:

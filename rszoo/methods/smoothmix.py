@@ -10,6 +10,7 @@ Source: Jeong et al. 2021, section 3. Differs from the authors' code in: nothing
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from rszoo.attacks import frozen, log_mean_softmax, noisy_logits, smoothadv
 from rszoo.attacks.base import input_gradient, project
 from rszoo.methods.base import nll, noise_vectors, warmed_up
+from rszoo.recipe import Count, Natural, NonNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,12 @@ class SmoothMix:
         warmup: epochs over which eta grows to its value.
     """
 
-    m: int
-    steps: int
-    alpha: float
-    eta: float
-    mix_step: int
-    warmup: int
+    m: Count
+    steps: Count
+    alpha: Positive
+    eta: NonNegative
+    mix_step: Literal[0, 1]
+    warmup: Natural
 
     @property
     def passes(self) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rszoo.methods.base import nll
+from rszoo.recipe import NonNegative
 from rszoo.sampling import gaussian_noise
 
 
@@ -16,7 +17,7 @@ from rszoo.sampling import gaussian_noise
 class Stability:
     """Cross entropy at the clean image, and of the noisy output with the clean one, weighed by lam."""
 
-    lam: float
+    lam: NonNegative
 
     @property
     def passes(self) -> int:

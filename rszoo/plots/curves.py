@@ -10,7 +10,18 @@ from matplotlib.figure import Figure
 
 # Okabe & Ito's palette without its yellow, which white paper swallows; in grey the line styles tell the curves apart
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+STYLES = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (12, 2)),
+    (0, (2, 2)),
+    (0, (10, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (4, 4)),
+    (0, (1, 3)),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
 LONGEST_LINE = 76  # characters of the legend

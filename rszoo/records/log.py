@@ -32,13 +32,14 @@ class Log:
         return found.name if found.sigma == found.trained_sigma else f"{found.name} at sigma {found.sigma:g}"
 
 
-def read_log(path: Path) -> Log:
+def read_log(path: str | Path) -> Log:
     """Read a log of this package, or one that Cohen et al. published; a half-written last line is left out.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a line is not one of a log; the error names file, line and fault.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected a log, got {str(path)!r}, which is no file; check the path.")
     return parse_log(path, path.read_bytes())

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from rszoo.faults import explained
+
 Count = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Index = Annotated[int, Meta(ge=0)]
@@ -202,4 +204,6 @@ def validated(kind: type[Kind], values: Mapping[str, object]) -> Kind:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise ValueError(f"Expected a protocol that can be run, got this fault: {error}; correct the option.") from error
+        raise ValueError(
+            f"Expected a protocol that can be run, got this fault: {explained(error, kind, values)}; correct the option."
+        ) from error

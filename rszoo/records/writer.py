@@ -33,6 +33,8 @@ class LogWriter:
 
     def __init__(self, path: Path, protocol: AnyProtocol) -> None:
         self.path, self.protocol = path, protocol
+        if path.exists() and not path.is_file():
+            raise ValueError(f"Expected a file for the log, got {str(path)!r}, which is none; choose another.")
         self._file = path.open("ab", buffering=0)
         try:
             self._lock()

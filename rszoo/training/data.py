@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from rszoo.augmentation import AUGMENTATIONS
-from rszoo.datasets import Labelled, LabelledFiles, data_root, get_dataset, image_chunks, list_files, load_images
+from rszoo.datasets import Labelled, data_root, get_dataset, image_chunks, list_files, load_images
+from rszoo.folders import LabelledFiles
 from rszoo.recipe import Extra, Recipe
 from rszoo.training.stream import Stream
 

@@ -31,9 +31,11 @@ def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) ->
     run = start(recipe, device, download=download, random_start=True)
     run.network.train()
     with exact_arithmetic():
-        take_step(run).item()  # the first warms up; reading a loss waits for a GPU
         began = time.perf_counter()
-        losses = [take_step(run) for _ in range(MEASURED_STEPS)]
-        losses[-1].item()
-    seconds = (time.perf_counter() - began) / MEASURED_STEPS * run.steps
+        take_step(run).item()  # the first warms up, and counts only if it is the last; reading a loss waits for a GPU
+        if measured := min(MEASURED_STEPS, run.steps - 1):
+            began = time.perf_counter()
+            losses = [take_step(run) for _ in range(measured)]
+            losses[-1].item()
+    seconds = (time.perf_counter() - began) / max(1, measured) * run.steps
     return Estimate(run.steps, recipe.training.batch_size, run.method.passes, seconds)

@@ -32,7 +32,7 @@ CHECKPOINT_SECONDS = 60.0
 
 def train(
     recipe: Recipe,
-    out: Path,
+    out: str | Path,
     *,
     device: torch.device,
     time_limit: float | None = None,
@@ -61,7 +61,7 @@ def train(
         ValueError: the folder holds a run of another recipe, or the recipe names something unknown.
         FileNotFoundError: the data set or the initial weights are not there.
     """
-    device = processes.join(device)
+    out, device = Path(out), processes.join(device)
     run = start(recipe, device, download=download, initial=initial, compiled=compiled)
     out.mkdir(parents=True, exist_ok=True)
     run.resume(out)

@@ -169,7 +169,7 @@ def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> N
     if folder is None:
         raise FileNotFoundError(f"Expected the folder of {name}, from which this recipe starts, got none; pass its folder.")
     source, config = read_entry(folder)
-    if config.name != name:
+    if config.name != name and not (":" in name or "/" in name or Path(name).is_dir()):  # else the name is a place
         raise ValueError(f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}.")
     own, given = network.state_dict(), source.state_dict()
     if own.keys() != given.keys():

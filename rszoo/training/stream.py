@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from rszoo.datasets import LabelledFiles
+from rszoo.folders import LabelledFiles
 from rszoo.sampling import step_seed
 
 WORKERS = 8

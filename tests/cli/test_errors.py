@@ -81,7 +81,11 @@ def test_an_unknown_name(complaint: Complaint, image: Path) -> None:
         assert "Unknown model 'cifar10-resnet20-gausian-s0.25'" in sentence
         if rszoo.list_models():
             assert "did you mean 'cifar10-resnet20-gaussian-s0.25'" in sentence
-    assert "got 'cifar10-resnet20'; 'rszoo list --all'" in complaint("train", "cifar10-resnet20", "--out", "x")
+    assert "got 'imagenet'; did you mean 'imagenet-resnet50-" in complaint("train", "imagenet", "--out", "x")
+    assert "got 'nope'; 'rszoo list --all'" in complaint("train", "nope", "--out", "x")
+    assert "Expected --out DIR, got none; " in complaint("train", "cifar10-resnet20-gaussian-s0.25")
+    pretrained = "cifar10-resnet110-smoothadv-pretrained-s0.25"
+    assert "got none; pass their folder with --init" in complaint("train", pretrained, "--out", "x")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +100,7 @@ def test_an_unknown_name(complaint: Complaint, image: Path) -> None:
         (["--n", 100, "--batch-size", 0], "Expected batch_size >= 1, got 0"),
         (["--device", "gpu"], "got 'gpu'"),
         (["--device", "cuda:99"], "got a machine with"),
+        (["--device", "meta"], "Expected a device of kind cpu or cuda, got 'meta'"),
     ],
 )
 def test_an_option_out_of_range(complaint: Complaint, entry: Path, image: Path, options: list[object], words: str) -> None:
@@ -132,6 +137,7 @@ def test_the_other_verbs(complaint: Complaint, tmp_path: Path) -> None:
         (["--dataset", "cifar100"], "Expected floats of shape (100, 64) as 'fc.weight'"),
         (["--arch", "resnet110"], "Expected the architecture that the file names, 'cifar_resnet20', got 'resnet110'"),
         (["--device", "cuda:99"], "got a machine with"),
+        (["--device", "meta"], "Expected a device of kind cpu or cuda, got 'meta'"),
     ],
 )
 def test_import_with_a_wrong_option(

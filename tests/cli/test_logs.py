@@ -83,7 +83,9 @@ def test_json_has_every_number(log: Path) -> None:
 def test_lower_bounds_are_rounded_down(log: Path) -> None:
     rows = json.loads(run("table", log, "--lower-bound", 0.001, "--json", "--radius", "0").output)
     lines = run("table", log, "--lower-bound", 0.001, "--radius", "0").output.splitlines()
-    assert [row["kind"] for row in rows] == ["log", "lower bound", "lower bound"]
+    assert [row["kind"] for row in rows] == ["log", "lower bound", "lower bound", "lower bound"]
+    assert rows[3]["accuracies"][0] < rows[1]["accuracies"][0]
+    assert "Theorem 6" in rows[3]["title"]
     for row, line in zip(rows[1:], lines[2:], strict=True):
         printed = float(line.split()[-4])
         assert row["accuracies"][0] - 0.01 < printed <= row["accuracies"][0] < rows[0]["accuracies"][0]
@@ -96,6 +98,9 @@ def test_projected_classes_and_envelope(log: Path, other: Path) -> None:
     assert sum(row["images"] for row in rows[1:]) == 40
     best = json.loads(run("table", log, other, "--envelope", "--json", "--radius", "0,0.9").output)[-1]
     assert best["best"][1] == 2
+    assert best["names"][1] == read_log(other).title
+    text = run("table", log, other, "--envelope", "--radius", "0,0.9").output
+    assert f"(2) {read_log(other).title}" in text.splitlines()[-1]
     assert best["accuracies"] == [max(results(read_log(path)).accuracy(radius) for path in (log, other)) for radius in (0, 0.9)]
 
 
