@@ -218,13 +218,13 @@ def best(
         The name, for `rszoo.load`; of equal ones that with the larger average certified radius, then the first name.
 
     Raises:
-        ValueError: no such entry has a log for this radius, or a log is refused as by `standings`.
+        ValueError: no such entry has certified an image at this radius, or a log is refused as by `standings`.
     """
     if not 0 <= radius < math.inf:
         raise ValueError(f"Expected a radius >= 0, got {radius}; pass a distance in pixel units.")
     wanted = Filter(dataset=dataset, architecture=architecture, method=method, max_size=max_size)
     found = ordered(standings(list_models(), (radius,), wanted=wanted), radius)
-    if not found or found[0].accuracy(radius) is None:
+    if not found or not found[0].accuracy(radius):
         said = {"method": method, "architecture": architecture, "max_size": max_size}
         more = "".join(f", {key} {value}" for key, value in said.items() if value is not None)
         raise ValueError(

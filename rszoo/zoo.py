@@ -22,7 +22,7 @@ HUB_PREFIX = "hf-hub:"
 FOLDER_PREFIX = "local-dir:"
 
 
-def load(name: str, *, device: str | torch.device = "cpu") -> SmoothedClassifier:
+def load(name: str | Path, *, device: str | torch.device = "cpu") -> SmoothedClassifier:
     """A smoothed classifier whose files have passed every check: hashes, strict tensors, self-test.
 
     Args:
@@ -38,7 +38,7 @@ def load(name: str, *, device: str | torch.device = "cpu") -> SmoothedClassifier
         FileNotFoundError: the folder is not an entry's.
         ValueError: there is no such device.
     """
-    return open_entry(name, device=device).classifier
+    return open_entry(f"{FOLDER_PREFIX}{name}" if isinstance(name, Path) else name, device=device).classifier
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def test_the_folded_form_has_the_logits_of_the_plain_network(architecture: str) 
         expected, got = network(x), made.logits(x)
     assert torch.allclose(got, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
     assert not any(isinstance(module, nn.BatchNorm2d) for module in made.modules()), "folded"
-    assert torch.equal(made(x), got.argmax(1))
+    assert torch.equal(made(x), expected.argmax(1))
 
 
 def test_bfloat16_votes_almost_like_float32(network: NormalizedNetwork) -> None:

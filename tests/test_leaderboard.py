@@ -16,6 +16,7 @@ from synthetic_logs import write
 
 import rszoo
 from rszoo import registry
+from rszoo.cli.list import told_apart
 from rszoo.config import EntryConfig, IntegrityError, sha256
 from rszoo.leaderboard import Filter, Standing, ordered, standings
 from rszoo.recipe import load_recipe
@@ -203,6 +204,8 @@ def test_the_best_has_the_largest_accuracy_then_acr_then_the_first_name(package:
     assert rszoo.best() == GAUSSIAN
     certify(bundled_folder(MACER), [0.6, 0.5, 0.4, UNCERTAIN])
     assert [rszoo.best(radius=radius) for radius in (0.5, 0.4, 0.6)] == [GAUSSIAN, MACER, GAUSSIAN]
+    with pytest.raises(ValueError, match=r"with certificates for radius 0\.7, got none"):
+        rszoo.best(radius=0.7)  # the logs tell that no image is certified there
     certify(bundled_folder(SMOOTHMIX), [0.7, 0.6, 0.1, UNCERTAIN])
     assert rszoo.best("cifar10", 0.5) != rszoo.best("cifar10", 0.65) == SMOOTHMIX
     certify(bundled_folder(SMOOTHMIX), [0.7, 0.6, 0.3, UNCERTAIN])
@@ -252,6 +255,13 @@ def test_sort_puts_the_best_first_at_the_radius_that_was_named_first(package: Pa
     certify(bundle(MACER), [0.9, UNCERTAIN])
     for options, first in (((), MACER), (("--radius", "0.25,0.5"), GAUSSIAN), (("--radius", "0.5", "--radius", "0.25"), MACER)):
         assert listed("--sort", *options)[1].split()[0] == first, options
+
+
+def test_a_terminal_shows_what_tells_the_entries_apart() -> None:
+    columns = ["name", "dataset", "method", "0.5", "ACR", "images"]
+    rows = [["a", "cifar10", "adre", "0.1", "0.3", "500"], ["b", "cifar10", "macer", "0.1", "0.3", "500"]]
+    assert told_apart(columns, rows) == ([0, 2, 3, 4], ["dataset cifar10", "images 500"])
+    assert told_apart(columns, rows[:1]) == ([0, 1, 2, 3, 4, 5], [])
 
 
 def test_the_list_is_filtered(package: Path) -> None:

@@ -186,7 +186,7 @@ def test_what_is_no_file_is_not_written_to() -> None:
 def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
     content = write(tmp_path / "log.tsv").replace(b"0.123456", radius.encode(), 1)
     (tmp_path / "log.tsv").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"Expected line 3 of .* \(a radius of {radius}\)"):
+    with pytest.raises(ValueError, match=rf"Expected radii >= 0 in .*, got {radius} for image 0; "):
         write(tmp_path / "log.tsv")
     assert (tmp_path / "log.tsv").read_bytes() == content
 

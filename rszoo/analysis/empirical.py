@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rszoo.analysis.setting import answers
 from rszoo.analysis.summary import results
 from rszoo.records import AttackProtocol, CertifyProtocol, Log, Record
 
@@ -110,7 +111,7 @@ def _certified_row(log: Log, distances: Sequence[float]) -> EmpiricalRow:
         title=log.title,
         kind="certified",
         distances=distances,
-        accuracies=[found.accuracy(radius) for radius in distances],
+        accuracies=[found.accuracy(radius) if answers(log, radius) else None for radius in distances],
         abstentions=[None] * len(distances),
         images=len(found),
         n=protocol.n if protocol else None,

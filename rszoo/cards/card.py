@@ -111,7 +111,7 @@ def _history_facts(history: History) -> dict[str, object]:
         "epochs": EPOCHS,
         "time": _duration(history.seconds),
         "machines": ", then ".join(history.machines),
-        "accuracy": None if accuracy is None else f"{round_down(100 * accuracy, 2)} %",
+        "accuracy": None if accuracy is None else f"{round_down(round(100 * accuracy, 9), 2)} %",
     }
 
 

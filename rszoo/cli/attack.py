@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Option
+from typer import Argument, Option
 
-from rszoo.cli.options import BatchSize, Device, Download, Json, Name, parse_numbers
+from rszoo.cli.options import BatchSize, Device, Download, Json, parse_numbers
 from rszoo.cli.output import print_json, print_table, round_up
 from rszoo.cli.running import Shard, run_logged
 
@@ -21,7 +21,9 @@ USUAL_NOISE, USUAL_EPS, USUAL_FACTORS = 16, "0.25,0.5,1.0", "0.9,1.0,1.5,2.0"
 
 
 def attack(
-    name: Name,
+    name: Annotated[
+        str | None, Argument(metavar="NAME", help="As for 'rszoo certify'; with --against, absent: the log's.")
+    ] = None,
     *,
     out: Annotated[Path | None, Option(metavar="LOG", help="The log; one of the same attack is continued.")] = None,
     against: Annotated[
@@ -77,6 +79,7 @@ def attack(
         redraw=redraw,
     )
     if against is not None:
+        name = _named(against) if name is None else name
         own = {"--out": out, "--eps": eps, "--split": split, "--sigma": sigma, "--precision": precision, "--shard": shard}
         _refuse(own | {"--save-images": save_images, "--download": download}, "with --against")
         certificates = CertificateAttack(
@@ -97,13 +100,16 @@ def attack(
         _put_to_the_test(certificates, against, json=json)
         return
     _refuse({"--factor": factor, "--json": json}, "without --against")
+    if name is None:
+        raise ValueError("Expected the NAME of an entry, got none; 'rszoo list' prints them.")
+    entry = name
     if out is None:
         raise ValueError("Expected --out LOG or --against LOG, got none; say where to log, or what to attack.")
     distances = parse_numbers(eps or USUAL_EPS, "--eps")
     run_logged(
         out,
         lambda log, part, where: AttackEvaluation(
-            name,
+            entry,
             log,
             plan=plan,
             eps=distances,
@@ -126,6 +132,16 @@ def attack(
         shard=shard,
         device=device,
     )
+
+
+def _named(log: Path) -> str:
+    """The entry that a log is of."""
+    from rszoo.records import read_log
+
+    protocol = read_log(log).protocol
+    if protocol is None:
+        raise ValueError(f"Expected the NAME of the entry that {log} is of, got none, and the log names none; pass it.")
+    return protocol.name
 
 
 def _refuse(options: Mapping[str, object], when: str) -> None:

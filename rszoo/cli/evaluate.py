@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from rszoo.cli.options import BatchSize, Device, Download, Name, Radii, Tolerance, parse_numbers
+from rszoo.cli.options import BatchSize, Device, Download, Name, Tolerance, parse_numbers
 from rszoo.cli.running import Shard, run_logged
 
 
@@ -29,7 +29,10 @@ def evaluate(
     ] = None,
     alpha: Annotated[float | None, Option(help="Failure probability, for each image.", show_default="recipe")] = None,
     bound: Annotated[str | None, Option(help="The radius rule.", show_default="recipe")] = None,
-    radii: Radii = None,
+    radii: Annotated[
+        str | None,
+        Option("--radii", "--radius", help="Test only these radii, in pixel units, as 0,0.25,0.5; n is then the most samples."),
+    ] = None,
     tolerance: Tolerance = None,
     correct_only: Annotated[
         bool, Option("--correct-only", help="Do not estimate images whose true class was not selected.")

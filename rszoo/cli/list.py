@@ -1,5 +1,6 @@
 """`rszoo list`: the entries of the zoo, side by side."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
@@ -96,7 +97,25 @@ def _print(found: Sequence[Standing], radii: Sequence[float] | None) -> None:
         print_table(COLUMNS, [_facts(each) for each in found])
         return
     columns = (*COLUMNS, *(f"{radius:g}" for radius in radii), *EVIDENCE)
-    print_table(columns, [[*_facts(each), *_certificates(each)] for each in found])
+    rows = [[*_facts(each), *_certificates(each)] for each in found]
+    if not sys.stdout.isatty():
+        print_table(columns, rows)
+        return
+    kept, common = told_apart(columns, rows)
+    print_table([columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
+    if common:
+        print("All: " + ", ".join(common))
+
+
+def told_apart(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[int], list[str]]:
+    """The columns that a terminal has to show, and what is the same in all rows: facts of the entries and of their evidence."""
+    same = {
+        place
+        for place, column in enumerate(columns)
+        if column in (*COLUMNS[1:], *EVIDENCE[2:]) and len(rows) > 1 and len({row[place] for row in rows}) == 1
+    }
+    kept = [place for place in range(len(columns)) if place not in same]
+    return kept, [f"{columns[place]} {rows[0][place]}" for place in sorted(same)]
 
 
 def _facts(standing: Standing) -> list[str]:

@@ -126,12 +126,15 @@ def _cells(row: "Row", digits: int) -> list[str]:
     accuracies = [shown(value) for value in row.accuracies]
     if row.best is not None:
         accuracies = [f"{cell} ({place})" if place else cell for cell, place in zip(accuracies, row.best, strict=True)]
+    acr = shown(row.average_radius, 3)
+    if row.kind != "published" and row.average_radius is not None:
+        acr = round_down(row.average_radius, 3)  # as every radius; that of a paper is printed as stated
     indented = row.title if row.kind in ("log", "published", "best") else f"  {row.title}"
     return [
         indented,
         "-" if row.sigma is None else f"{row.sigma:g}",
         *accuracies,
-        shown(row.average_radius, 3),
+        acr,
         shown(row.abstention),
         "-" if row.images is None else str(row.images),
     ]

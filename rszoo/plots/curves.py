@@ -24,6 +24,7 @@ STYLES = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
+LONGEST_LABEL = 48  # characters beside the axis
 LONGEST_LINE = 76  # characters of the legend
 WIDE_TITLE = 44  # with longer ones the legend has one column
 
@@ -127,7 +128,8 @@ def _draw_axes(ax: Axes, curves: Sequence[Curve], images: int | None) -> None:
         if kinds == {"attack"}
         else "accuracy (certified, under attack)"
     )
-    ax.set_ylabel(what + ("" if images is None else f" on {images:,} images"))
+    where = "" if images is None else f" on {images:,} images"
+    ax.set_ylabel(what + ("\n" + where.strip() if len(what + where) > LONGEST_LABEL else where))
     ax.set_xlim(0, 1.02 * max([0.1, *(curve.radii[-1] for curve in curves)]))
     ax.set_ylim(0, min(1.0, 0.05 + max(curve.accuracies[0] for curve in curves)))
     ax.grid(color="#DDDDDD", linewidth=0.6)

@@ -1,6 +1,5 @@
 """A line of a log: what was found for one image, and the votes that it was computed from."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -107,7 +106,7 @@ def _parsed(cells: dict[str, str]) -> Record:
         predict=int(cells["predict"]),
         correct=bool(int(cells["correct"])),
         seconds=_seconds(cells["time"]),
-        radius=_radius(cells["radius"]) if "radius" in cells else None,
+        radius=float(cells["radius"]) if "radius" in cells else None,
         selected=int(cells["selected"]) if "selected" in cells else None,
         votes=dict(_votes(cells)) if "selected" in cells else None,
         path=tuple(int(each) for each in cells["path"].split(",") if each != "-") if "path" in cells else None,
@@ -125,13 +124,6 @@ def _votes(cells: dict[str, str]) -> Iterator[tuple[int, int]]:
     if sum(count for _, count in found) != int(cells["n"]):
         raise ValueError(f"votes that do not add up to n = {cells['n']}")
     return ((label, count) for label, count in found if count)
-
-
-def _radius(text: str) -> float:
-    radius = float(text)
-    if not 0 <= radius < math.inf:
-        raise ValueError(f"a radius of {text}")
-    return radius
 
 
 def _seconds(text: str) -> float:

@@ -1,5 +1,6 @@
 """Writing logs: line by line, resumable after any interruption; merging the shards of one protocol."""
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,10 @@ class LogWriter:
             raise ValueError(
                 f"Expected {self.path} to be a log of this evaluation, got one of another "
                 f"({', '.join(differing(log.protocol, self.protocol))}); write to another file."
+            )
+        if wrong := [each for each in log.records if each.radius is not None and not 0 <= each.radius < math.inf]:
+            raise ValueError(
+                f"Expected radii >= 0 in {self.path}, got {wrong[0].radius} for image {wrong[0].idx}; write to another file."
             )
         if b"\n\n" in content:
             raise ValueError(f"Expected no empty line in {self.path}, got one; remove it.")

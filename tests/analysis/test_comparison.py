@@ -16,7 +16,7 @@ from synthetic_logs import (
     write_published,
 )
 
-from rszoo.analysis import check_comparable, compare, envelope, project, results
+from rszoo.analysis import check_comparable, compare, empirical_rows, envelope, project, results
 from rszoo.records import Log, Record
 
 
@@ -116,7 +116,9 @@ def test_a_test_of_further_radii_decides_the_first_ones_alike(tmp_path: Path) ->
     assert first
     assert second
     assert (first.place, second.place) == (0, 1)
-    cells = run("table", short.path, long.path, "--envelope", "--radius", "0.2,0.3").output.splitlines()[-1].split()
+    lines = run("table", short.path, long.path, "--envelope", "--radius", "0.2,0.3").output.splitlines()
+    assert lines[-1] == f"Best: (2) {long.title}"
+    cells = next(line for line in lines if line.startswith("best ")).split()
     assert cells[-6:-3] == [f"{second.accuracy:.2f}", "(2)", "-"]
     common = ["0", "0.1"]
     shown = [line.split()[0] for line in run("compare", long.path, short.path).output.splitlines() if line[:1] == "0"]
@@ -146,3 +148,10 @@ def test_labels_tasks_and_projections_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"n \(1000 and 300\)"):
         check_comparable([log, project(log, n=300)])
     assert len(results(log)) == 40
+
+
+def test_beside_attacks_a_radius_that_was_not_tested_is_unknown(tmp_path: Path) -> None:
+    protocol = certify_protocol(radii=(0.0, 0.1))
+    log = write(tmp_path / "log", protocol, adaptive_records(protocol))
+    (row,) = empirical_rows([log], [0.0, 0.1, 0.2])
+    assert row.accuracies == [results(log).accuracy(0.0), results(log).accuracy(0.1), None]

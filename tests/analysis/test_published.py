@@ -53,3 +53,13 @@ def test_a_row_that_is_no_curve_is_refused(change: dict[str, object], fault: str
     assert msgspec.convert(ROW, Published).title == "x (arXiv 1902.02918)"
     with pytest.raises(msgspec.ValidationError, match=fault):
         msgspec.convert({**ROW, **change}, Published)
+
+
+def test_the_rows_of_adre_are_those_of_its_table() -> None:
+    rows = [row for key, row in load_published().items() if key.startswith("adre-") and "-lam" in key]
+    assert len(rows) == 18
+    assert {(row.dataset, row.sigma) for row in rows} == {("cifar10", sigma) for sigma in (0.12, 0.25, 0.5, 1.0)} | {
+        ("imagenet", sigma) for sigma in (0.25, 0.5, 1.0)
+    }
+    assert load_published()["adre-cifar10-lam0.3-s0.25"].accuracies == (0.73, 0.62, 0.49, 0.37)
+    assert load_published()["adre-imagenet-lam0.1-s0.50"].accuracies[-1] == 0.24

@@ -84,7 +84,7 @@ def test_the_radii_of_a_published_file_prove_half_a_unit_less() -> None:
     found = proved(published).radius
     assert found == pytest.approx([0.2495, 0.2485, 0.2505, 0.01225, 0.995, 0.0], rel=1e-8)
     assert (found[:-1] < [0.2495, 0.2485, 0.2505, 0.01225, 0.995]).all()
-    _, bound, everywhere = log_rows(published, [0.25], given=Given(0.5, 1000, 0.001), rho=0.01, per_class=False)
+    _, bound, everywhere, _ = log_rows(published, [0.25], given=Given(0.5, 1000, 0.001), rho=0.01, per_class=False)
     assert max(bound.accuracies[0] or 0, everywhere.accuracies[0] or 0) <= 2 / 6, "0.251 and 1"
 
 
@@ -94,7 +94,7 @@ def test_the_radii_of_a_test_count_as_tested_and_no_others(tmp_path: Path) -> No
     lines = adaptive_records(protocol)
     log = write(tmp_path / "log", protocol, lines)
     expected = sum(record.correct and record.radius == 64 / 255 for record in lines) / 40
-    row, bound, _ = log_rows(log, [0.0, 0.1, 64 / 255], given=Given(), rho=0.01, per_class=False)
+    row, bound, _, _ = log_rows(log, [0.0, 0.1, 64 / 255], given=Given(), rho=0.01, per_class=False)
     assert 0.1 < expected == row.accuracies[2]
     assert (row.accuracies[0], bound.accuracies[0]) == (None, None)
     assert 0 < (bound.accuracies[2] or 0) <= expected

@@ -141,7 +141,7 @@ def test_an_imported_entry_of_unknown_licence(tmp_path: Path, network: Normalize
     write_entry(tmp_path, network, type(source)(**{**vars(source), "license": "unknown", "recipe_fingerprint": None}))
     card = render_card(tmp_path, None)
     assert "This card grants no right to use them." in card
-    assert "imported from a checkpoint" in card
+    assert "not made by a recipe of this package" in card
     assert "license: unknown\n" in card
     assert "bibtex" not in card
 

@@ -137,6 +137,7 @@ def test_planted_certificates_end_with_exit_code_1(
     command = ("--steps", 4, "--num-noise", 2, "--n", 100, "--factor", "0.9,1")
     text = run("attack", shades, "--against", log, *command).output
     assert "24 certificates of 24 images" in text
+    assert run("attack", "--against", log, *command).output == text, "a log names its entry"
     assert " ".join(text.splitlines()[1].split()) == "0.9 24 0 0 0.000 1"
     false = planted(log, 40.0)
     left = run("attack", shades, "--against", false, *command, code=1)
@@ -150,6 +151,7 @@ def test_what_is_refused(shades: str, logs: tuple[Path, Path, Path], tmp_path: P
     predicted = write(tmp_path / "predict.tsv", predict_protocol(), predict_records(predict_protocol())).path
     for words, args in {
         "--out LOG or --against LOG": ("attack", shades),
+        "the NAME of an entry": ("attack", "--out", out),
         "no --factor without --against": ("attack", shades, "--out", out, "--factor", 1),
         "no --eps with --against": ("attack", shades, "--against", logs[0], "--eps", 1),
         "no --out with --against": ("attack", shades, "--against", logs[0], "--out", out),

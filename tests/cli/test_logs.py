@@ -25,7 +25,7 @@ from synthetic_logs import (
 
 from rszoo.analysis import load_published, project, results
 from rszoo.plots import draw_curves
-from rszoo.records import read_log
+from rszoo.records import read_log, round_down
 
 
 @pytest.fixture
@@ -56,8 +56,9 @@ def test_the_cells_of_a_table(log: Path, other: Path) -> None:
     assert rows[0] == ["log", "sigma", "0", "0.5", "ACR", "abstain", "images"]
     for path, row in zip((log, other), rows[1:], strict=True):
         found = results(read_log(path))
-        expected = [found.accuracy(0), found.accuracy(0.5), found.average_radius, found.abstention]
-        assert row[2:6] == [f"{value:.3f}" for value in expected]
+        expected = [f"{value:.3f}" for value in (found.accuracy(0), found.accuracy(0.5), found.abstention)]
+        assert [*row[2:4], row[5]] == expected
+        assert row[4] == round_down(found.average_radius, 3)
         assert row[6] == "40"
     assert [row[0] for row in rows[1:]] == ["cifar10-resnet20-gaussian-s0.25", "cifar10-resnet20-gaussian-s0.25 at sigma 0.5"]
 
