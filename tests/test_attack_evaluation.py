@@ -204,7 +204,7 @@ def test_no_attack_succeeds_within_the_radii_of_a_real_entry(cifar10: Path, tmp_
         ({}, {"eps": ()}, r"`\$.eps`"),
         ({}, {"n": 5}, "got n=5; use n >= 11"),
         ({}, {"attack_batch": 0}, "Expected max_batch >= 1"),
-        ({}, {"shard": (11, 11)}, "as many shards as batches"),
+        ({}, {"shard": (11, 11)}, "Expected images in each shard, got none for .*; make fewer shards"),
         ({}, {"save_images": Path("/nowhere")}, "Expected an existing folder"),
         ({"attack": "fgsm"}, {}, "Unknown attack 'fgsm'"),
         ({"steps": 0}, {}, "Expected steps >= 1"),
