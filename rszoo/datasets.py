@@ -14,14 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets as tv
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-from rszoo.faults import explained
+from rszoo.faults import decoded
 from rszoo.folders import Folder, LabelledFiles, list_folder, quantized, read_folder
 from rszoo.images import image_transform
 
@@ -173,13 +172,10 @@ def get_dataset(name: str) -> Dataset:
     path = data_root() / f"{name}.toml"
     if not path.is_file():
         raise ValueError(f"Unknown data set {name!r}; use one of {', '.join(DATASETS)}, or describe a folder in {path}.")
-    table = None
     try:
-        table = msgspec.toml.decode(path.read_bytes())
-        folder = msgspec.convert(table, Folder)
-    except (msgspec.DecodeError, ValueError) as error:
-        fault = explained(error, Folder, table)
-        raise ValueError(f"Expected the description of a folder in {path}, got this fault: {fault}.") from error
+        folder = decoded(path.read_bytes(), Folder)
+    except ValueError as error:
+        raise ValueError(f"Expected the description of a folder in {path}, got this fault: {error}.") from error
     read = None if folder.streamed else partial(read_folder, name=name, folder=folder)
     files = partial(list_folder, name=name, classes=folder.classes) if folder.streamed else None
     return Dataset(name, folder.classes, folder.shape, folder.mean, folder.std, folder.resize, read, files)

@@ -3,8 +3,11 @@
 import difflib
 import re
 from collections.abc import Collection, Mapping
+from typing import TypeVar
 
-from msgspec import inspect
+from msgspec import DecodeError, convert, inspect, toml
+
+Kind = TypeVar("Kind")
 
 PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
@@ -19,6 +22,26 @@ def nearest(name: str, known: Collection[str]) -> list[str]:
         return [meant]
     close = difflib.get_close_matches(meant, known, n=3, cutoff=0.5)
     return close or sorted(each for each in known if meant and meant in each)[:3]
+
+
+def guess(name: str, known: Collection[str]) -> str:
+    """The question for a sentence about an unknown name, with a space after it; empty if nothing is near."""
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+
+
+def decoded(text: str | bytes, kind: type[Kind]) -> Kind:
+    """A TOML file as `kind`.
+
+    Raises:
+        ValueError: it is none; the error is `explained`.
+    """
+    table = None
+    try:
+        table = toml.decode(text)
+        return convert(table, kind)
+    except (DecodeError, ValueError) as error:
+        raise ValueError(explained(error, kind, table).removesuffix(".")) from error
 
 
 def explained(error: Exception, kind: type, values: object = None) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, cast
 import msgspec
 from msgspec import Meta
 
-from rszoo.faults import explained, nearest
+from rszoo.faults import decoded, guess
 
 LARGEST = float_info.max  # finite
 Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
@@ -192,13 +192,10 @@ def parse_recipe(text: str, source: str) -> Recipe:
     Raises:
         ValueError: not TOML, an unknown or missing key, a wrong type, or a value out of range.
     """
-    tables = None
     try:
-        tables = msgspec.toml.decode(text)
-        return msgspec.convert(tables, Recipe)
-    except (msgspec.DecodeError, ValueError) as error:
-        fault = explained(error, Recipe, tables).removesuffix(".")
-        raise ValueError(f"Expected a valid recipe in {source}, got a file with this fault: {fault}.") from error
+        return decoded(text, Recipe)
+    except ValueError as error:
+        raise ValueError(f"Expected a valid recipe in {source}, got a file with this fault: {error}.") from error
 
 
 def recipe_folder() -> Path:
@@ -224,10 +221,9 @@ def load_recipe(name_or_path: str) -> Recipe:
     if path.suffix != ".toml":
         path = recipe_folder() / f"{name_or_path}.toml"
     if not path.is_file():
-        near = nearest(name_or_path, recipe_names())
-        guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        meant = guess(name_or_path, recipe_names())
         raise FileNotFoundError(
-            f"Expected a recipe's name or a .toml file, got {name_or_path!r}; {guess}'rszoo list --all' prints the names."
+            f"Expected a recipe's name or a .toml file, got {name_or_path!r}; {meant}'rszoo list --all' prints the names."
         )
     return parse_recipe(path.read_text(encoding="utf-8"), str(path))
 

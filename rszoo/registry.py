@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from rszoo.faults import nearest
+from rszoo.faults import guess
 
 PACKAGE = Path(__file__).parent
 
@@ -85,9 +85,8 @@ def get_entry(name: str, *, recipes: Iterable[str] = ()) -> Entry:
         raise MissingWeightsError(
             f"Expected weights of {name}, got only its recipe; 'rszoo train {name} --out DIR' makes them, for local-dir:DIR."
         )
-    near = nearest(name, entries.keys() | planned)
-    guess = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
-    raise UnknownModelError(f"Unknown model {name!r}; {guess}'rszoo list --all' prints all names.")
+    meant = guess(name, entries.keys() | planned)
+    raise UnknownModelError(f"Unknown model {name!r}; {meant}'rszoo list --all' prints all names.")
 
 
 def pin(name: str, entry: Entry) -> None:
