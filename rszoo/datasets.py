@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -76,13 +76,21 @@ def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tenso
     return pixels.contiguous(), torch.as_tensor(labels).long()
 
 
+def _opened(kind: Callable[..., Any], *args: object, **options: object) -> Any:
+    """A data set of torchvision, whose errors are all OSError here."""
+    try:
+        return kind(*args, **options)
+    except (RuntimeError, ValueError, AssertionError, struct.error, EOFError) as error:  # of files that are absent or damaged
+        raise OSError(str(error)) from error
+
+
 def _read_torchvision(kind: type, root: Path, split: Split, download: bool) -> Labelled:
-    source = kind(str(root), train=split == "train", download=download)
+    source = _opened(kind, str(root), train=split == "train", download=download)
     return _tensors(source.data, source.targets)
 
 
 def _read_svhn(root: Path, split: Split, download: bool) -> Labelled:
-    source = tv.SVHN(str(root / "svhn"), split=split, download=download)
+    source = _opened(tv.SVHN, str(root / "svhn"), split=split, download=download)
     return _tensors(source.data, source.labels)
 
 
@@ -246,9 +254,5 @@ def image_chunks(name: str, split: Split, *, limit: int | None = None, size: int
 def _found(name: str, remedy: str) -> Iterator[None]:
     try:
         yield
-    except (RuntimeError, OSError, AssertionError, struct.error, EOFError) as error:  # torchvision's, of damaged files too
+    except OSError as error:
         raise FileNotFoundError(f"Expected {name} in {data_root()}, got none that is whole; {remedy}.") from error
-    except ValueError as error:
-        if str(error).startswith("Expected "):
-            raise
-        raise FileNotFoundError(f"Expected {name} in {data_root()}, got none that is whole ({error}); {remedy}.") from error

@@ -3,7 +3,8 @@
 import difflib
 import re
 from collections.abc import Collection, Mapping
-from typing import TypeVar
+from operator import index
+from typing import SupportsIndex, TypeVar
 
 from msgspec import DecodeError, convert, inspect, toml
 
@@ -28,6 +29,17 @@ def guess(name: str, known: Collection[str]) -> str:
     """The question for a sentence about an unknown name, with a space after it; empty if nothing is near."""
     near = nearest(name, known)
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+
+
+def whole(name: str, value: object) -> int:
+    """An integer argument, also NumPy's, as an int.
+
+    Raises:
+        ValueError: it is of another type; a fraction would be cut off somewhere without a word.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise ValueError(f"Expected {name} to be a whole number, got {value!r}; pass an int.")
+    return index(value)
 
 
 def decoded(text: str | bytes, kind: type[Kind]) -> Kind:

@@ -6,7 +6,7 @@ others; they differ in how many others, so each has its own proof that alpha hol
 Source: Cohen, Rosenfeld & Kolter 2019, section 3.2; the sequential ones: Lan & DeMets 1983, Hung & Fithian 2019.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
@@ -117,9 +117,9 @@ def checked_radii(radius: float | Sequence[float]) -> tuple[float, ...]:
     Raises:
         ValueError: a radius is negative or not finite, or they do not ascend.
     """
-    radii = tuple(float(each) for each in radius) if hasattr(radius, "__iter__") else (float(radius),)
+    radii = () if isinstance(radius, str) else tuple(map(float, radius if isinstance(radius, Iterable) else [radius]))
     if not radii or not all(0 <= each < inf for each in radii) or any(b <= a for a, b in pairwise(radii)):
-        raise ValueError(f"Expected ascending radii >= 0 in pixel units, got {radius}; sort them and leave out repetitions.")
+        raise ValueError(f"Expected ascending radii >= 0 in pixel units, got {radius!r}; sort them and leave out repetitions.")
     return radii
 
 

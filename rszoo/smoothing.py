@@ -16,6 +16,7 @@ from rszoo import procedures
 from rszoo.bounds import BOUNDS, minimum_n_predict
 from rszoo.bounds.binomial import validate_alpha, validate_n
 from rszoo.certificate import Certificate, Prediction
+from rszoo.faults import whole
 from rszoo.images import check_images, image_transform
 from rszoo.inference import VotingForm, default_batch, find_device
 from rszoo.procedures import Setting
@@ -106,14 +107,14 @@ class SmoothedClassifier:
 
         Source: Cohen et al. 2019, PREDICT and Proposition 1; Hung & Fithian 2019; `early`: a union bound over the looks.
         """
-        setting = self.setting(alpha, seed)
+        setting, n = self.setting(alpha, seed), whole("n", n)
         if n < minimum_n_predict(alpha):
             raise ValueError(
                 f"Expected n large enough to decide at alpha={alpha}, got n={n}; use n >= {minimum_n_predict(alpha)}."
             )
         setting.level(n)
         make = partial(procedures.predict_early, n=n) if early else partial(procedures.predict, n=(n,))
-        found = self._each(x, keys, lambda: make(setting), seed, batch_size)
+        found = self._each(x, keys, lambda: make(setting), setting.seed, batch_size)
         results = [each[0] for each in found]
         return results if x.ndim == 4 else results[0]
 
@@ -159,7 +160,7 @@ class SmoothedClassifier:
         """
         setting = self.setting(alpha, seed)
         make = self.certification(setting, n0=n0, n=n, bound=bound, radius=radius, tolerance=tolerance)
-        results = self._each(x, keys, make, seed, batch_size)
+        results = self._each(x, keys, make, setting.seed, batch_size)
         return results if x.ndim == 4 else results[0]
 
     def certification(
@@ -181,6 +182,7 @@ class SmoothedClassifier:
         """
         if bound not in BOUNDS:
             raise ValueError(f"Unknown bound {bound!r}; use one of {', '.join(BOUNDS)}.")
+        n0, n = whole("n0", n0), whole("n", n)
         if n0 < 1:
             raise ValueError(f"Expected n0 >= 1, got {n0}; at least one sample must select the class.")
         validate_n(n, setting.alpha)
@@ -200,6 +202,7 @@ class SmoothedClassifier:
             ValueError: alpha or seed is out of range.
         """
         validate_alpha(alpha)
+        seed = whole("seed", seed)
         if not 0 <= seed < 2**63:
             raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
         loss = 0.0 if self.noise == "float" else grid_error(self.sigma, self.input_shape)
@@ -226,7 +229,7 @@ class SmoothedClassifier:
         Raises:
             ValueError: an image or the batch size is out of range.
         """
-        if batch_size is not None and batch_size < 1:
+        if batch_size is not None and whole("batch_size", batch_size) < 1:
             raise ValueError(f"Expected batch_size >= 1, got {batch_size}; leave it out to have it chosen.")
         grid = self.noise == "grid"
         return run(

@@ -2,6 +2,7 @@ import copy
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from conftest import HalfSpace
@@ -141,7 +142,13 @@ def test_unanimous_and_empty_votes(half_space: HalfSpace) -> None:
         ({"x": torch.zeros(0, *SHAPE)}, r"got an empty batch"),
         ({"x": "cat.png"}, r"Expected a torch tensor, got str; pass clf.transform"),
         ({"n": 9}, r"got n=9; all 9 votes would still give p_lower <= 1/2: use n >= 10"),
+        ({"n": 1e3}, r"Expected n to be a whole number, got 1000.0; pass an int"),
+        ({"n0": 10.0}, r"Expected n0 to be a whole number, got 10.0"),
         ({"n0": 0}, r"Expected n0 >= 1, got 0"),
+        ({"seed": 1.5}, r"Expected seed to be a whole number, got 1.5"),
+        ({"seed": True}, r"Expected seed to be a whole number, got True"),
+        ({"batch_size": 8.0}, r"Expected batch_size to be a whole number, got 8.0"),
+        ({"radius": "0.5"}, r"Expected ascending radii >= 0 in pixel units, got '0.5'"),
         ({"alpha": 1.5}, r"Expected 0 < alpha < 1, got 1.5"),
         ({"bound": "gauss"}, r"Unknown bound 'gauss'; use one of cohen, joint"),
         ({"batch_size": 0}, r"Expected batch_size >= 1, got 0"),
@@ -169,6 +176,13 @@ def test_bad_arguments_are_named(half_space: HalfSpace, change: dict[str, object
 def test_bad_classifiers_are_refused(half_space: HalfSpace, change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         rszoo.smooth(half_space, **{"sigma": 0.25, "num_classes": 2, "input_shape": SHAPE, **change})
+
+
+def test_numpy_integers_are_integers(half_space: HalfSpace) -> None:
+    clf, x = smoothed(half_space), points(1)[0]
+    found = clf.certify(x, n=np.int64(100), n0=np.int32(10), seed=np.uint8(3))
+    assert found == clf.certify(x, n=100, n0=10, seed=3)
+    assert (type(found.n), type(found.n0), type(found.seed)) == (int, int, int)
 
 
 def test_off_grid_pixels_are_refused_in_grid_mode(half_space: HalfSpace) -> None:
