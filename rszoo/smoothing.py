@@ -114,7 +114,7 @@ class SmoothedClassifier:
             )
         setting.level(n)
         make = partial(procedures.predict_early, n=n) if early else partial(procedures.predict, n=(n,))
-        found = self._each(x, keys, lambda: make(setting), setting.seed, batch_size)
+        found = self._each(x, keys, lambda: make(setting), setting.seed, batch_size, samples=None if early else n)
         results = [each[0] for each in found]
         return results if x.ndim == 4 else results[0]
 
@@ -160,7 +160,8 @@ class SmoothedClassifier:
         """
         setting = self.setting(alpha, seed)
         make = self.certification(setting, n0=n0, n=n, bound=bound, radius=radius, tolerance=tolerance)
-        results = self._each(x, keys, make, setting.seed, batch_size)
+        samples = n0 + n if radius is None and tolerance is None else None
+        results = self._each(x, keys, make, setting.seed, batch_size, samples=samples)
         return results if x.ndim == 4 else results[0]
 
     def certification(
@@ -243,15 +244,23 @@ class SmoothedClassifier:
         )
 
     def _each(
-        self, x: Tensor, keys: Sequence[str] | None, make: Callable[[], Procedure[Result]], seed: int, batch_size: int | None
+        self,
+        x: Tensor,
+        keys: Sequence[str] | None,
+        make: Callable[[], Procedure[Result]],
+        seed: int,
+        batch_size: int | None,
+        *,
+        samples: int | None,
     ) -> list[Result]:
-        """The results of a procedure on each image of x."""
+        """The results of a procedure on each image of x, with a progress bar; `samples`: how many an image takes, if known."""
         images = check_images(x, self.input_shape, grid=self.noise == "grid")
         names = [image_key(image) for image in images] if keys is None else list(keys)
         if len(names) != len(images):
             raise ValueError(f"Expected {len(images)} keys, one an image, got {len(names)}; leave keys out to have them made.")
         jobs = [(image, name, make()) for image, name in zip(images, names, strict=True)]
-        with tqdm(unit="sample", delay=1, leave=False, disable=None) as bar:
+        total = None if samples is None else samples * len(images)
+        with tqdm(total=total, unit="sample", delay=1, leave=False, disable=None) as bar:
             return list(self.run(jobs, seed=seed, batch_size=batch_size, counted=bar.update))
 
     def _check_form(self) -> None:
