@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rszoo.config import read_config
 from rszoo.recipe import load_recipe
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rszoo.records import CertifyProtocol, Log
 
 MEGABYTE = 10**6
-Key = Literal["acr", "name", "sigma", "size"]
+Key = Literal["acr", "name", "dataset", "method", "sigma", "size"]
 
 
 @dataclass(frozen=True)
@@ -170,23 +170,21 @@ def ordered(found: Iterable[Standing], by: float | Key) -> list[Standing]:
 
     Args:
         found: the entries.
-        by: "name", "sigma" or "size", ascending; "acr", descending; or one of their radii: certified accuracy descending,
-            equal ones by ACR.
+        by: "name", "dataset", "method", "sigma" or "size", ascending, equal ones by sigma; "acr", descending; or one of their
+            radii: certified accuracy descending, equal ones by ACR.
     """
     return sorted(found, key=lambda standing: (*_rank(standing, by), standing.name))
 
 
-def _rank(standing: Standing, by: float | Key) -> list[float]:
+def _rank(standing: Standing, by: float | Key) -> list[Any]:
     """Smaller is earlier."""
     match by:
-        case "name":
-            return []
-        case "sigma":
-            return [standing.sigma]
-        case "size":
-            return [math.inf if standing.size is None else standing.size]
         case "acr":
             return [_descending(standing.average_radius)]
+        case "size":
+            return [math.inf if standing.size is None else standing.size]
+        case str():
+            return [getattr(standing, by), standing.sigma]
         case _:
             return [_descending(standing.accuracy(by)), _descending(standing.average_radius)]
 

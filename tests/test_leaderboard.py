@@ -250,6 +250,13 @@ def test_the_list_is_ordered(package: Path) -> None:
     assert listed("--by", "0.5", "--radius", "0.25,1")[0].split()[-11:-8] == ["0.25", "0.5", "1"]
 
 
+def test_the_list_is_ordered_by_data_set_and_by_method() -> None:
+    facts = [("a", "svhn", "macer", 0.25), ("b", "cifar10", "macer", 0.12), ("c", "cifar10", "adre", 0.5)]
+    entries = [Standing(name, dataset, "resnet20", method, sigma, "MIT") for name, dataset, method, sigma in facts]
+    assert [each.name for each in ordered(entries, "dataset")] == ["b", "c", "a"]
+    assert [each.name for each in ordered(entries, "method")] == ["c", "b", "a"]
+
+
 def test_sort_puts_the_best_first_at_the_radius_that_was_named_first(package: Path) -> None:
     certify(bundle(GAUSSIAN), [0.3, 0.3])
     certify(bundle(MACER), [0.9, UNCERTAIN])

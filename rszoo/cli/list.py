@@ -31,7 +31,10 @@ def list_entries(
     sort: Annotated[bool, Option("--sort", help="The best first: at the first --radius; without one, by ACR.")] = False,
     by: Annotated[
         str | None,
-        Option(metavar="R|acr|name|sigma|size", help="Another order; certified accuracy at R and ACR: largest first."),
+        Option(
+            metavar="R|acr|name|dataset|method|sigma|size",
+            help="Another order; certified accuracy at R and ACR: largest first.",
+        ),
     ] = None,
     dataset: Annotated[str | None, Option(help="Only entries of this data set.")] = None,
     method: Annotated[str | None, Option(help="Only entries of this training method.")] = None,
