@@ -111,15 +111,20 @@ def certify_radii(
     )
 
 
-def checked_radii(radius: float | Sequence[float]) -> tuple[float, ...]:
+def checked_radii(setting: Setting, radius: float | Sequence[float], *, n: int) -> tuple[float, ...]:
     """Radii, in pixel units, as a grid that can be tested.
 
     Raises:
-        ValueError: a radius is negative or not finite, or they do not ascend.
+        ValueError: a radius is negative or not finite, they do not ascend, or n votes for one class certify none of them.
     """
     radii = () if isinstance(radius, str) else tuple(map(float, radius if isinstance(radius, Iterable) else [radius]))
     if not radii or not all(0 <= each < inf for each in radii) or any(b <= a for a, b in pairwise(radii)):
         raise ValueError(f"Expected ascending radii >= 0 in pixel units, got {radius!r}; sort them and leave out repetitions.")
+    if RadiusTest((radii[0] / setting.sigma,), n=n, alpha=setting.level(n)).outcome == "undecided":
+        raise ValueError(
+            f"Expected a radius that n={n} votes can certify at alpha={setting.alpha} and sigma={setting.sigma:g}, got "
+            f"{radius!r}; ask for a smaller one, or take a larger n."
+        )
     return radii
 
 

@@ -152,7 +152,7 @@ class SmoothedClassifier:
             A `Certificate`, or a list of B.
 
         Raises:
-            ValueError: x or an argument is out of range, or n is too small to certify anything at alpha.
+            ValueError: x or an argument is out of range, or n is too small to certify anything, or any of the radii, at alpha.
 
         Source: Cohen et al. 2019, CERTIFY and Proposition 2; the rule's own source is in its docstring. `radius`: a
             group-sequential binomial test of each radius, in fixed sequence (`rszoo.bounds.RadiusTest`). `tolerance`:
@@ -194,7 +194,7 @@ class SmoothedClassifier:
             return partial(procedures.certify, setting, n0=n0, n=n, bound=bound, tolerance=tolerance)
         if tolerance is not None or bound != "cohen":
             raise ValueError("Expected radius without a tolerance or a bound, got both; the test of radii has its own rule.")
-        return partial(procedures.certify_radii, setting, n0=n0, n=n, radii=procedures.checked_radii(radius))
+        return partial(procedures.certify_radii, setting, n0=n0, n=n, radii=procedures.checked_radii(setting, radius, n=n))
 
     def setting(self, alpha: float, seed: int) -> Setting:
         """What the procedures of this classifier need to know.

@@ -148,6 +148,7 @@ def test_unanimous_and_empty_votes(half_space: HalfSpace) -> None:
         ({"seed": 1.5}, r"Expected seed to be a whole number, got 1.5"),
         ({"seed": True}, r"Expected seed to be a whole number, got True"),
         ({"batch_size": 8.0}, r"Expected batch_size to be a whole number, got 8.0"),
+        ({"radius": 0.6}, r"Expected a radius that n=100 votes can certify at alpha=0.001 and sigma=0.25, got 0.6; ask for"),
         ({"radius": "0.5"}, r"Expected ascending radii >= 0 in pixel units, got '0.5'"),
         ({"alpha": 1.5}, r"Expected 0 < alpha < 1, got 1.5"),
         ({"bound": "gauss"}, r"Unknown bound 'gauss'; use one of cohen, joint"),
