@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+
+from rszoo.arithmetic import bfloat16_products
 
 SECONDS = 0.5
 
@@ -58,11 +61,10 @@ def measure(device: torch.device, dtype: torch.dtype = torch.bfloat16) -> Work:
     a = torch.rand(side, side, device=device, dtype=dtype)
     source = torch.rand(2**30 if device.type == "cuda" else 2**26, device=device)
     target = torch.empty_like(source)
-    product, moved = torch.empty_like(a), source.nbytes + target.nbytes
-    return Work(
-        2 * side**3 / _least(lambda: torch.mm(a, a, out=product), device),
-        moved / _least(lambda: target.copy_(source), device),
-    )
+    moved = source.nbytes + target.nbytes
+    with bfloat16_products(device):
+        operations = 2 * side**3 / _least(lambda: F.linear(a, a), device)
+    return Work(operations, moved / _least(lambda: target.copy_(source), device))
 
 
 def _least(step: Callable[[], object], device: torch.device) -> float:

@@ -26,7 +26,8 @@ from limits import Work, count, measure
 from torch.nn import functional as F
 
 import rszoo
-from rszoo.inference import device_name, exact_arithmetic, find_device
+from rszoo.arithmetic import exact_arithmetic, mixed_precision
+from rszoo.inference import device_name, find_device
 from rszoo.methods import METHODS
 from rszoo.recipe import Recipe, load_recipe
 from rszoo.training import Run, run
@@ -73,7 +74,7 @@ def bare(prepared: Run) -> Callable[[], object]:
     y = torch.randint(10, (batch,), device=device)
 
     def step() -> None:
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with mixed_precision(device, "bfloat16"):
             loss = F.cross_entropy(prepared.network(x), y)
         prepared.optimizer.zero_grad()
         loss.backward()

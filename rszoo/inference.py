@@ -8,14 +8,13 @@ import copy
 import math
 import os
 import platform
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
-from torch.backends import cudnn
 from torch.fx.experimental.optimization import fuse
 
 from rszoo.architectures import NormalizedNetwork
+from rszoo.arithmetic import bfloat16_products, exact_arithmetic, multiplies_bfloat16
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CORE_BATCH = 64  # samples a core: the activations of a small network stay in its cache
@@ -59,7 +58,7 @@ class VotingForm(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         """Logits (B, classes) in the form's precision."""
         x = self.normalize(x).to(self.dtype, memory_format=torch.channels_last)
-        with exact_arithmetic():
+        with exact_arithmetic(), bfloat16_products(x.device):
             logits: Tensor = self.network(x)
         return logits
 
@@ -68,11 +67,6 @@ class VotingForm(nn.Module):
         if len(x) == 1:  # matrix products of one row are rounded differently: a batch of one would vote differently
             return self.logits(x.expand(2, -1, -1, -1)).argmax(1)[:1]
         return self.logits(x).argmax(1)
-
-
-def exact_arithmetic() -> AbstractContextManager[None]:
-    """On a GPU: float32 is float32, not TensorFloat-32, and equal inputs give equal results."""
-    return cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 class AttackedForm(nn.Module):
@@ -150,7 +144,8 @@ def find_device(device: str | torch.device) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """What the vendor calls a GPU; of a CPU the architecture and the vector instructions that torch finds."""
+    """What the vendor calls a GPU; of a CPU the architecture and the instructions that torch finds."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()} with {vectors}" + (" and bfloat16" if multiplies_bfloat16() else "")

@@ -9,7 +9,7 @@ PACKAGE = Path(rszoo.__file__).parent
 LAYERS = (
     {"faults"},
     {"bounds", "certificate", "recipe", "records", "registry", "runtime", "config", "hub"},
-    {"architectures", "augmentation", "images", "processes", "sampling"},
+    {"architectures", "arithmetic", "augmentation", "images", "processes", "sampling"},
     {"folders"},
     {"datasets"},
     {"attacks", "inference", "entry", "analysis"},

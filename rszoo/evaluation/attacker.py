@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from rszoo import procedures
+from rszoo.arithmetic import exact_arithmetic
 from rszoo.attacks import Plan
 from rszoo.attacks.base import norms
 from rszoo.certificate import Prediction
-from rszoo.inference import AttackedForm, attack_batch, exact_arithmetic
+from rszoo.inference import AttackedForm, attack_batch
 from rszoo.sampling import Stage, Stream, block_size, normal_block
 from rszoo.smoothing import SmoothedClassifier
 from rszoo.voting import Procedure

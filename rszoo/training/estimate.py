@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rszoo.inference import exact_arithmetic
+from rszoo.arithmetic import exact_arithmetic
 from rszoo.recipe import Recipe
 from rszoo.training.run import start
 from rszoo.training.step import take_step

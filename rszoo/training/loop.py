@@ -20,9 +20,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rszoo import processes
+from rszoo.arithmetic import exact_arithmetic
 from rszoo.datasets import image_chunks
 from rszoo.entry import recipe_source, write_entry
-from rszoo.inference import device_name, exact_arithmetic
+from rszoo.inference import device_name
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.training.run import LOG, Run, noisy_accuracy, start
 from rszoo.training.step import take_step

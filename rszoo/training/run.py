@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from rszoo import processes
 from rszoo.architectures import NormalizedNetwork, build
+from rszoo.arithmetic import mixed_precision
 from rszoo.datasets import Labelled, get_dataset
 from rszoo.entry import read_entry
 from rszoo.methods import Method, build_method
@@ -183,8 +184,7 @@ def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:
     mode, correct, total = network.training, 0, 0
     network.eval()
     generator = step_generator(training.seed, "noisy accuracy", 0, run.device)
-    reduced = torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16")
-    with torch.inference_mode(), reduced:
+    with torch.inference_mode(), mixed_precision(run.device, training.precision):
         for images, y in chunks:
             x = images.to(run.device, memory_format=torch.channels_last).float().div_(255)
             correct += int((network(x + gaussian_noise(x, sigma, generator)).argmax(1).cpu() == y).sum())

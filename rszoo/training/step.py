@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rszoo import processes
+from rszoo.arithmetic import mixed_precision
 from rszoo.sampling import step_generator
 from rszoo.training.run import Run
 
@@ -50,7 +51,7 @@ def _group(run: Run, chosen: Tensor, group: int) -> Tensor:
     generator = step_generator(training.seed, "step", run.step * run.groups + group, run.device)
     images = data.batch(chosen, generator, lambda: _upcoming(run))
     x = images.to(memory_format=torch.channels_last).float().div_(255)
-    with torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16"):
+    with mixed_precision(run.device, training.precision):
         losses = run.method.loss(
             run.model,
             x,
