@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 	$(BIN)/rszoo demo
 
 test: $(VENV)/installed lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
