@@ -52,7 +52,10 @@ class WideProducts(TorchFunctionMode):
         self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func not in PRODUCTS or not (args[0].dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")):
+        if func not in PRODUCTS:
+            return func(*args, **kwargs)
+        x = args[0] if args else kwargs["input"]
+        if x.dtype != torch.bfloat16 and not torch.is_autocast_enabled("cpu"):
             return func(*args, **kwargs)
         with torch.autocast("cpu", enabled=False):
             return func(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()}).bfloat16()

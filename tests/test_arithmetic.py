@@ -48,6 +48,11 @@ def test_mixed_precision_rounds_weights_and_images_too(processor: bool) -> None:
     assert (found != unrounded).float().mean() > 0.1
 
 
+def test_arguments_may_be_named(processor: bool) -> None:
+    with bfloat16_products(CPU):
+        check(F.conv2d(input=X.bfloat16(), weight=W.bfloat16(), bias=B.bfloat16(), padding=1), exact(X, W, B))
+
+
 def test_float32_is_left_alone() -> None:
     expected = F.conv2d(X, W, B, padding=1)
     with mixed_precision(CPU, "float32"):
