@@ -1,4 +1,5 @@
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -6,11 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from conftest import without_times
 
 import rszoo
 from rszoo.analysis import audit
+from rszoo.arithmetic import multiplies_bfloat16
 from rszoo.cli import main
 from rszoo.datasets import open_images
 from rszoo.evaluation import Evaluation
@@ -53,6 +57,15 @@ def test_a_line_is_what_certify_says_of_the_image(shades: str, tmp_path: Path, o
         assert record.radius <= found.radius
         assert record.label == int(images.labels[record.idx])
         assert record.correct == (record.label == record.predict)
+
+
+def test_a_log_names_versions_and_processor(shades: str, tmp_path: Path) -> None:
+    evaluate(shades, tmp_path / "log.tsv", stop=1)
+    log = read_log(tmp_path / "log.tsv")
+    assert log.protocol is not None
+    versions = f"rszoo {rszoo.__version__}, torch {torch.__version__}, numpy {np.__version__}"
+    instructions = torch.backends.cpu.get_cpu_capability() + (" and bfloat16" if multiplies_bfloat16() else "")
+    assert log.protocol.software == f"{versions}, {platform.machine()} with {instructions}"
 
 
 def test_predict_takes_every_n_from_one_stream(shades: str, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ def verify(
 ) -> None:
     """Check an entry: files, self-test, licence, recipe, the audit of its logs, and a random sample of their certificates.
 
-    A certificate that is made again must have the votes of the log, if versions and kind of device are the same; with others
-    its radius must not be refuted by the new votes at the alpha of the log. Exit code 1 if a check failed.
+    A certificate that is made again is also put to fresh votes, which must not refute its radius at the alpha of the log. Votes
+    other than the log's are told: processors of two kinds may round differently. Exit code 1 if a check failed.
     """
     from rszoo.verification import verify as verified
 

@@ -12,6 +12,7 @@ from rszoo.attacks import Plan
 from rszoo.bounds import minimum_n_predict
 from rszoo.config import EntryConfig
 from rszoo.datasets import LabelledImages, open_images
+from rszoo.inference import device_name
 from rszoo.recipe import Certification, load_recipe, recipe_names
 from rszoo.records import AttackProtocol, CertifyProtocol, PredictProtocol, validated
 from rszoo.zoo import OpenEntry, open_entry
@@ -63,8 +64,7 @@ def prepared(
     entry = open_entry(name, device=device, sigma=sigma, precision=precision)
     config, classifier, usual = entry.config, entry.classifier, usual_protocol(entry.config)
     images = open_images(config.dataset, split or usual.split, download=download)
-    where = classifier.device
-    kind = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+    kind = device_name(classifier.device)
     shared: Values = {
         "name": config.name,
         "weights_sha256": config.weights_sha256,
