@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import torch
+from tqdm import tqdm
 
 from rszoo.analysis import audit
 from rszoo.analysis.evidence import read_certificates
@@ -160,7 +161,7 @@ def _certified_again(
         return Check(name, "skipped", f"the data set cannot be read here: {error}")
     if protocol.stop > size:
         return Check(name, "failed", f"it is of {protocol.stop} images, but {protocol.dataset} has {size}")
-    for record in sample:
+    for record in tqdm(sample, desc=name, unit="certificate", leave=False, disable=None):
         repeated, software = _again(folder, protocol, record.idx, device=device, batch_size=batch_size)
         if repeated.label != record.label:
             return Check(name, "failed", f"image {record.idx} has label {repeated.label}, not {record.label}")
