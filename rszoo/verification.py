@@ -177,7 +177,7 @@ def _certified_again(
     if differing:
         votes = (
             f"other votes for {', '.join(differing)}, made by {software}, those of the log by {protocol.software} (on one "
-            "kind of processor, the same software gives the same votes)"
+            "processor, the same software gives the same votes)"
         )
     return Check(
         name,
