@@ -11,59 +11,17 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from test_methods import TABLES
+from training_runs import losses, recipe, recipe_text
 
 import rszoo.datasets
 import rszoo.training.data
 from rszoo.cards.history import read_history
 from rszoo.config import read_config
-from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names
 from rszoo.training import estimate, start, train
-from rszoo.training.data import ResidentData
 from rszoo.training.optimization import build_optimizer, build_scheduler
 from rszoo.training.step import take_step
 
 CPU = torch.device("cpu")
-RECIPE = """
-[about]
-summary = "A test."
-paper = "none"
-license = "MIT"
-notes = ""
-[model]
-dataset = "blobs"
-architecture = "resnet20"
-sigma = 0.25
-[method]
-name = "gaussian"
-[training]
-epochs = 3
-batch_size = 16
-augmentation = "crop-flip"
-precision = "float32"
-seed = 0
-OPTIONS
-[training.optimizer]
-name = "sgd"
-momentum = 0.9
-nesterov = true
-weight_decay = 5e-4
-[training.schedule]
-name = "one-cycle"
-rate = 0.1
-warmup = 0.2
-[inference]
-precision = "float32"
-noise = "float"
-[certification]
-split = "test"
-stride = 1
-n0 = 10
-n = 100
-alpha = 0.001
-bound = "cohen"
-seed = 0
-"""
 BLOBS = 'classes = ["dark", "light"]\nshape = [3, 32, 32]\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\nresize = 32\n'
 TRAIN = """
 import sys, torch, rszoo.training.loop as loop
@@ -73,18 +31,6 @@ torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS = 0.0
 loop.train(load_recipe(sys.argv[1]), Path(sys.argv[2]), device=torch.device("cpu"))
 """
-
-
-def recipe_text(options: str = "", **replaced: str) -> str:
-    text = RECIPE.replace("OPTIONS", options)
-    for old, new in replaced.items():
-        assert old in text
-        text = text.replace(old, new)
-    return text
-
-
-def recipe(options: str = "", **replaced: str) -> Recipe:
-    return parse_recipe(recipe_text(options, **replaced), "test")
 
 
 @pytest.fixture
@@ -111,11 +57,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def same(first: Path, second: Path) -> bool:
     ours, theirs = weights(first), weights(second)
     return all(torch.equal(ours[key], theirs[key]) for key in ours | theirs)
-
-
-def losses(folder: Path) -> list[float]:
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [line["loss"] for line in lines if "loss" in line]
 
 
 def test_a_run_makes_an_entry_that_loads(blobs: Path, tmp_path: Path) -> None:
@@ -328,95 +269,3 @@ def test_the_estimate_of_a_run_with_few_steps_takes_no_more(blobs: Path, batch_s
     found = estimate(short, CPU)
     assert found.steps == 64 // batch_size
     assert found.seconds > 0
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_methods_use_the_passes_they_declare(name: str) -> None:
-    from test_methods import Small, batch, build_method, generator
-
-    model, (x, y), images = Small(), batch(), []
-    model.register_forward_hook(lambda module, inputs, output: images.append(len(output)))
-    method = build_method({"name": name, **TABLES[name]})
-    method.loss(model, x, y, sigma=0.3, progress=50.0, generator=generator())
-    assert sum(images) == method.passes * len(x)
-
-
-@pytest.fixture
-def subset(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2,000 training and 500 test images of the real CIFAR-10."""
-    whole = rszoo.datasets.load_images
-    sizes = {"train": 2000, "test": 500}
-
-    def some(name: str, split: str, **options: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels = whole(name, split, **options)
-        return images[: sizes[split]], labels[: sizes[split]]
-
-    monkeypatch.setattr(rszoo.training.data, "load_images", some)
-    monkeypatch.setattr(rszoo.datasets, "load_images", some)
-
-
-CHEAP: dict[str, str] = {
-    "smoothed": "m = 2",
-    "stability": "lam = 1.0",
-    "adversarial": "eps = 0.25\nsteps = 1\nnoisy = true\nwarmup = 0",
-    "smoothadv": 'attack = "pgd"\neps = 0.25\nsteps = 1\nm = 1\nm_train = 1\nwarmup = 0',
-    "adre": 'k = 2\nlam = 0.2\ndraws = "all"',
-    "adreadv": 'k = 1\nlam = 0.2\ndraws = "all"\neps = 0.25\nsteps = 1\nwarmup = 0',
-    "macer": "m = 2\nlam = 4.0\ngamma = 8.0\nbeta = 16.0\ndeferred = 0",
-    "consistency": "m = 2\nlam = 5.0\neta = 0.5",
-    "smoothmix": "m = 1\nsteps = 1\nalpha = 0.5\neta = 1.0\nmix_step = 0\nwarmup = 0",
-    "gaussian": "",
-}
-CIFAR = {
-    '"blobs"': '"cifar10"',
-    "batch_size = 16": "batch_size = 100",
-    'precision = "float32"\nseed': 'precision = "bfloat16"\nseed',
-}
-
-
-def test_every_method_is_tried_on_real_images() -> None:
-    assert CHEAP.keys() == TABLES.keys()
-
-
-@pytest.mark.usefixtures("subset")
-@pytest.mark.parametrize("name", CHEAP)
-def test_every_method_lowers_its_loss_on_real_images(name: str, tmp_path: Path) -> None:
-    method = {'name = "gaussian"': f'name = "{name}"\n{CHEAP[name]}'}
-    train(recipe(**method, **CIFAR, **{"epochs = 3": "epochs = 2"}), tmp_path / "run", device=CPU)
-    found = losses(tmp_path / "run")
-    assert found[1] < found[0]
-
-
-@pytest.mark.usefixtures("subset")
-def test_gaussian_training_beats_training_without_noise(tmp_path: Path) -> None:
-    accuracy = {}
-    for name, options in (("noise", ""), ("none", "noise_sigma = 0.0")):
-        train(recipe(options, **CIFAR, **{"epochs = 3": "epochs = 15"}), tmp_path / name, device=CPU)
-        line = (tmp_path / name / "log.jsonl").read_text().splitlines()[-1]
-        accuracy[name] = json.loads(line)["noisy_test_accuracy"]
-    assert accuracy["noise"] > accuracy["none"] + 0.08
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_takes_a_step_on_made_up_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = load_recipe(name)
-    from rszoo.datasets import get_dataset
-
-    dataset = get_dataset(found.model.dataset)
-    small = 2 if dataset.shape[1] > 100 else 4
-
-    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> ResidentData:
-        images = torch.randint(0, 256, (small, *dataset.shape), dtype=torch.uint8)
-        labels = torch.arange(small) % dataset.num_classes
-        return ResidentData(images, labels, torch.ones(small), [(images, labels)], "flip")
-
-    import msgspec
-
-    monkeypatch.setattr("rszoo.training.run.load_data", made_up)
-    training = msgspec.structs.replace(found.training, batch_size=small, group_size=None)
-    run = start(msgspec.structs.replace(found, training=training), CPU, random_start=True)
-    before = [parameter.clone() for parameter in run.network.parameters()]
-    run.network.train()
-    assert torch.isfinite(take_step(run))
-    take_step(run)
-    assert any(not torch.equal(old, new) for old, new in zip(before, run.network.parameters(), strict=True))

@@ -11,6 +11,7 @@ n is raised this understates the accuracy.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -91,8 +92,8 @@ def _projected(record: Record, num_classes: int, after: Setting) -> Record:
     if not record.n:  # of `correct_only`: not estimated, in no setting
         return record
     votes = record.votes if record.n == after.n else scaled(record.votes, record.selected, after.n)
-    counts = [votes.get(label, 0) for label in range(num_classes)]
-    radius = l2_radius(RULES[after.bound](counts, record.selected, after.alpha).radius, after.sigma)
+    counts = tuple(votes.get(label, 0) for label in range(num_classes))
+    radius = _radius(after, counts, record.selected)
     predict = record.selected if radius > 0 else -1
     return replace(record, predict=predict, correct=predict == record.label, radius=radius, votes=votes)
 
@@ -115,7 +116,7 @@ def scaled(votes: dict[int, int], selected: int, n: int) -> dict[int, int]:
 def _projected_published(log: Log, before: Setting, after: Setting) -> list[Record]:
     found = reconstructed_votes(log, before)
     kept = found * after.n // before.n
-    radii = {int(k): _radius(int(k), after) for k in np.unique(kept[found > 0])}
+    radii = {int(k): _radius(after, (int(k), after.n - int(k)), 0) for k in np.unique(kept[found > 0])}
     records = []
     for record, votes, k in zip(log.records, found, kept, strict=True):
         radius = radii[int(k)] if votes else 0.0
@@ -124,8 +125,9 @@ def _projected_published(log: Log, before: Setting, after: Setting) -> list[Reco
     return records
 
 
-def _radius(k: int, after: Setting) -> float:
-    return l2_radius(RULES[after.bound]([k, after.n - k], 0, after.alpha).radius, after.sigma)
+@lru_cache(maxsize=65536)  # a card and its check ask for the same images again, at 13 ms an image by `joint`
+def _radius(after: Setting, counts: tuple[int, ...], top: int) -> float:
+    return l2_radius(RULES[after.bound](counts, top, after.alpha).radius, after.sigma)
 
 
 def reconstructed_votes(log: Log, setting: Setting) -> NDArray[np.int64]:

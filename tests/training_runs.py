@@ -1,0 +1,64 @@
+"""A recipe of the tests, and what a run of it logs."""
+
+import json
+from pathlib import Path
+
+from rszoo.recipe import Recipe, parse_recipe
+
+RECIPE = """
+[about]
+summary = "A test."
+paper = "none"
+license = "MIT"
+notes = ""
+[model]
+dataset = "blobs"
+architecture = "resnet20"
+sigma = 0.25
+[method]
+name = "gaussian"
+[training]
+epochs = 3
+batch_size = 16
+augmentation = "crop-flip"
+precision = "float32"
+seed = 0
+OPTIONS
+[training.optimizer]
+name = "sgd"
+momentum = 0.9
+nesterov = true
+weight_decay = 5e-4
+[training.schedule]
+name = "one-cycle"
+rate = 0.1
+warmup = 0.2
+[inference]
+precision = "float32"
+noise = "float"
+[certification]
+split = "test"
+stride = 1
+n0 = 10
+n = 100
+alpha = 0.001
+bound = "cohen"
+seed = 0
+"""
+
+
+def recipe_text(options: str = "", **replaced: str) -> str:
+    text = RECIPE.replace("OPTIONS", options)
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def recipe(options: str = "", **replaced: str) -> Recipe:
+    return parse_recipe(recipe_text(options, **replaced), "test")
+
+
+def losses(folder: Path) -> list[float]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
