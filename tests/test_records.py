@@ -208,6 +208,16 @@ def test_merged_shards_are_the_log_in_one_piece(tmp_path: Path, count: int) -> N
         merge(shards, tmp_path / "merged.tsv")
 
 
+def test_the_merged_log_names_the_processors_of_all_shards(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.tsv" for number in (1, 2, 3)]
+    for number, path, software in zip((1, 2, 3), paths, ("rszoo 1, cpu A", "rszoo 1, cpu B", "rszoo 1, cpu A"), strict=True):
+        write(path, msgspec.structs.replace(PROTOCOL, shard=(number, 3), software=software))
+    write(tmp_path / "whole.tsv")
+    log = merge([paths[1], paths[2], paths[0]], tmp_path / "merged.tsv")
+    assert log.protocol == msgspec.structs.replace(PROTOCOL, software="rszoo 1, cpu A; rszoo 1, cpu B")
+    assert log.records == read_log(tmp_path / "whole.tsv").records
+
+
 def test_merging_refuses_overlaps_gaps_and_strangers(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.tsv" for number in range(4)]
     for number, path in enumerate(paths[:3], 1):

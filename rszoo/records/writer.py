@@ -136,6 +136,9 @@ def differing(one: AnyProtocol | None, other: AnyProtocol | None) -> list[str]:
 def merge(paths: Sequence[Path], out: Path) -> Log:
     """Join the shards of one protocol into one log, the same as that of an evaluation in one piece.
 
+    Shards may have been made by different software or on different processors: each radius rests on the votes of its own
+    image. The log names all of them.
+
     Raises:
         FileExistsError: `out` is there already.
         ValueError: the logs are not the shards 1 to k of one protocol, or a shard is not complete.
@@ -161,9 +164,10 @@ def merge(paths: Sequence[Path], out: Path) -> Log:
 def _whole_protocol(logs: Sequence[Log]) -> AnyProtocol:
     """The protocol of which the logs are the complete shards."""
     protocols = [_shard_protocol(log) for log in logs]
-    whole = msgspec.structs.replace(protocols[0], shard=None)
+    software = "; ".join(dict.fromkeys(protocol.software for protocol in sorted(protocols, key=lambda each: each.shard or ())))
+    whole = msgspec.structs.replace(protocols[0], shard=None, software=software)
     for log, protocol in zip(logs, protocols, strict=True):
-        if differences := differing(whole, msgspec.structs.replace(protocol, shard=None)):
+        if differences := differing(whole, msgspec.structs.replace(protocol, shard=None, software=software)):
             raise ValueError(
                 f"Expected shards of one protocol, got {log.path} with {', '.join(differences)}; merge like with like."
             )
