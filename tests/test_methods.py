@@ -228,3 +228,12 @@ def test_a_missing_hyper_parameter_is_named(name: str) -> None:
     key = next(iter(TABLES[name]))
     with pytest.raises(ValueError, match=f"missing required field `{key}`"):
         build_method({"name": name, **{k: v for k, v in TABLES[name].items() if k != key}})
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_methods_use_the_passes_they_declare(name: str) -> None:
+    model, (x, y), images = Small(), batch(), []
+    model.register_forward_hook(lambda module, inputs, output: images.append(len(output)))
+    method = build_method({"name": name, **TABLES[name]})
+    method.loss(model, x, y, sigma=0.3, progress=50.0, generator=generator())
+    assert sum(images) == method.passes * len(x)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from training_runs import losses, recipe, recipe_text
+from training_runs import CPU, losses, recipe, recipe_text
 
 import rszoo.datasets
 import rszoo.training.data
@@ -21,7 +21,6 @@ from rszoo.training import estimate, start, train
 from rszoo.training.optimization import build_optimizer, build_scheduler
 from rszoo.training.step import take_step
 
-CPU = torch.device("cpu")
 BLOBS = 'classes = ["dark", "light"]\nshape = [3, 32, 32]\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\nresize = 32\n'
 TRAIN = """
 import sys, torch, rszoo.training.loop as loop

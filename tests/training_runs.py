@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import torch
+
 from rszoo.recipe import Recipe, parse_recipe
 
+CPU = torch.device("cpu")
 RECIPE = """
 [about]
 summary = "A test."

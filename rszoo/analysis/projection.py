@@ -92,8 +92,7 @@ def _projected(record: Record, num_classes: int, after: Setting) -> Record:
     if not record.n:  # of `correct_only`: not estimated, in no setting
         return record
     votes = record.votes if record.n == after.n else scaled(record.votes, record.selected, after.n)
-    counts = tuple(votes.get(label, 0) for label in range(num_classes))
-    radius = _radius(after, counts, record.selected)
+    radius = _radius(after, tuple(votes.items()), record.selected, num_classes)
     predict = record.selected if radius > 0 else -1
     return replace(record, predict=predict, correct=predict == record.label, radius=radius, votes=votes)
 
@@ -116,17 +115,18 @@ def scaled(votes: dict[int, int], selected: int, n: int) -> dict[int, int]:
 def _projected_published(log: Log, before: Setting, after: Setting) -> list[Record]:
     found = reconstructed_votes(log, before)
     kept = found * after.n // before.n
-    radii = {int(k): _radius(after, (int(k), after.n - int(k)), 0) for k in np.unique(kept[found > 0])}
     records = []
     for record, votes, k in zip(log.records, found, kept, strict=True):
-        radius = radii[int(k)] if votes else 0.0
+        radius = _radius(after, ((0, int(k)), (1, after.n - int(k))), 0, 2) if votes else 0.0
         predict = record.predict if radius > 0 else -1
         records.append(replace(record, predict=predict, correct=record.correct and radius > 0, radius=radius))
     return records
 
 
-@lru_cache(maxsize=65536)  # a card and its check ask for the same images again, at 13 ms an image by `joint`
-def _radius(after: Setting, counts: tuple[int, ...], top: int) -> float:
+@lru_cache(maxsize=65536)  # many images of a log have the same votes, and cards ask for them again; `joint` takes its time
+def _radius(after: Setting, votes: tuple[tuple[int, int], ...], top: int, num_classes: int) -> float:
+    found = dict(votes)
+    counts = [found.get(label, 0) for label in range(num_classes)]
     return l2_radius(RULES[after.bound](counts, top, after.alpha).radius, after.sigma)
 
 

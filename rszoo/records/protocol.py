@@ -30,7 +30,8 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         noise, precision: the law of the noise, and the arithmetic of the votes.
         alpha: failure probability, for each line.
         seed: of the noise.
-        software: versions, and the processor that drew the noise and voted, with its instructions.
+        software: versions, and the processor that drew the noise and voted, with its instructions; of merged shards, all of
+            them.
     """
 
     name: str

@@ -164,7 +164,7 @@ def merge(paths: Sequence[Path], out: Path) -> Log:
 def _whole_protocol(logs: Sequence[Log]) -> AnyProtocol:
     """The protocol of which the logs are the complete shards."""
     protocols = [_shard_protocol(log) for log in logs]
-    software = "; ".join(dict.fromkeys(protocol.software for protocol in sorted(protocols, key=lambda each: each.shard or ())))
+    software = "; ".join(sorted({protocol.software for protocol in protocols}))
     whole = msgspec.structs.replace(protocols[0], shard=None, software=software)
     for log, protocol in zip(logs, protocols, strict=True):
         if differences := differing(whole, msgspec.structs.replace(protocol, shard=None, software=software)):
