@@ -74,7 +74,8 @@ def explained(error: Exception, kind: type, values: object = None) -> str:
     parts = [text]
     if value is not None and not isinstance(value, Mapping | list | tuple) and repr(value) not in text:
         parts.append(f"got {value!r}")
-    if allowed := _allowed(place, unknown_field="unknown field" in text):
+    unknown = "unknown field" in text
+    if (found or unknown) and (allowed := _allowed(place, unknown_field=unknown)):
         parts.append(f"allowed: {', '.join(allowed)}")
     return "; ".join(parts)
 

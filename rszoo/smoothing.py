@@ -206,8 +206,12 @@ class SmoothedClassifier:
         seed = whole("seed", seed)
         if not 0 <= seed < 2**63:
             raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
-        loss = 0.0 if self.noise == "float" else grid_error(self.sigma, self.input_shape)
-        return Setting(alpha, self.sigma, self.noise, self.precision, seed, loss)
+        return Setting(alpha, self.sigma, self.noise, self.precision, seed, self.loss)
+
+    @property
+    def loss(self) -> float:
+        """Total variation between the noise of a sample and its stated law, which certificates take off alpha once a sample."""
+        return 0.0 if self.noise == "float" else grid_error(self.sigma, self.input_shape)
 
     def run(
         self,

@@ -20,7 +20,7 @@ from rszoo.entry import read_entry, recipe_source
 from rszoo.evaluation import Evaluation
 from rszoo.hub import EVIDENCE
 from rszoo.recipe import Recipe, load_recipe, recipe_names
-from rszoo.records import CertifyProtocol, Log, Record, read_log
+from rszoo.records import AnyProtocol, CertifyProtocol, Log, Record, read_log
 from rszoo.zoo import locate, open_entry
 
 RECIPE = "recipe.toml"
@@ -162,7 +162,10 @@ def _certified_again(
     if protocol.stop > size:
         return Check(name, "failed", f"it is of {protocol.stop} images, but {protocol.dataset} has {size}")
     for record in tqdm(sample, desc=name, unit="certificate", leave=False, disable=None):
-        repeated, software = _again(folder, protocol, record.idx, device=device, batch_size=batch_size)
+        repeated, made = _again(folder, protocol, record.idx, device=device, batch_size=batch_size)
+        software = made.software
+        if made.loss != protocol.loss:
+            return Check(name, "failed", f"a sample of its noise takes {made.loss:g} off alpha, not {protocol.loss:g}")
         if repeated.label != record.label:
             return Check(name, "failed", f"image {record.idx} has label {repeated.label}, not {record.label}")
         if _evident(repeated) != _evident(record):
@@ -199,8 +202,8 @@ def _again(
     device: str | torch.device,
     batch_size: int | None,
     seed: int | None = None,
-) -> tuple[Record, str]:
-    """The line of an image by the protocol of its log, or by a fixed n from another seed; and the software that made it."""
+) -> tuple[Record, AnyProtocol]:
+    """The line of an image by the protocol of its log, or by a fixed n from another seed; and the protocol that made it."""
     fixed = seed is not None
     with TemporaryDirectory() as place:
         out = Path(place) / "log.tsv"
@@ -224,11 +227,12 @@ def _again(
         ) as evaluation:
             for _ in evaluation:
                 pass
-        return read_log(out).records[0], evaluation.protocol.software
+        return read_log(out).records[0], evaluation.protocol
 
 
 def _refuted(record: Record, fresh: Record, protocol: CertifyProtocol) -> bool:
     """Whether fresh votes say, at level alpha, that the certificate is wrong; it is wrong by itself with probability alpha."""
     top_alone = protocol.bound == "cohen"
-    largest = radius_upper(fresh.counts(protocol.num_classes), record.predict, protocol.alpha, top_alone=top_alone)
+    level = protocol.level(fresh.n)
+    largest = radius_upper(fresh.counts(protocol.num_classes), record.predict, level, top_alone=top_alone)
     return largest == 0 or (record.radius or 0.0) > protocol.sigma * largest

@@ -10,7 +10,7 @@ import pytest
 from numpy.random import Generator
 
 from rszoo.bounds import BOUNDS, RadiusTest, hung_fithian, l2_radius, two_stage_n
-from rszoo.records import AnyProtocol, CertifyProtocol, Log, PredictProtocol, Record, read_log
+from rszoo.records import AnyProtocol, AttackProtocol, CertifyProtocol, Log, PredictProtocol, Record, read_log
 from rszoo.records.lines import format_line
 from rszoo.records.writer import header
 
@@ -33,6 +33,7 @@ COMMON: dict[str, Any] = {
     "seed": 0,
     "software": "none",
 }
+GRID_NOISE = {"noise": "grid", "loss": 1e-7}  # 1,000 samples take a tenth of alpha
 
 
 def certify_protocol(**changes: Any) -> CertifyProtocol:
@@ -41,6 +42,18 @@ def certify_protocol(**changes: Any) -> CertifyProtocol:
 
 def predict_protocol(**changes: Any) -> PredictProtocol:
     return PredictProtocol(**{**COMMON, "n": (50, 400), **changes})
+
+
+def attack_log(path: Path, certified: Log, *, eps: tuple[float, ...] = (0.1,), **changes: Any) -> Log:
+    """An attack on the images of a log that changed no class."""
+    plan = {"attack": "pgd", "steps": 1, "num_noise": 0, "random_start": False, "restarts": 1, "targeted": False, "box": True}
+    protocol = AttackProtocol(**{**COMMON, **plan, "n": 100, "eps": eps, "redraw": False, "attack_batch": 1, **changes})
+    lines = [
+        Record(each.idx, each.label, each.label, True, 0.1, None, each.label, {each.label: 100}, None, distance, 0.0)
+        for each in certified.records
+        for distance in protocol.distances
+    ]
+    return write(path, protocol, lines)
 
 
 def draw_votes(protocol: AnyProtocol, seed: int) -> list[tuple[int, list[int]]]:
@@ -63,7 +76,7 @@ def count(votes: list[int], num_classes: int) -> list[int]:
 def certify_record(protocol: CertifyProtocol, idx: int, label: int, votes: list[int]) -> Record:
     counts = count(votes[: protocol.n], protocol.num_classes)
     selected = int(np.argmax(count(votes[-protocol.n0 :], protocol.num_classes)))
-    radius = l2_radius(BOUNDS[protocol.bound](counts, selected, protocol.alpha).radius, protocol.sigma)
+    radius = l2_radius(BOUNDS[protocol.bound](counts, selected, protocol.level(sum(counts))).radius, protocol.sigma)
     predict = selected if radius > 0 else -1
     found = {label: votes for label, votes in enumerate(counts) if votes}
     return Record(idx, label, predict, predict == label, 0.1, radius, selected, found)
@@ -81,7 +94,7 @@ def sequential_record(protocol: CertifyProtocol, idx: int, label: int, votes: li
     if protocol.correct_only and selected != label:
         return Record(idx, label, -1, False, 0.1, 0.0, selected, {}, ())
     radii = tuple(radius / protocol.sigma for radius in protocol.radii)
-    test, drawn = RadiusTest(radii, n=protocol.n, alpha=protocol.alpha), 0
+    test, drawn = RadiusTest(radii, n=protocol.n, alpha=protocol.level(protocol.n)), 0
     while test.outcome == "continue":
         drawn = test.next_look
         test = test.update(votes[:drawn].count(selected))
@@ -94,7 +107,7 @@ def tolerant_record(protocol: CertifyProtocol, idx: int, label: int, votes: list
     """As `certify_record`, with the n that the selection samples choose."""
     assert protocol.tolerance is not None
     top, loss = max(count(votes[-protocol.n0 :], protocol.num_classes)), protocol.tolerance / protocol.sigma
-    n = two_stage_n(top, protocol.n0, n_max=protocol.n, tolerance_in_sigma=loss, alpha=protocol.alpha)
+    n = two_stage_n(top, protocol.n0, n_max=protocol.n, tolerance_in_sigma=loss, alpha=protocol.level(protocol.n))
     return certify_record(msgspec.structs.replace(protocol, n=n), idx, label, votes)
 
 
@@ -111,7 +124,7 @@ def predict_records(protocol: PredictProtocol, seed: int = 0) -> list[Record]:
             counts = count(votes[:n], protocol.num_classes)
             selected = int(np.argmax(counts))
             runner_up, top = sorted(counts)[-2:]
-            predict = selected if hung_fithian(top, runner_up) <= protocol.alpha else -1
+            predict = selected if hung_fithian(top, runner_up) <= protocol.level(n) else -1
             found = {label: votes for label, votes in enumerate(counts) if votes}
             records.append(Record(idx, label, predict, predict == label, 0.1, None, selected, found))
     return records

@@ -1,6 +1,8 @@
 import errno
+import json
 import os
 import random
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,6 +144,28 @@ def test_windows_line_ends_are_read(tmp_path: Path) -> None:
     path = tmp_path / "log.tsv"
     path.write_bytes(write(path).replace(b"\n", b"\r\n"))
     assert read_log(path).records == [record(idx) for idx in range(0, 100, 10)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"stop": 0}, "start below stop is needed, not 0 and 0"),
+        ({"noise": "grid"}, "a loss above 0 is needed for grid noise"),
+        ({"loss": 1e-12}, "and 0 for float"),
+        ({"noise": "grid", "loss": 1e-5}, "alpha above the error of the noise of all samples is needed"),
+        ({"radii": [0.5, 0.25]}, "radii that ascend by their first 6 decimals are needed"),
+        ({"radii": [0.1234561, 0.1234564]}, "radii that ascend"),
+        ({"radii": []}, "radii that ascend"),
+        ({"radii": [0.5], "bound": "joint"}, "radii have a rule of their own, so bound joint with tolerance None cannot be"),
+        ({"radii": [0.5], "tolerance": 0.1}, "so bound cohen with tolerance 0.1 cannot be"),
+    ],
+)
+def test_a_protocol_that_no_evaluation_can_follow_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    path = tmp_path / "log.tsv"
+    first, rest = write(path).split(b"\n", 1)
+    path.write_bytes(b"# " + json.dumps(json.loads(first[1:]) | change).encode() + b"\n" + rest)
+    with pytest.raises(ValueError, match=rf"^Expected a protocol in line 1 of .*{re.escape(words)}.*; restore the line\.$"):
+        read_log(path)
 
 
 def test_an_empty_file_is_no_log_to_read_but_one_to_begin(tmp_path: Path) -> None:

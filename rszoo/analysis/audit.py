@@ -133,11 +133,9 @@ def _published_images(log: Log) -> Iterator[Finding]:
     size = _size(log)
     if size is None:
         yield Finding("note", f"There are {len(unique)} images, from {unique[0]} to {unique[-1]} at a stride of {stride}.")
-    elif (whole := len(range(unique[0], size, stride))) > len(unique):
-        yield Finding(
-            "error",
-            f"There are {len(unique)} of the {whole} images at a stride of {stride}; the last is {unique[-1]}, of {size}.",
-        )
+    elif (whole := len(range(unique[0] % stride, size, stride))) > len(unique):
+        extent = f"from {unique[0]} to {unique[-1]} of {size}"
+        yield Finding("error", f"There are {len(unique)} of the {whole} images at a stride of {stride}, {extent}.")
 
 
 def _size(log: Log) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -65,10 +66,11 @@ def check_comparable(logs: Sequence[Log], *, anyway: bool = False) -> None:
     images and labels are known: published files can be compared among themselves if these agree, and with logs of this package
     only `anyway`. Logs of PREDICT may differ in n.
     """
-    if anyway or not logs:
+    if anyway:
         return
-    first = max(logs, key=lambda log: len(tested_radii(log) or ()))
-    for log in logs:
+    kinds = [[log for log in logs if isinstance(log.protocol, AttackProtocol) == attack] for attack in (False, True)]
+    firsts = [max(kind, key=lambda log: len(tested_radii(log) or ())) for kind in kinds if kind]
+    for first, log in product(firsts, logs):
         if log is not first and (differences := _differences(first, log)):
             raise ValueError(
                 f"Expected logs of one protocol, got {first.path} and {log.path}, which differ in {'; '.join(differences)}; "

@@ -1,9 +1,11 @@
-"""Accuracy under attack by distance, beside certified accuracy by radius: upper and lower bounds on robust accuracy.
+"""Accuracy under attack by distance, beside certified accuracy by radius.
+
+Certified accuracy is a lower bound on the robust accuracy of g. Accuracy under attack is that of PREDICT with its n; together
+with the abstentions, where g may be right, it is an upper bound on that of g, up to alpha a line.
 
 Source: Salman et al. 2019, figures 1, 3, 7 and 8.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,8 +21,8 @@ class EmpiricalRow:
 
     Attributes:
         title: of the log.
-        kind: "attack": the share of images on which PREDICT is right under attack, an upper bound on robust accuracy;
-            "certified": the share that is certified at the distance.
+        kind: "attack": the share of images on which PREDICT is right under attack; "certified": the share that is certified at
+            the distance.
         distances: in pixel units.
         accuracies: at each.
         abstentions: shares of images on which PREDICT returned no class, which count as wrong; None for "certified".
@@ -93,11 +95,11 @@ def _attack_row(log: Log, distances: Sequence[float], protocol: AttackProtocol) 
 
 
 def _by_distance(log: Log) -> dict[float, list[Record]]:
-    lines: dict[float, list[Record]] = defaultdict(list)
-    for record in log.records:
-        lines[record.eps or 0.0].append(record)
-    if not lines:
+    if not log.records:
         raise ValueError(f"Expected results in {log.path}, got no image; run 'rszoo attack' before.")
+    lines: dict[float, list[Record]] = {0.0: []}
+    for record in log.records:
+        lines.setdefault(record.eps or 0.0, []).append(record)
     images = [sorted(record.idx for record in each) for each in lines.values()]
     if any(each != images[0] for each in images) or len(set(images[0])) < len(images[0]):
         raise ValueError(f"Expected each image once a distance in {log.path}, got others; 'rszoo audit' lists them.")

@@ -2,7 +2,7 @@
 
 With another alpha or bound they are what CERTIFY would have returned for these votes; a certificate only if that setting
 had been chosen before the votes were drawn. With another n the proportions of the votes are kept (Cohen, Rosenfeld, Kolter
-2019, Figure 8): an estimate. The error of grid noise, below 2e-4 of a radius, is not counted.
+2019, Figure 8): an estimate.
 
 A published file holds no votes. Those of the top class follow from the radius: the k with sigma z(CPL(k, n, alpha)) next to
 it, as far as its three digits tell. An image that abstained has no radius, so it is taken to abstain always; where alpha or
@@ -69,6 +69,10 @@ def project(
 
 def _check(log: Log, after: Setting) -> None:
     validate_alpha(after.alpha)
+    if after.alpha <= after.n * after.loss:
+        raise ValueError(
+            f"Expected alpha above the error of {after.n} samples of grid noise, got {after.alpha:g}; use a larger alpha."
+        )
     if after.bound not in RULES:
         raise ValueError(f"Expected a bound among {', '.join(RULES)}, got {after.bound!r}; choose one of these.")
     if isinstance(log, Projection):
@@ -127,7 +131,7 @@ def _projected_published(log: Log, before: Setting, after: Setting) -> list[Reco
 def _radius(after: Setting, votes: tuple[tuple[int, int], ...], top: int, num_classes: int) -> float:
     found = dict(votes)
     counts = [found.get(label, 0) for label in range(num_classes)]
-    return l2_radius(RULES[after.bound](counts, top, after.alpha).radius, after.sigma)
+    return l2_radius(RULES[after.bound](counts, top, after.alpha - after.n * after.loss).radius, after.sigma)
 
 
 def reconstructed_votes(log: Log, setting: Setting) -> NDArray[np.int64]:

@@ -3,15 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from rszoo.bounds import BOUNDS, RadiusTest, hung_fithian, l2_radius, looks, minimum_n
 from rszoo.records import AnyProtocol, AttackProtocol, CertifyProtocol, Log, PredictProtocol, Record
 from rszoo.records.lines import RADIUS_DIGITS, round_down
 
-TOLERANCE = 1e-3  # relative: the error of grid noise, which a log does not state, lowers a radius by less than this
+TOLERANCE = 1e-3  # relative: by less than this versions of the numerical libraries differ in a radius
 UNIT = 1e-6  # by less than this l2 is rounded up in a log
-GRID_SHARE = 0.05  # of alpha: that error takes less than this from the level of a test
 
 Fault = tuple[Literal["error", "note"], str]
 
@@ -22,8 +22,19 @@ def recomputed(log: Log, protocol: AnyProtocol) -> Iterator[Fault]:
     for number, record in enumerate(log.records):
         for fault in _faults(record, protocol, number):
             faults[fault].append(record.idx)
+    if isinstance(protocol, PredictProtocol):
+        faults["error", "The votes of a smaller n are not among those of a larger one"] += _torn(log.records)
     for (severity, text), images in faults.items():
-        yield severity, f"{text}: {len(images)} images, the first is {images[0]}."
+        if images:
+            yield severity, f"{text}: {len(images)} images, the first is {images[0]}."
+
+
+def _torn(records: Sequence[Record]) -> Iterator[int]:
+    """Images of PREDICT whose lines cannot be of one stream of votes."""
+    for before, after in pairwise(records):
+        more = after.votes or {}
+        if before.idx == after.idx and any(count > more.get(label, 0) for label, count in (before.votes or {}).items()):
+            yield after.idx
 
 
 def _faults(record: Record, protocol: AnyProtocol, number: int) -> Iterator[Fault]:
@@ -31,6 +42,8 @@ def _faults(record: Record, protocol: AnyProtocol, number: int) -> Iterator[Faul
         yield "error", "The votes are missing"
     elif max([*record.votes, record.selected]) >= protocol.num_classes:
         yield "error", f"There are votes for classes above {protocol.num_classes - 1}"
+    elif record.label >= protocol.num_classes:
+        yield "error", f"The true class is above {protocol.num_classes - 1}"
     elif isinstance(protocol, CertifyProtocol):
         yield from _certify_faults(record, record.selected, protocol)
     elif isinstance(protocol, PredictProtocol):
@@ -41,13 +54,15 @@ def _faults(record: Record, protocol: AnyProtocol, number: int) -> Iterator[Faul
 
 
 def _certify_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
-    if protocol.correct_only and not record.n:
+    if protocol.correct_only and (not record.n or selected != record.label):
         yield from _skipped_faults(record, selected)
+    elif protocol.n < minimum_n(protocol.level(protocol.n)):
+        yield "error", f"The protocol's n = {protocol.n} is too small to certify at alpha = {protocol.alpha:g}"
     elif protocol.radii is not None:
         yield from _sequential_faults(record, selected, protocol)
     elif record.n > protocol.n or (record.n < protocol.n and protocol.tolerance is None):
         yield "error", f"The number of votes is not n = {protocol.n}"
-    elif record.n < minimum_n(protocol.alpha):
+    elif record.n < minimum_n(protocol.level(record.n)):
         yield "error", f"The number of votes is too small to certify at alpha = {protocol.alpha:g}"
     else:
         yield from _radius_faults(record, selected, protocol)
@@ -57,6 +72,8 @@ def _skipped_faults(record: Record, selected: int) -> Iterator[Fault]:
     """Of an image that was not estimated because its true class was not selected."""
     if selected == record.label:
         yield "error", "There are no votes although the true class was selected"
+    elif record.n:
+        yield "error", "There are votes although the true class was not selected"
     elif record.predict != -1 or record.correct or record.radius:
         yield "error", "There is a class or a radius without votes"
 
@@ -65,9 +82,8 @@ def _radius_faults(record: Record, selected: int, protocol: CertifyProtocol) -> 
     if protocol.bound not in BOUNDS:
         yield "error", f"The protocol's bound, {protocol.bound}, is not known, so no radius was computed again"
         return
-    largest = l2_radius(
-        _bound(protocol.bound, tuple(record.counts(protocol.num_classes)), selected, protocol.alpha), protocol.sigma
-    )
+    counts = tuple(record.counts(protocol.num_classes))
+    largest = l2_radius(_bound(protocol.bound, counts, selected, protocol.level(record.n)), protocol.sigma)
     logged = record.radius or 0.0
     if record.predict not in (selected, -1):
         yield "error", "The class is not the one that was put to the test"
@@ -88,25 +104,25 @@ def _sequential_faults(record: Record, selected: int, protocol: CertifyProtocol)
     if path[-1] != (record.votes or {}).get(selected, 0):
         yield "error", "The path does not end in the votes for the class under test"
         return
-    levels = [protocol.alpha, *([protocol.alpha * (1 - GRID_SHARE)] if protocol.noise == "grid" else [])]
+    radii = tuple(radius / protocol.sigma for radius in protocol.radii or ())
+    test = RadiusTest(radii, n=protocol.n, alpha=protocol.level(protocol.n))
+    outcomes: list[str] = []
     try:
-        tests = [_radius_test(path, protocol, alpha) for alpha in levels]
+        for count in path:
+            outcomes.append(test.outcome)
+            test = test.update(count)
     except ValueError:
         yield "error", "The path is impossible: votes go down, or up by more than the samples between two looks"
         return
     logged = _place(record, selected, protocol.radii or ())
     if logged is None:
         yield "error", "The class is not the one under test, or the radius not one that was tested"
-    elif logged > tests[0].certified:
-        yield "error", "The radius is larger than the path allows"
-    elif logged < tests[-1].certified:
-        yield "error", "The radius is smaller than the path allows"
-    elif all(test.outcome == "continue" for test in tests):
+    elif logged != test.certified:
+        yield "error", f"The radius is {'larger' if logged > test.certified else 'smaller'} than the path allows"
+    elif test.outcome == "continue":
         yield "error", "The test was stopped before it was settled"
-
-
-def _radius_test(path: tuple[int, ...], protocol: CertifyProtocol, alpha: float) -> RadiusTest:
-    return RadiusTest(tuple(radius / protocol.sigma for radius in protocol.radii or ()), n=protocol.n, alpha=alpha, counts=path)
+    elif set(outcomes) != {"continue"}:
+        yield "error", "The test went on after it was settled"
 
 
 def _place(record: Record, selected: int, radii: Sequence[float]) -> int | None:
@@ -137,10 +153,10 @@ def _predict_faults(record: Record, selected: int, n: int, protocol: PredictProt
     votes = record.counts(protocol.num_classes)
     runner_up, top = sorted(votes)[-2:]
     p_value = hung_fithian(top, runner_up)
-    level = protocol.alpha * (1 - GRID_SHARE if protocol.noise == "grid" else 1)
+    level = protocol.level(n)
     if votes[selected] != top or record.predict not in (selected, -1):
         yield "error", "The class is not the one with the most votes"
-    elif record.predict != -1 and p_value > protocol.alpha:
+    elif record.predict != -1 and p_value > level:
         yield "error", "A class is returned although the vote is too close"
     elif record.predict == -1 and p_value <= level:
         yield "error", "It abstains although the vote is clear"

@@ -24,12 +24,14 @@ class Setting:
         n: number of samples.
         alpha: failure probability, for each image.
         bound: the radius rule, a key of `RULES`.
+        loss: of grid noise; see `rszoo.records.Protocol`.
     """
 
     sigma: float
     n: int
     alpha: float
     bound: str
+    loss: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def setting_of(log: Log, given: Given | None = None) -> Setting:
     if log.protocol is not None:
         if not isinstance(log.protocol, CertifyProtocol):
             raise ValueError(f"Expected a log of CERTIFY, got {log.path}, one of PREDICT or an attack; pass a log with radii.")
-        return Setting(log.protocol.sigma, log.protocol.n, log.protocol.alpha, log.protocol.bound)
+        found = log.protocol
+        return Setting(found.sigma, found.n, found.alpha, found.bound, found.loss)
     given = given or Given()
     sigma = given.sigma or named_sigma(log)
     if sigma is None or given.n is None or given.alpha is None:

@@ -123,7 +123,9 @@ def _lower(k: Floats, n: Floats, alpha: float) -> Floats:
     bound: Floats = np.where(k == n, np.exp(np.log(alpha) / n), special.betaincinv(a, b, alpha))
     worst = float(np.max(np.abs(special.betainc(a, b, bound) - alpha), initial=0.0))
     if not worst <= 1e-6 * alpha:
-        raise ArithmeticError(f"Expected betainc(betaincinv(alpha)) = {alpha}, got an error of {worst}; install scipy>=1.12.")
+        raise ArithmeticError(
+            f"Expected betainc(betaincinv(alpha)) = {alpha}, got an error of {worst}; use alpha >= 1e-100, or another scipy."
+        )
     step = 2.0**-52
     while np.any(above := special.betainc(a, b, bound) > alpha):  # round down until the level holds
         bound = np.where(above, bound * (1.0 - step), bound)

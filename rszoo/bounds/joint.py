@@ -4,9 +4,9 @@ Candidate. With CPL, CPU the Clopper-Pearson bounds, N_A the votes of the top cl
 
     u = (z(CPL(N_A, n, alpha)) - z(CPU(N_(2), n, alpha))) / 2.
 
-No split of alpha, so u is at least the radius of `cohen`, `bonferroni` and `tcertify`, outcome by outcome. No failure
-probability above alpha is known for it, but there is no proof for all n either. So each u is tested before it is
-reported, and lowered until it passes.
+No split of alpha, so u is at least the radius of `cohen`, `bonferroni` and `tcertify`, outcome by outcome. For
+alpha <= 1/2 no failure probability above alpha is known for it (for alpha = 0.9 and n = 60 one of 1.008 alpha is), but
+there is no proof for all n either. So each u is tested before it is reported, and lowered until it passes.
 
 Test (Berger & Boos 1994). Let B be a class with the largest true probability among the others. Write
 z(p_A) = r - t and z(p_B) = -(r + t): r is the true radius in units of sigma, and t >= 0 because p_A + p_B <= 1. Order

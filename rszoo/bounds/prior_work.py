@@ -86,7 +86,7 @@ def li_radius(p_a: float, p_b: float) -> float:
             radius: Floats = np.sqrt(np.maximum(0.0, -2 / a * np.log1p(2 * np.exp(log_mean) - p_a - p_b)))
         return radius
 
-    return _supremum(value, np.geomspace(1e-3, 1e3, 1001))
+    return min(_supremum(value, np.geomspace(1e-3, 1e3, 1001)), cohen_radius(p_a, p_b))  # of p_a near p_b it is rounding errors
 
 
 def _supremum(value: Callable[[Floats], Floats], grid: Floats) -> float:

@@ -10,9 +10,9 @@ and the radius is the largest r(alpha'). alpha' = alpha is CERTIFY.
 
 Level. The published proof is a union bound for a FIXED alpha'; it does not cover the alpha' that the data prefer. No r
 of the grid exceeds the radius from both Clopper-Pearson bounds at the full level alpha, though (each bound weakens as
-its level falls, and the sum only enlarges p_upper), and of that radius no failure probability above alpha is known:
-the exact supremum equals alpha, attained with two classes only. See `rszoo.bounds.joint`, which is proved per image
-and is at least as large.
+its level falls, and the sum only enlarges p_upper), and of that radius no failure probability above alpha <= 1/2 is
+known: where it was enumerated the supremum equals alpha, attained with two classes only. See `rszoo.bounds.joint`,
+which is proved per image and is at least as large.
 """
 
 import numpy as np

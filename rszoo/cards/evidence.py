@@ -8,7 +8,6 @@ import msgspec
 
 from rszoo.analysis import Projection, Results, audit, project, results
 from rszoo.analysis.evidence import read_certificates
-from rszoo.analysis.recomputation import GRID_SHARE
 from rszoo.cards.history import History, read_history
 from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.hub import EVIDENCE
@@ -38,9 +37,8 @@ class FixedLog:
 
     @cached_property
     def projection(self) -> Projection:
-        """By the other rule, at the same alpha; less what the error of grid noise, which a log does not state, may take."""
-        share = 1 - GRID_SHARE if self.protocol.noise == "grid" else 1.0
-        return project(self.log, bound=self.other_bound, alpha=self.protocol.alpha * share)
+        """By the other rule, at the same alpha."""
+        return project(self.log, bound=self.other_bound)
 
     @cached_property
     def projected(self) -> Results:

@@ -107,4 +107,4 @@ def _published_line(row: Published, radii: Sequence[float]) -> list[str]:
     digits = 0 if row.source == "table" else 1
     facts = [row.method, row.architecture, known(row.images, ","), known(row.n, ","), known(row.alpha, "g")]
     accuracies = [f"{100 * stated[radius]:.{digits}f} %" if radius in stated else "" for radius in radii]
-    return [f"[arXiv {row.paper}](https://arxiv.org/abs/{row.paper})", *facts, *accuracies, known(row.acr, ".3f")]
+    return [f"[{row.key}](https://arxiv.org/abs/{row.paper})", *facts, *accuracies, known(row.acr, ".3f")]

@@ -62,8 +62,8 @@ def attack(
 ) -> None:
     """Attack a data set into a log, judged by PREDICT; or, with --against, certificates within and beyond their radii.
 
-    Accuracy under attack is an upper bound on robust accuracy. With --against the exit code is 1 if attacks within the radii
-    succeed more often than the failure probabilities allow.
+    Accuracy under attack and abstentions together are an upper bound on robust accuracy, up to alpha a line. With --against the
+    exit code is 1 if attacks within the radii succeed more often than the failure probabilities allow.
     """
     from rszoo.attacks import Plan
     from rszoo.evaluation import AttackEvaluation, CertificateAttack

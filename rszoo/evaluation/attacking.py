@@ -1,4 +1,4 @@
-"""A data set through an attack and PREDICT into a log: empirical accuracy, an upper bound on what a certificate could show."""
+"""A data set through an attack and PREDICT into a log: empirical accuracy."""
 
 import time
 from collections.abc import Iterator, Sequence

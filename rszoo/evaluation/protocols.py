@@ -82,6 +82,7 @@ def prepared(
         "shard": _checked_shard(shard),
         "alpha": usual.alpha if alpha is None else alpha,
         "seed": usual.seed if seed is None else seed,
+        "loss": classifier.loss,
     }
     return Prepared(entry, usual, images, shared)
 

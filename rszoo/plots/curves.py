@@ -38,7 +38,7 @@ class Curve:
         radii: l2 radii in pixel units, increasing.
         accuracies: at these radii; of a "curve" also between, where it is that of the larger radius.
         kind: a step "curve"; the "bound" below the curve before it; the "envelope" of all; published "points"; accuracy
-            under "attack", an upper bound, in the colour of the classifier's curve.
+            under "attack", in the colour of the classifier's curve.
         of: the title of that curve.
     """
 

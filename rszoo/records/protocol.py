@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from rszoo.faults import explained
+from rszoo.records.lines import RADIUS_DIGITS, round_down
 
 Count = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[float, Meta(ge=0)]
@@ -32,6 +33,10 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         seed: of the noise.
         software: versions, and the processor that drew the noise and voted, with its instructions; of merged shards, all of
             them.
+        loss: total variation between the noise of a sample and its stated law, taken off alpha once a sample; 0 without grid.
+
+    Raises:
+        ValueError: no evaluation can have these values together.
     """
 
     name: str
@@ -50,6 +55,20 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     alpha: Alpha
     seed: Index
     software: str
+    loss: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        """A protocol that no evaluation can follow is refused."""
+        if self.start >= self.stop:
+            raise ValueError(f"start below stop is needed, not {self.start} and {self.stop}")
+        if (self.noise == "grid") != (self.loss > 0):
+            raise ValueError(f"a loss above 0 is needed for grid noise, and 0 for float, not {self.loss:g} for {self.noise}")
+        if self.level(self.samples_an_image) <= 0:
+            raise ValueError(f"alpha above the error of the noise of all samples is needed, not {self.alpha:g}")
+
+    def level(self, n: int) -> float:
+        """What is left of alpha for the statistics of n samples."""
+        return self.alpha - n * self.loss
 
     @property
     def indices(self) -> Sequence[int]:
@@ -95,6 +114,17 @@ class CertifyProtocol(Protocol, frozen=True, tag="certify"):
     radii: tuple[NonNegative, ...] | None = None
     tolerance: NonNegative | None = None
     correct_only: bool = False
+
+    def __post_init__(self) -> None:
+        """A protocol that no evaluation can follow is refused."""
+        super().__post_init__()
+        if self.radii is None:
+            return
+        if self.bound != "cohen" or self.tolerance is not None:
+            raise ValueError(f"radii have a rule of their own, so bound {self.bound} with tolerance {self.tolerance} cannot be")
+        written = [float(round_down(radius, RADIUS_DIGITS)) for radius in self.radii]
+        if not written or written != sorted(set(written)):
+            raise ValueError(f"radii that ascend by their first {RADIUS_DIGITS} decimals are needed, not {list(self.radii)}")
 
     @property
     def columns(self) -> tuple[str, ...]:

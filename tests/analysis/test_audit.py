@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from synthetic_logs import (
+    GRID_NOISE,
     adaptive_records,
     certify_protocol,
     certify_records,
@@ -43,20 +44,33 @@ def certified(records: list[Record]) -> int:
     return next(place for place, record in enumerate(records) if record.correct and (record.radius or 0) > 0.2)
 
 
+@pytest.mark.parametrize("noise", [{}, GRID_NOISE], ids=["float", "grid"])
 @pytest.mark.parametrize("bound", BOUNDS)
-def test_a_sound_log_has_no_findings(tmp_path: Path, bound: str) -> None:
-    protocol = certify_protocol(bound=bound)
+def test_a_sound_log_has_no_findings(tmp_path: Path, bound: str, noise: dict[str, object]) -> None:
+    protocol = certify_protocol(bound=bound, **noise)
     assert findings(write(tmp_path / "log", protocol, certify_records(protocol))) == []
 
 
-def test_a_sound_log_of_predict_has_no_findings(tmp_path: Path) -> None:
-    protocol = predict_protocol()
+@pytest.mark.parametrize("noise", [{}, GRID_NOISE], ids=["float", "grid"])
+def test_a_sound_log_of_predict_has_no_findings(tmp_path: Path, noise: dict[str, object]) -> None:
+    protocol = predict_protocol(**noise)
     assert findings(write(tmp_path / "log", protocol, predict_records(protocol))) == []
 
 
-def test_grid_noise_may_lower_a_radius_a_little(tmp_path: Path, records: list[Record]) -> None:
-    lower = [replace(record, radius=(record.radius or 0) * (1 - 2e-4)) for record in records]
-    assert findings(write(tmp_path / "log", certify_protocol(noise="grid"), lower)) == []
+def test_what_grid_noise_takes_off_alpha_is_counted(tmp_path: Path, records: list[Record]) -> None:
+    assert "larger than the votes allow" in only(write(tmp_path / "log", certify_protocol(**GRID_NOISE), records))
+    lines = adaptive_records(SEQUENTIAL)
+    assert only(write(tmp_path / "radii", certify_protocol(radii=RADII, correct_only=True, **GRID_NOISE), lines))
+
+
+def test_votes_of_predict_are_of_one_stream(tmp_path: Path) -> None:
+    protocol = predict_protocol()
+    lines = predict_records(protocol)
+    other = (lines[0].label + 1) % 4
+    planted = [replace(lines[0], votes={other: 50}, selected=other, predict=other, correct=False), *lines[1:]]
+    planted[1] = replace(lines[1], votes={lines[0].label: 400}, selected=lines[0].label, predict=lines[0].label, correct=True)
+    found = only(write(tmp_path / "log", protocol, planted))
+    assert found == "The votes of a smaller n are not among those of a larger one: 1 images, the first is 0."
 
 
 def test_missing_images(tmp_path: Path, records: list[Record]) -> None:
@@ -184,7 +198,7 @@ def test_holes_and_repetitions_in_a_published_file(tmp_path: Path, records: list
     assert "1 images (384) do not fit a stride of 10." in only(write_published(tmp_path / "c", odd), GIVEN)
     folder = tmp_path / "cifar10" / "test"
     folder.mkdir(parents=True)
-    expected = "There are 40 of the 1000 images at a stride of 10; the last is 390, of 10000."
+    expected = "There are 40 of the 1000 images at a stride of 10, from 0 to 390 of 10000."
     assert only(write_published(folder / "log", records), GIVEN) == expected
 
 
@@ -212,25 +226,19 @@ def tested() -> list[Record]:
     return adaptive_records(SEQUENTIAL)
 
 
-@pytest.mark.parametrize("noise", ["float", "grid"])
+@pytest.mark.parametrize("noise", [{}, GRID_NOISE], ids=["float", "grid"])
 @pytest.mark.parametrize(
     "rule",
     [{"radii": RADII}, {"radii": (1 / 7, 64 / 255)}, {"radii": RADII, "correct_only": True}, {"tolerance": 0.05}],
     ids=["radii", "radii of many digits", "correct only", "tolerance"],
 )
 def test_sound_logs_with_as_many_samples_as_needed_have_no_findings(
-    tmp_path: Path, rule: dict[str, object], noise: str
+    tmp_path: Path, rule: dict[str, object], noise: dict[str, object]
 ) -> None:
-    protocol = certify_protocol(noise=noise, **rule)
+    protocol = certify_protocol(**noise, **rule)
     lines = adaptive_records(protocol)
     assert len({record.n for record in lines}) > 2
     assert findings(write(tmp_path / "log", protocol, lines)) == []
-
-
-def test_grid_noise_may_stop_the_test_a_look_later(tmp_path: Path) -> None:
-    """Its error takes a little of alpha, which the log does not state."""
-    lines = adaptive_records(certify_protocol(radii=RADII, alpha=0.001 * 0.96))
-    assert findings(write(tmp_path / "grid", certify_protocol(radii=RADII, noise="grid"), lines)) == []
 
 
 def test_a_sequential_line_against_its_path(tmp_path: Path, tested: list[Record]) -> None:
@@ -241,6 +249,10 @@ def test_a_sequential_line_against_its_path(tmp_path: Path, tested: list[Record]
     assert len(path) > 3
     open_path, open_votes = (24,), {tested[early].label: 24, (tested[early].label + 1) % 4: 8}
     down = (*path[:-2], path[-1] + 1, path[-1])
+    sure, short = next((i, each.path) for i, each in enumerate(tested) if each.radius == 0.3 and each.path and each.n < 500)
+    before, after = looks(1000)[len(short) - 1 :][:2]
+    longer = {"path": (*short, short[-1] + after - before)}
+    longer["votes"] = {**(tested[sure].votes or {}), tested[sure].label: longer["path"][-1]}
     plants = {
         "larger than the path allows": changed(tested, middle, radius=0.3),
         "smaller than the path allows": changed(tested, middle, radius=0.1),
@@ -251,6 +263,7 @@ def test_a_sequential_line_against_its_path(tmp_path: Path, tested: list[Record]
         "stopped before it was settled": changed(
             tested, early, path=open_path, votes=open_votes, predict=-1, radius=0.0, correct=False
         ),
+        "went on after it was settled": changed(tested, sure, **longer),
     }
     for number, (words, planted) in enumerate(plants.items()):
         assert words in only(write(tmp_path / str(number), SEQUENTIAL, planted)), words
@@ -286,3 +299,13 @@ def test_the_number_of_votes_with_a_tolerance(tmp_path: Path) -> None:
     silent = {"predict": -1, "radius": 0.0, "correct": False}
     assert "is not n = 1000" in only(write(tmp_path / "many", protocol, changed(lines, 0, votes=many, **silent)))
     assert "too small to certify" in only(write(tmp_path / "few", protocol, changed(lines, 0, votes=few, **silent)))
+
+
+def test_votes_of_an_image_that_was_to_be_skipped_an_n_that_certifies_nothing_and_foreign_labels(
+    tmp_path: Path, tested: list[Record]
+) -> None:
+    skipped = next(place for place, record in enumerate(tested) if not record.n)
+    lines = changed(tested, skipped, votes={tested[skipped].selected or 0: 32}, path=(32,))
+    assert "although the true class was not selected" in only(write(tmp_path / "a", SEQUENTIAL, lines))
+    assert "n = 9 is too small to certify" in str(findings(write(tmp_path / "n", certify_protocol(radii=RADII, n=9), tested)))
+    assert "The true class is above 3" in only(write(tmp_path / "b", SEQUENTIAL, changed(tested, skipped, label=99)))

@@ -81,7 +81,7 @@ def test_the_audit_reports_the_known_flaws(path: str, largest: str | None) -> No
     ]
     assert (largest is not None) == any("alpha" in error for error in errors)
     truncated = "imagenet/resnet50/noise_0.25/test/sigma_0.25"
-    expected = ["There are 427 of the 500 images at a stride of 100; the last is 42600, of 50000."] if path == truncated else []
+    expected = ["There are 427 of the 500 images at a stride of 100, from 0 to 42600 of 50000."] if path == truncated else []
     assert [error for error in errors if "of the" in error] == expected
 
 

@@ -1,13 +1,16 @@
 """Which logs are compared, and with what result."""
 
 import math
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli.commands import run
 from synthetic_logs import (
+    GRID_NOISE,
     adaptive_records,
+    attack_log,
     certify_protocol,
     certify_records,
     predict_protocol,
@@ -87,9 +90,30 @@ def test_the_guard_names_what_differs(tmp_path: Path, change: dict[str, object],
     check_comparable(logs, anyway=True)
 
 
+def test_every_pair_of_logs_is_held_against_each_other_whatever_their_order(tmp_path: Path) -> None:
+    protocols = certify_protocol(), certify_protocol(n=300, alpha=0.2, bound="joint")
+    one, other = (write(tmp_path / str(i), each, certify_records(each)) for i, each in enumerate(protocols))
+    attack, of_other_alpha = attack_log(tmp_path / "a", one), attack_log(tmp_path / "b", one, alpha=0.2)
+    check_comparable([attack, one])
+    for logs in permutations([attack, one, other]):
+        with pytest.raises(ValueError, match=r"differ in .*n \("):
+            check_comparable(logs)
+    for logs in permutations([attack, one, of_other_alpha]):
+        with pytest.raises(ValueError, match="alpha of the attacks' PREDICT"):
+            check_comparable(logs)
+
+
+def test_an_attack_without_the_lines_of_the_images_themselves_is_no_row(tmp_path: Path) -> None:
+    log = attack_log(tmp_path / "a", write(tmp_path / "c", certify_protocol(), certify_records(certify_protocol())))
+    assert empirical_rows([log], [0.0])[0].accuracies == [1.0]
+    cut = Log(log.path, log.protocol, [record for record in log.records if record.eps])
+    with pytest.raises(ValueError, match="Expected each image once a distance"):
+        empirical_rows([cut], [0.0])
+
+
 def test_sigma_name_and_seed_may_differ(tmp_path: Path) -> None:
     logs = []
-    for name, change in (("a", {}), ("b", {"sigma": 0.5}), ("c", {"name": "other", "seed": 3, "noise": "grid"})):
+    for name, change in (("a", {}), ("b", {"sigma": 0.5}), ("c", {"name": "other", "seed": 3, **GRID_NOISE})):
         protocol = certify_protocol(**change)
         logs.append(write(tmp_path / name, protocol, certify_records(protocol)))
     check_comparable(logs)

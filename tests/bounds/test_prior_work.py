@@ -39,6 +39,11 @@ def test_order() -> None:
             assert cohen > li > lecuyer >= 0
 
 
+def test_no_radius_is_above_the_tight_one_however_small_the_margin() -> None:
+    for p, gap in ((0.5, 1e-8), (0.32959, 5e-7), (0.25, 1e-10)):
+        assert li_radius(p + gap, p - gap) <= cohen_radius(p + gap, p - gap)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_monotone_and_zero_without_a_margin(rule) -> None:  # type: ignore[no-untyped-def]
     values = [rule(float(p), 1 - float(p)) for p in np.linspace(0.51, 0.9999, 60)]

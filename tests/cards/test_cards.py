@@ -19,7 +19,7 @@ from rszoo.cards.numbers import RHO, share
 from rszoo.cards.works import arxiv_number, bibtex, works
 from rszoo.entry import recipe_source, write_entry
 from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names, recipe_text
-from rszoo.records import CertifyProtocol, Record, round_down
+from rszoo.records import CertifyProtocol, Log, Record, round_down
 
 
 def cells(card: str, heading: str) -> list[list[str]]:
@@ -69,7 +69,7 @@ def test_published_rows_are_those_of_the_same_data_set_sigma_and_family(entry: P
     keys = ("cohen-cifar10-s0.25", "salman-gaussian-cifar10-s0.25")
     for key, line in zip(keys, others, strict=True):
         row = rows[key]
-        assert line[0] == f"[arXiv {row.paper}](https://arxiv.org/abs/{row.paper})"
+        assert line[0] == f"[{key}](https://arxiv.org/abs/{row.paper})"
         assert line[1:6] == [row.method, row.architecture, "10,000", "100,000", "0.001"]
         assert [float(cell.removesuffix(" %")) for cell in line[6:10]] == pytest.approx([100 * each for each in row.accuracies])
         assert line[10] == ("" if row.acr is None else f"{row.acr:.3f}")
@@ -125,14 +125,16 @@ def test_without_a_log_the_card_says_so(entry: Path, recipe: Recipe) -> None:
 
 
 def test_grid_noise_is_charged_to_the_other_rule(tmp_path: Path, network: NormalizedNetwork, recipe: Recipe) -> None:
-    """The log does not state its error, so the projection is to a smaller alpha."""
     gridded = msgspec.structs.replace(recipe, inference=msgspec.structs.replace(recipe.inference, noise="grid"))
     write_entry(tmp_path, network, recipe_source(gridded))
     log = write_fixed(tmp_path)
     card = render_card(tmp_path, gridded)
     assert "8-bit grid" in card
     assert "up to these effects" not in card
-    acr = results(project(log, bound="joint", alpha=0.00095)).average_radius
+    exact = Log(log.path, msgspec.structs.replace(log.protocol, noise="float", loss=0.0), log.records)
+    acr = results(project(log, bound="joint")).average_radius
+    assert acr == pytest.approx(results(project(exact, bound="joint", alpha=0.0009)).average_radius, rel=1e-9)
+    assert acr < results(project(exact, bound="joint")).average_radius
     assert cells(card, "## Certified accuracy")[-2][3] == round_down(acr, 3)
 
 
