@@ -2,13 +2,12 @@
 
 ImageNet is `imagenet/train/<class>/*` and `imagenet/val/<class>/*` under `RSZOO_DATA`, as torchvision's ImageFolder reads
 them. Further data sets are such folders too: `<name>.toml` there, with the keys of `Folder`, describes `<name>/train` and
-`<name>/test`.
+`<name>/test`. Its classes are the names of the class folders in sorted order, or other names for them in the same order.
 """
 
 import os
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from torchvision import datasets as tv
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from rszoo.faults import decoded
-from rszoo.folders import Folder, LabelledFiles, list_folder, quantized, read_folder
+from rszoo.folders import ELSEWHERE, Folder, LabelledFiles, check_folder, list_folder, quantized, read_folder
 from rszoo.images import image_transform
 
 Split = Literal["train", "test"]
@@ -94,7 +93,6 @@ def _read_svhn(root: Path, split: Split, download: bool) -> Labelled:
     return _tensors(source.data, source.labels)
 
 
-ELSEWHERE = "set RSZOO_DATA to the folder that holds it"
 DIGITS = tuple("0123456789")
 CIFAR100 = (
     "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
@@ -184,6 +182,7 @@ def get_dataset(name: str) -> Dataset:
         folder = decoded(path.read_bytes(), Folder)
     except ValueError as error:
         raise ValueError(f"Expected the description of a folder in {path}, got this fault: {error}.") from error
+    check_folder(folder, path)
     read = None if folder.streamed else partial(read_folder, name=name, folder=folder)
     files = partial(list_folder, name=name, classes=folder.classes) if folder.streamed else None
     return Dataset(name, folder.classes, folder.shape, folder.mean, folder.std, folder.resize, read, files)
@@ -198,36 +197,42 @@ def load_images(name: str, split: Split, *, download: bool = False) -> Labelled:
     """All images of a split of a data set that fits into memory: uint8 (N, C, H, W), and their labels, int64 (N,).
 
     Raises:
-        FileNotFoundError: the data set is not under `data_root()` and `download` is false, or the download failed.
-        ValueError: there is no data set of that name, or it is too large.
+        FileNotFoundError: the data set is not under `data_root()` and `download` is false, or the download failed; or as
+            `list_folder`.
+        ValueError: there is no data set of that name, it is too large, or its description is not valid; or as `list_folder`.
     """
     read = get_dataset(name).read
     if read is None:
         raise ValueError(f"Expected a data set that fits into memory, got {name!r}; read it with list_files.")
-    remedy = ", or let --download of 'rszoo train' or 'rszoo evaluate' fetch it" if name in DATASETS else ""
-    with _found(name, "check the connection" if download and remedy else f"{ELSEWHERE}{remedy}"):
+    try:
         return read(data_root(), split, download)
+    except OSError as error:
+        if name not in DATASETS:  # a folder, whose errors say what is missing
+            raise
+        fetch = f"{ELSEWHERE}, or let --download of 'rszoo train' or 'rszoo evaluate' fetch it"
+        remedy = "check the connection" if download else fetch
+        raise FileNotFoundError(f"Expected {name} in {data_root()}, got none that is whole; {remedy}.") from error
 
 
 def list_files(name: str, split: Split) -> LabelledFiles:
     """The files of a split of a data set that is read image by image.
 
     Raises:
-        FileNotFoundError: the data set is not under `data_root()`.
-        ValueError: there is no data set of that name, or it is not in files.
+        FileNotFoundError: as `list_folder`.
+        ValueError: there is no data set of that name, its description is not valid, or it is not in files; or as
+            `list_folder`.
     """
     files = get_dataset(name).files
     if files is None:
         raise ValueError(f"Expected a data set of image files, got {name!r}; read it with load_images.")
-    with _found(name, ELSEWHERE):
-        return files(data_root(), split)
+    return files(data_root(), split)
 
 
 def open_images(name: str, split: Split, *, download: bool = False) -> LabelledImages:
     """The images of a split as the classifier sees them, one at a time, whatever the data set's size.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_images`.
+        FileNotFoundError, ValueError: as `load_images` and `list_files`.
     """
     dataset = get_dataset(name)
     if dataset.files is None:
@@ -241,18 +246,10 @@ def image_chunks(name: str, split: Split, *, limit: int | None = None, size: int
     """Images of a split in chunks of `size`, as the classifier sees them; about `limit` of them, evenly spaced, if given.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_images`.
+        FileNotFoundError, ValueError: as `open_images`.
     """
     images = open_images(name, split)
     indices = range(0, len(images.labels), max(1, len(images.labels) // (limit or len(images.labels))))
     for start in range(0, len(indices), size):
         chosen = list(indices[start : start + size])
         yield torch.stack([images.pixels(index) for index in chosen]), images.labels[chosen]
-
-
-@contextmanager
-def _found(name: str, remedy: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise FileNotFoundError(f"Expected {name} in {data_root()}, got none that is whole; {remedy}.") from error

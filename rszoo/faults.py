@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Collection, Mapping
+from numbers import Real
 from operator import index
 from typing import SupportsIndex, TypeVar
 
@@ -40,6 +41,17 @@ def whole(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise ValueError(f"Expected {name} to be a whole number, got {value!r}; pass an int.")
     return index(value)
+
+
+def real(name: str, value: object) -> float:
+    """A number as an argument, also NumPy's, as a float.
+
+    Raises:
+        ValueError: it is of another type, such as text.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"Expected {name} to be a number, got {value!r}; pass a float.")
+    return float(value)
 
 
 def decoded(text: str | bytes, kind: type[Kind]) -> Kind:

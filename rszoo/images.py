@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
 
 # of k/255 in float32, once or twice rounded, in steps of 1/255: more would be another image than the one that is certified
 GRID_ROUNDING = 3.1e-5
@@ -15,18 +16,20 @@ GRID_ROUNDING = 3.1e-5
 def image_transform(shape: tuple[int, int, int], resize: int) -> Callable[[Image.Image], Tensor]:
     """A PIL image to a tensor of that shape in [0, 1]: upright, right number of channels, resized, centre crop.
 
-    The transform raises ValueError as `converted`.
+    The transform can be pickled, for worker processes. It raises ValueError for what is no PIL image, and as `converted`.
     """
-    mode = "L" if shape[0] == 1 else "RGB"
-    steps = v2.Compose(
-        [v2.Resize(resize), v2.CenterCrop(list(shape[1:])), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
-    )
+    return partial(_transformed, shape=shape, resize=resize)
 
-    def transform(image: Image.Image) -> Tensor:
-        tensor: Tensor = steps(converted(ImageOps.exif_transpose(image), mode))
-        return tensor
 
-    return transform
+def _transformed(image: Image.Image, *, shape: tuple[int, int, int], resize: int) -> Tensor:
+    if not isinstance(image, Image.Image):
+        raise ValueError(
+            f"Expected a PIL image, got {type(image).__name__}; pass Image.open(path), or Image.fromarray(array) of bytes."
+        )
+    upright = converted(ImageOps.exif_transpose(image), "L" if shape[0] == 1 else "RGB")
+    cropped = functional.center_crop(functional.resize(upright, [resize]), list(shape[1:]))
+    tensor: Tensor = functional.to_dtype(functional.pil_to_tensor(cropped), torch.float32, scale=True)
+    return tensor
 
 
 def converted(image: Image.Image, mode: str) -> Image.Image:

@@ -29,6 +29,8 @@ FOLDING_TOLERANCE = 1e-3
 class VotingForm(nn.Module):
     """A frozen copy of a base classifier that maps float32 images (B, C, H, W) in pixel units to votes, int64 (B,).
 
+    A vote is -1 where the largest logit is NaN or infinite: there is no class to vote for.
+
     Normalization runs in float32, the network in `precision`.
 
     Args:
@@ -38,13 +40,15 @@ class VotingForm(nn.Module):
         device: where it votes.
 
     Raises:
-        ValueError: an unknown precision.
+        ValueError: an unknown precision, or base is no module.
     """
 
     def __init__(self, base: nn.Module, precision: str, shape: tuple[int, int, int], device: torch.device) -> None:
         super().__init__()
         if precision not in PRECISIONS:
             raise ValueError(f"Expected precision 'float32' or 'bfloat16', got {precision!r}; choose one of these.")
+        if not isinstance(base, nn.Module):
+            raise ValueError(f"Expected a torch module, got {type(base).__name__}; wrap it in an nn.Module.")
         self.dtype = PRECISIONS[precision]
         base = copy.deepcopy(base).eval().cpu()
         network: nn.Module = base.network if isinstance(base, NormalizedNetwork) else base
@@ -60,13 +64,17 @@ class VotingForm(nn.Module):
         x = self.normalize(x).to(self.dtype, memory_format=torch.channels_last)
         with exact_arithmetic(), bfloat16_products(x.device):
             logits: Tensor = self.network(x)
+        if not isinstance(logits, Tensor):
+            kind = type(logits).__name__
+            raise ValueError(f"Expected a network that returns logits, got one that returns {kind}; wrap it in one that does.")
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
         """Votes: the class with the largest logit, the first of equals."""
         if len(x) == 1:  # matrix products of one row are rounded differently: a batch of one would vote differently
-            return self.logits(x.expand(2, -1, -1, -1)).argmax(1)[:1]
-        return self.logits(x).argmax(1)
+            return self.forward(x.expand(2, -1, -1, -1))[:1]
+        logits = self.logits(x)
+        return logits.argmax(1).where(logits.amax(1).isfinite(), -1)
 
 
 class AttackedForm(nn.Module):

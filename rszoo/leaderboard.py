@@ -65,6 +65,9 @@ class Filter:
     Attributes:
         dataset, architecture, method, sigma: as in `Standing`.
         max_size: of the weights, in MB of 10**6 bytes; weights of unknown size are not within it.
+
+    Raises:
+        ValueError: no sigma, or no size, can be that.
     """
 
     dataset: str | None = None
@@ -72,6 +75,18 @@ class Filter:
     method: str | None = None
     sigma: float | None = None
     max_size: float | None = None
+
+    def __post_init__(self) -> None:
+        """What no entry can have is refused."""
+        if self.sigma is not None and not 0 < self.sigma < math.inf:
+            raise ValueError(f"Expected a finite sigma above 0, got {self.sigma:g}; pass that of the noise, in pixel units.")
+        if self.max_size is not None and not self.max_size >= 0:
+            raise ValueError(f"Expected a maximal size >= 0, got {self.max_size:g}; pass MB of 10**6 bytes.")
+
+    def __str__(self) -> str:
+        """The questions that are not open, as "dataset 'cifar10', sigma 0.25"."""
+        given = {key.replace("_", " "): value for key, value in vars(self).items() if value is not None}
+        return ", ".join(f"{key} {value!r}" for key, value in given.items())
 
     def admits(self, standing: Standing) -> bool:
         """Whether the entry is wanted."""
@@ -223,10 +238,8 @@ def best(
     wanted = Filter(dataset=dataset, architecture=architecture, method=method, max_size=max_size)
     found = ordered(standings(list_models(), (radius,), wanted=wanted), radius)
     if not found or not found[0].accuracy(radius):
-        said = {"method": method, "architecture": architecture, "max_size": max_size}
-        more = "".join(f", {key} {value}" for key, value in said.items() if value is not None)
         raise ValueError(
-            f"Expected an entry of {dataset}{more} with certificates for radius {radius:g}, got none; 'rszoo list --radius "
+            f"Expected an entry of {wanted} with certificates for radius {radius:g}, got none; 'rszoo list --radius "
             f"{radius:g}' prints what there is; 'rszoo evaluate RUN --out RUN/certify.tsv' and 'rszoo bundle RUN' add some."
         )
     return found[0].name

@@ -1,7 +1,8 @@
 """`smooth`: one's own torch module as a smoothed classifier, and from there into an entry."""
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -110,6 +111,16 @@ def _values(stated: object, channels: int) -> list[float]:
     return values * channels if len(values) == 1 else values
 
 
+def _check_units(mean: Sequence[float], std: Sequence[float]) -> None:
+    """The usual mistake is a mean for pixels from 0 to 255: the network would see nothing, and vote the same for all images."""
+    for name, values in (("mean", mean), ("std", std)):
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise ValueError(f"Expected {name} to have one value a channel, got {values!r}; pass a list.")
+        for value in map(float, values):
+            if not (0 <= value <= 1 if name == "mean" else 0 < value < math.inf):
+                raise ValueError(f"Expected {name} in pixel units [0, 1], got {value:g}; divide by 255 what is for bytes.")
+
+
 def smooth(
     module: nn.Module,
     *,
@@ -132,11 +143,12 @@ def smooth(
         sigma, num_classes, input_shape, precision, noise, classes, device: as for `SmoothedClassifier`.
 
     Raises:
-        ValueError: as `SmoothedClassifier`; or only one of mean and std is given.
+        ValueError: as `SmoothedClassifier`; or only one of mean and std is given, or they are not in pixel units.
     """
     if (mean is None) != (std is None):
         raise ValueError("Expected both mean and std, got one; pass both, or neither.")
     if mean is not None and std is not None:
+        _check_units(mean, std)
         module = NormalizedNetwork(Normalize(mean, std), module)
     classifier = OwnClassifier(
         module,

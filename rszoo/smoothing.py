@@ -16,7 +16,7 @@ from rszoo import procedures
 from rszoo.bounds import BOUNDS, minimum_n_predict
 from rszoo.bounds.binomial import validate_alpha, validate_n
 from rszoo.certificate import Certificate, Prediction
-from rszoo.faults import whole
+from rszoo.faults import real, whole
 from rszoo.images import check_images, image_transform
 from rszoo.inference import VotingForm, default_batch, find_device
 from rszoo.procedures import Setting
@@ -63,7 +63,7 @@ class SmoothedClassifier:
     ) -> None:
         if noise not in ("float", "grid"):
             raise ValueError(f"Expected noise 'float' or 'grid', got {noise!r}; choose one of these.")
-        if not 0 < sigma < float("inf"):
+        if not 0 < real("sigma", sigma) < float("inf"):
             raise ValueError(f"Expected sigma > 0, got {sigma}; pass the noise's standard deviation in pixel units.")
         if len(input_shape) != 3 or min(input_shape) < 1:
             raise ValueError(f"Expected input_shape (C, H, W), got {input_shape}; pass for instance (3, 32, 32).")
@@ -71,7 +71,7 @@ class SmoothedClassifier:
             raise ValueError(f"Expected {num_classes} class names, got {len(classes)}; pass one a logit, in their order.")
         self.device = find_device(device)
         self.sigma, self.noise, self.precision = float(sigma), noise, precision
-        self.num_classes, self.input_shape = num_classes, input_shape
+        self.num_classes, self.input_shape = whole("num_classes", num_classes), input_shape
         self.classes = tuple(classes or map(str, range(num_classes)))
         self.transform: Callable[[Image.Image], Tensor] = image_transform(input_shape, resize or input_shape[1])
         self.form = VotingForm(base, precision, input_shape, self.device)
@@ -189,7 +189,7 @@ class SmoothedClassifier:
         validate_n(n, setting.alpha)
         setting.level(n)
         if radius is None:
-            if tolerance is not None and not tolerance >= 0:
+            if tolerance is not None and not real("tolerance", tolerance) >= 0:
                 raise ValueError(f"Expected tolerance >= 0 in pixel units, got {tolerance}; pass a radius such as 0.05.")
             return partial(procedures.certify, setting, n0=n0, n=n, bound=bound, tolerance=tolerance)
         if tolerance is not None or bound != "cohen":
@@ -203,8 +203,7 @@ class SmoothedClassifier:
             ValueError: alpha or seed is out of range.
         """
         validate_alpha(alpha)
-        seed = whole("seed", seed)
-        if not 0 <= seed < 2**63:
+        if not 0 <= (seed := whole("seed", seed)) < 2**63:
             raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
         return Setting(alpha, self.sigma, self.noise, self.precision, seed, self.loss)
 
@@ -284,6 +283,8 @@ class SmoothedClassifier:
                 f"Expected logits of shape (2, {self.num_classes}) for two images, got {tuple(logits.shape)}; "
                 "pass the number of classes and the input shape of this network."
             )
+        if not bool(logits.amax(1).isfinite().all()):
+            raise ValueError("Expected finite logits, got NaN or infinity; check the network's weights and its normalization.")
         apart = (logits[0] - other[0]).abs().max() > 1e-3 * logits[0].abs().max()
         if torch.equal(logits[0], repeated[0]) and bool(apart):  # else f draws random numbers of its own
             raise ValueError(

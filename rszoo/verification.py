@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+import msgspec
 import torch
 from tqdm import tqdm
 
@@ -18,7 +19,8 @@ from rszoo.config import EntryConfig, IntegrityError
 from rszoo.datasets import open_images
 from rszoo.entry import read_entry, recipe_source
 from rszoo.evaluation import Evaluation
-from rszoo.hub import EVIDENCE
+from rszoo.hub import EVIDENCE, TWINS
+from rszoo.inference import PRECISIONS
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.records import AnyProtocol, CertifyProtocol, Log, Record, read_log
 from rszoo.zoo import locate, open_entry
@@ -52,7 +54,7 @@ def verify(name: str, *, images: int = 3, device: str | torch.device = "cpu", ba
         raise ValueError(f"Expected images >= 0, got {images}; pass how many certificates are to be made again.")
     try:
         folder = open_entry(name, device=device).folder  # a damaged download is fetched again
-        folder, pinned = locate(name, also=(*EVIDENCE, RECIPE))
+        folder, pinned = locate(name, also=(*EVIDENCE, *TWINS, RECIPE))
     except IntegrityError as error:
         return [Check("files and self-test", "failed", str(error))]
     return verify_folder(folder, pinned=pinned, images=images, device=device, batch_size=batch_size)
@@ -77,8 +79,12 @@ def verify_folder(
         _licence(config),
         _recipe(folder, config),
     ]
+    (other,) = PRECISIONS.keys() - {config.precision}
     for name in EVIDENCE:
         checks += _evidence(folder, config, name, images=images, device=device, batch_size=batch_size)
+    if (folder / (name := f"certify-{other}.tsv")).exists():
+        twin = msgspec.structs.replace(config, precision=other)
+        checks += _evidence(folder, twin, name, images=images, device=device, batch_size=batch_size)
     return checks
 
 
@@ -221,6 +227,7 @@ def _again(
             radii=None if fixed else protocol.radii,
             tolerance=None if fixed else protocol.tolerance,
             correct_only=protocol.correct_only and not fixed,
+            precision=protocol.precision,
             seed=protocol.seed if seed is None else seed,
             device=device,
             batch_size=batch_size,

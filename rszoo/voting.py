@@ -115,7 +115,7 @@ class Engine(Generic[Result]):
         self.form, self.noise, self.num_classes, self.batch_size = form, noise, num_classes, batch_size
         workers = torch.get_num_threads() if device.type == "cpu" else 1
         self.round = batch_size * max(1, workers * BLOCK // batch_size)
-        self.votes = torch.zeros(WINDOW, num_classes, dtype=torch.int64, device=device)
+        self.votes = torch.zeros(WINDOW, 1 + num_classes, dtype=torch.int64, device=device)  # the first for no class
         self.pending = 0  # samples asked for and not yet counted
         self.queue: deque[tuple[Candidate[Result], Iterator[Piece]]] = deque()
         self.rest: tuple[Candidate[Result], Piece] | None = None
@@ -141,7 +141,7 @@ class Engine(Generic[Result]):
         with torch.inference_mode():
             drawn = [block.result()[piece.start : piece.stop] for _, piece, block in parts]
             samples = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
-            begins = torch.tensor([candidate.slot * self.num_classes for candidate, _, _ in parts])
+            begins = torch.tensor([candidate.slot * (1 + self.num_classes) + 1 for candidate, _, _ in parts])
             offsets = begins.repeat_interleave(torch.tensor([len(part) for part in drawn]))
             chosen = torch.cat([self._vote(batch) for batch in torch.split(samples, self.batch_size)])
             places = chosen + _sent(offsets, samples.device)
@@ -154,7 +154,12 @@ class Engine(Generic[Result]):
             slots = _sent(torch.tensor([candidate.slot for candidate in served]), samples.device)
             counts = self.votes[slots].tolist()  # one wait for the device
             self.votes[slots] = 0
-            for candidate, found in zip(served, counts, strict=True):
+            for candidate, (none, *found) in zip(served, counts, strict=True):
+                if none:
+                    raise ValueError(
+                        f"Expected finite logits, got NaN or infinity as the largest of {none} of {none + sum(found)} noisy "
+                        "images; check the network's weights and its normalization."
+                    )
                 self.resume(candidate, found)
         return len(samples)
 
@@ -217,6 +222,9 @@ def run(
         batch_size: samples a forward pass.
         device: of form and images.
         counted: called with the number of samples after each batch.
+
+    Raises:
+        ValueError: the largest logit of a noisy image is NaN or infinite.
     """
     engine = Engine[Result](form, noise, num_classes=num_classes, batch_size=batch_size, device=device)
     order: deque[Candidate[Result]] = deque()

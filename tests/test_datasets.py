@@ -1,5 +1,7 @@
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -51,7 +53,7 @@ def test_damaged_cifar10_is_refused(cifar10: Path, tmp_path: Path, monkeypatch: 
 def test_a_folder_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
     (tmp_path / "pets.toml").write_text(TOML)
-    for place, colour in (("train/a/1.png", 10), ("train/b/1.png", 200), ("test/a/1.png", 30)):
+    for place, colour in (("train/a/1.png", 10), ("train/b/1.png", 200), ("test/a/1.png", 30), ("test/b/1.png", 40)):
         (tmp_path / "pets" / place).parent.mkdir(parents=True)
         Image.new("RGB", (16, 8), (colour, 0, 255)).save(tmp_path / "pets" / place)
     images, labels = load_images("pets", "train")
@@ -94,6 +96,19 @@ def test_the_transform_keeps_a_picture_upright_and_centred(tmp_path: Path) -> No
     turned.save(tmp_path / "turned.png", exif=exif)
     upright = image_transform((3, 32, 32), 32)(Image.open(tmp_path / "turned.png"))
     assert torch.equal(upright, image_transform((3, 32, 32), 32)(image))
+
+
+@pytest.mark.parametrize(("shape", "resize"), [((3, 16, 24), 24), ((1, 16, 16), 20)])
+def test_the_transform_can_be_pickled(shape: tuple[int, int, int], resize: int) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8))
+    transform = image_transform(shape, resize)
+    assert torch.equal(pickle.loads(pickle.dumps(transform))(image), transform(image))
+
+
+@pytest.mark.parametrize(("image", "kind"), [(np.zeros((8, 8, 3), np.uint8), "ndarray"), ("cat.png", "str")])
+def test_what_is_no_image_is_named(image: object, kind: str) -> None:
+    with pytest.raises(ValueError, match=rf"Expected a PIL image, got {kind}; pass Image.open\(path\)"):
+        image_transform((3, 8, 8), 8)(image)
 
 
 def test_imagenet_is_read_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,7 +224,9 @@ def test_the_best_is_of_those_that_are_wanted_and_certified(package: Path) -> No
     assert rszoo.best(method="gaussian") == GAUSSIAN
     assert rszoo.best("imagenet") == OTHER
     for wanted in ({"method": "smoothmix"}, {"dataset": "svhn"}, {"method": "gaussian", "radius": 0.4}, {"max_size": 1.0}):
-        with pytest.raises(ValueError, match=r"^Expected an entry of .* with certificates for radius .*; 'rszoo list --radius"):
+        with pytest.raises(
+            ValueError, match=r"^Expected an entry of dataset .* with certificates for radius .*; 'rszoo list --radius"
+        ):
             rszoo.best(**wanted)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^Expected a radius >= 0, got -1; "):
         rszoo.best(radius=-1)
@@ -286,9 +288,21 @@ def test_the_list_is_filtered(package: Path) -> None:
     }
     for options, names in filters.items():
         assert {each.split()[0] for each in listed(*options)[1:]} == names, options
-    assert listed("--sigma", 0.25) == ["No entry matches '*' and the filters; 'rszoo list --all' prints the recipes as well."]
+    words = "dataset 'cifar11', sigma 0.25, max size 3.5"
+    assert listed("--dataset", "cifar11", "--sigma", 0.25, "--max-size", 3.5) == [
+        f"No entry matches '*' with {words}; 'rszoo list --all' prints the recipes as well."
+    ]
     assert [each.split()[6:8] for each in listed("--by", "size")[1:3]] == [["999", "kB"], ["1.0", "MB"]]
     assert not Filter(max_size=1.0).admits(standings([SMOOTHMIX])[0])
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+def test_a_sigma_or_size_that_none_can_have_is_refused(value: str, complaint: Complaint) -> None:
+    assert complaint("list", "--sigma", value).startswith(f"rszoo: Expected a finite sigma above 0, got {value}; ")
+    if value in ("-1", "nan"):
+        assert complaint("list", "--max-size", value).startswith(f"rszoo: Expected a maximal size >= 0, got {value}; ")
+        with pytest.raises(ValueError, match=f"got {value}; pass MB"):
+            rszoo.best(max_size=float(value))
 
 
 def test_the_list_never_claims_more_than_the_log(package: Path) -> None:

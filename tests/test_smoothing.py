@@ -1,6 +1,8 @@
 import copy
+import math
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,6 +21,17 @@ SHAPE = (1, 2, 2)
 
 def smoothed(half_space: HalfSpace, sigma: float = 0.25, **options: str) -> SmoothedClassifier:
     return rszoo.smooth(half_space, sigma=sigma, num_classes=2, input_shape=SHAPE, **options)
+
+
+class Answer(nn.Module):
+    """A network that answers with a function of the images."""
+
+    def __init__(self, function: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> object:
+        return self.function(x)
 
 
 def points(count: int) -> Tensor:
@@ -151,6 +164,8 @@ def test_unanimous_and_empty_votes(half_space: HalfSpace) -> None:
         ({"radius": 0.6}, r"Expected a radius that n=100 votes can certify at alpha=0.001 and sigma=0.25, got 0.6; ask for"),
         ({"radius": "0.5"}, r"Expected ascending radii >= 0 in pixel units, got '0.5'"),
         ({"alpha": 1.5}, r"Expected 0 < alpha < 1, got 1.5"),
+        ({"alpha": "0.001"}, r"Expected alpha to be a number, got '0.001'; pass a float"),
+        ({"tolerance": "a"}, r"Expected tolerance to be a number, got 'a'"),
         ({"bound": "gauss"}, r"Unknown bound 'gauss'; use one of cohen, joint"),
         ({"batch_size": 0}, r"Expected batch_size >= 1, got 0"),
         ({"seed": -1}, r"Expected 0 <= seed .*, got -1"),
@@ -167,6 +182,16 @@ def test_bad_arguments_are_named(half_space: HalfSpace, change: dict[str, object
     ("change", "message"),
     [
         ({"sigma": 0.0}, "Expected sigma > 0, got 0.0"),
+        ({"sigma": "0.25"}, "Expected sigma to be a number, got '0.25'"),
+        ({"num_classes": 2.0}, r"Expected num_classes to be a whole number, got 2\.0"),
+        ({"module": torch.sigmoid}, "Expected a torch module, got builtin_function_or_method; wrap it in an nn.Module"),
+        ({"module": Answer(lambda x: {"logits": x})}, "Expected a network that returns logits, got one that returns dict"),
+        ({"module": Answer(lambda x: x.new_full((len(x), 2), math.nan))}, "Expected finite logits, got NaN or infinity; check"),
+        ({"module": Answer(lambda x: x.new_full((len(x), 2), math.inf))}, "Expected finite logits, got NaN or infinity; check"),
+        ({"mean": (123.7,), "std": (58.0,)}, r"Expected mean in pixel units \[0, 1\], got 123.7; divide by 255"),
+        ({"mean": (math.nan,), "std": (1.0,)}, r"Expected mean in pixel units \[0, 1\], got nan"),
+        ({"mean": (0.5,), "std": (math.inf,)}, r"Expected std in pixel units \[0, 1\], got inf"),
+        ({"mean": 0.5, "std": 0.2}, "Expected mean to have one value a channel, got 0.5; pass a list"),
         ({"num_classes": 3}, r"Expected logits of shape \(2, 3\) for two images, got \(2, 2\)"),
         ({"precision": "float16"}, "Expected precision 'float32' or 'bfloat16', got 'float16'"),
         ({"noise": "uniform"}, "Expected noise 'float' or 'grid', got 'uniform'"),
@@ -176,7 +201,23 @@ def test_bad_arguments_are_named(half_space: HalfSpace, change: dict[str, object
 )
 def test_bad_classifiers_are_refused(half_space: HalfSpace, change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        rszoo.smooth(half_space, **{"sigma": 0.25, "num_classes": 2, "input_shape": SHAPE, **change})
+        rszoo.smooth(**{"module": half_space, "sigma": 0.25, "num_classes": 2, "input_shape": SHAPE, **change})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_votes_for_no_class_are_an_error_and_no_certificate(value: float) -> None:
+    """Some of the noisy images have such logits, the images of the check at the beginning have not."""
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        rare = x.flatten(1)[:, :1] > 1.2
+        return torch.cat([x.flatten(1)[:, :1].where(~rare, value), x.flatten(1)[:, 1:2]], 1)
+
+    classifier = rszoo.smooth(Answer(logits), sigma=0.25, num_classes=2, input_shape=SHAPE)
+    for call in (classifier.certify, classifier.predict):
+        with pytest.raises(ValueError, match=r"Expected finite logits, got NaN or infinity as the largest of \d+ of \d+ noisy"):
+            call(torch.full(SHAPE, 0.5), n=10_000)
+    masked = Answer(lambda x: torch.cat([x.flatten(1)[:, :1], x.new_full((len(x), 1), -math.inf)], 1))
+    assert rszoo.smooth(masked, sigma=0.25, num_classes=2, input_shape=SHAPE).certify(torch.full(SHAPE, 0.5), n=100).label == 0
 
 
 def test_numpy_integers_are_integers(half_space: HalfSpace) -> None:

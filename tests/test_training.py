@@ -17,11 +17,13 @@ import rszoo.datasets
 import rszoo.training.data
 from rszoo.cards.history import read_history
 from rszoo.config import read_config
+from rszoo.records.writer import hold
 from rszoo.training import estimate, start, train
 from rszoo.training.optimization import build_optimizer, build_scheduler
 from rszoo.training.step import take_step
 
 BLOBS = 'classes = ["dark", "light"]\nshape = [3, 32, 32]\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\nresize = 32\n'
+DAMAGED = r"^Expected a checkpoint of a run, got .*checkpoint\.pt, which is damaged or another file; delete it\.$"
 TRAIN = """
 import sys, torch, rszoo.training.loop as loop
 from pathlib import Path
@@ -159,6 +161,65 @@ def test_a_run_of_another_recipe_is_not_continued(blobs: Path, tmp_path: Path) -
     train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
     with pytest.raises(ValueError, match=r"Expected a run of .* got a run of another recipe; choose another folder"):
         train(recipe(**{"epochs = 3": "epochs = 4"}), tmp_path / "run", device=CPU)
+
+
+def test_an_entry_without_its_run_is_not_trained_over(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU)
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.*")}
+    with pytest.raises(
+        ValueError, match=r"^Expected a new folder or one with a run, got .*run, which holds model\.safetensors; "
+    ):
+        train(recipe(**{"epochs = 3": "epochs = 4"}), tmp_path / "run", device=CPU)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.*")} == before
+
+
+def test_lines_of_a_run_that_died_before_its_first_checkpoint_come_once(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU)
+    for name in ("checkpoint.pt", "config.json", "model.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    before = losses(tmp_path / "run")
+    train(recipe(), tmp_path / "run", device=CPU)
+    assert losses(tmp_path / "run") == before
+
+
+def test_two_runs_do_not_share_a_folder(blobs: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / "runs.jsonl").open("ab") as file:
+        assert hold(file)
+        with pytest.raises(ValueError, match=r"Expected a folder that nobody trains in, got .*run, where another process does"):
+            train(recipe(), tmp_path / "run", device=CPU)
+    assert train(recipe(), tmp_path / "run", device=CPU)
+
+
+def test_a_run_that_diverges_says_so_and_makes_no_entry(blobs: Path, tmp_path: Path) -> None:
+    diverging = recipe(**{"rate = 0.1": "rate = 1e30"})
+    with pytest.raises(
+        ValueError, match=r"^Expected a finite loss, got NaN or infinity by step \d+ of .* at a rate of .*; lower"
+    ):
+        train(diverging, tmp_path / "run", device=CPU)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["runs.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("checkpoint.pt", b"", DAMAGED),
+        ("checkpoint.pt", None, DAMAGED),
+        ("checkpoint.pt", {"other": 1}, DAMAGED),
+        ("log.jsonl", b"no line\n", r"Expected one JSON object a line in .*log\.jsonl, got others; restore or delete it"),
+    ],
+    ids=["empty", "half", "of something else", "log"],
+)
+def test_damaged_files_of_a_run_are_named(blobs: Path, tmp_path: Path, name: str, content: object, message: str) -> None:
+    train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
+    path = tmp_path / "run" / name
+    if isinstance(content, dict):
+        torch.save(content, path)
+    else:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content is None else content)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        train(recipe(), tmp_path / "run", device=CPU)
 
 
 def test_a_run_that_began_on_another_device_is_not_continued(blobs: Path, tmp_path: Path) -> None:

@@ -91,6 +91,37 @@ def test_other_votes_are_told_and_judged_by_their_radius(evident: Path, software
     assert software is None or software in found["certify.tsv, again"].finding
 
 
+def test_the_log_in_the_other_precision_is_checked_too(evident: Path) -> None:
+    precision = json.loads((evident / "config.json").read_text())["precision"]
+    (other,) = {"float32", "bfloat16"} - {precision}
+    twin = evident / f"certify-{other}.tsv"
+    options = {"stop": 9, "stride": 4, "n0": 10, "n": 200, "alpha": 0.001}
+    with Evaluation(f"local-dir:{evident}", twin, precision=other, **options) as evaluation:  # type: ignore[arg-type]
+        assert len(list(evaluation)) == 3
+    found = outcomes(verify(str(evident)))
+    assert (found[twin.name], found[f"{twin.name}, again"]) == ("ok", "ok")
+    change_lines(twin, lambda row, columns: row.__setitem__(columns.index("radius"), "0.9"))
+    assert "larger than the votes allow" in finding(evident, twin.name, images=0)
+    change_protocol(twin, precision=precision)
+    assert "Expected precision" in finding(evident, twin.name, images=0)
+
+
+def test_what_a_sample_of_grid_noise_takes_off_alpha_is_not_the_log_s_to_say(evident: Path) -> None:
+    """A log with a smaller loss than the noise has would certify more."""
+    config = json.loads((evident / "config.json").read_text()) | {"noise": "grid"}
+    (evident / "config.json").write_text(json.dumps(config))
+    log = evident / "certify.tsv"
+    log.unlink()
+    (evident / "certify-grid.tsv").unlink()
+    with Evaluation(f"local-dir:{evident}", log, stride=4, n0=10, n=200, alpha=0.001) as evaluation:
+        assert len(list(evaluation)) == 6
+    assert outcomes(verify(str(evident)))["certify.tsv, again"] == "ok"
+    loss = json.loads(log.read_text().split("\n")[0][1:])["loss"]
+    assert 0 < loss < 1e-9
+    change_protocol(log, loss=loss / 2)
+    assert f"takes {loss:g} off alpha, not {loss / 2:g}" in finding(evident, "certify.tsv, again")
+
+
 @pytest.mark.parametrize("name", ["certify.tsv", "certify-grid.tsv"])
 def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
     """Votes and radii that fit each other, so that the audit finds nothing, of a classifier that is better than this one."""

@@ -1,11 +1,13 @@
 """Several logs side by side: whether they can be compared, the best at each radius, two logs image by image."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
+from rszoo.analysis.empirical import described
 from rszoo.analysis.setting import Projection, answers, tested_radii
 from rszoo.analysis.summary import Results, results
 from rszoo.records import AttackProtocol, CertifyProtocol, Log
@@ -109,6 +111,20 @@ def _facts(log: Log) -> dict[str, object]:
         facts |= {"task": "certify", "n0": protocol.n0, "n": protocol.n, "bound": protocol.bound}
         facts |= {"radii": protocol.radii, "tolerance": protocol.tolerance}
     return facts
+
+
+def told_apart(logs: Sequence[Log]) -> list[Log]:
+    """The logs as they are; of those that tables and plots would call the same, each with its path behind its title."""
+    names = [_name(log) for log in logs]
+    count = Counter(names)
+    return [replace(log, mark=str(log.path)) if count[name] > 1 else log for log, name in zip(logs, names, strict=True)]
+
+
+def _name(log: Log) -> tuple[object, ...]:
+    """All that tables and plots call it: of an attack its options too, but not its distances."""
+    if not isinstance(protocol := log.protocol, AttackProtocol):
+        return (log.title,)
+    return log.title, described(protocol), protocol.num_noise, protocol.steps, protocol.n
 
 
 def envelope(logs: Sequence[Log], radii: Sequence[float]) -> list[Best | None]:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from rszoo.faults import real
+
 Floats = NDArray[np.float64]
 
 
@@ -91,7 +93,7 @@ def minimum_n(alpha: float) -> int:
 
 def validate_alpha(alpha: float) -> None:
     """Raise ValueError unless 0 < alpha < 1."""
-    if not 0 < alpha < 1:
+    if not 0 < real("alpha", alpha) < 1:
         raise ValueError(f"Expected 0 < alpha < 1, got {alpha}; pass a failure probability such as alpha=0.001.")
 
 

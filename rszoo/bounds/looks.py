@@ -1,5 +1,7 @@
 """Look times: after how many samples a sequential test is read. They depend on n alone, never on the votes."""
 
+from functools import cache
+
 RADIUS_FIRST = 32
 PREDICT_FIRST = 16
 
@@ -34,6 +36,7 @@ def predict_looks(n: int) -> tuple[int, ...]:
     return _geometric(PREDICT_FIRST, n, numerator=3, denominator=2)
 
 
+@cache
 def _geometric(first: int, n: int, *, numerator: int, denominator: int) -> tuple[int, ...]:
     if n < 1:
         raise ValueError(f"Expected n >= 1, got n={n}; pass the most samples that may be drawn.")

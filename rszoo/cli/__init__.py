@@ -78,7 +78,8 @@ def main() -> None:
 def sentence(error: ValueError | OSError) -> str:
     """An error in one line; the system's own errors in the form of the package's."""
     if isinstance(error, OSError) and error.strerror is not None:
-        return f"Expected to read or write {str(error.filename)!r}, got '{error.strerror}'; check the path and its permissions."
+        file = "a file" if error.filename is None else repr(str(error.filename))
+        return f"Expected to read or write {file}, got '{error.strerror}'; check path, permissions and free space."
     return " ".join(str(error).split())
 
 

@@ -1,5 +1,6 @@
 """`rszoo certify`: CERTIFY on image files."""
 
+import sys
 from typing import Annotated
 
 from typer import Option
@@ -28,7 +29,10 @@ def certify(
     batch_size: BatchSize = None,
     json: Json = False,
 ) -> None:
-    """Certify images: a class and an l2 radius, in pixel units [0, 1], within which it cannot change; or abstain."""
+    """Certify images: a class and an l2 radius, in pixel units [0, 1], within which it cannot change; or abstain.
+
+    A radius is a distance between images of the classifier's size: of a file of another size it is that of the resized image.
+    """
     from rszoo.zoo import load
 
     radii = None if radius is None else parse_numbers(radius, "--radius")
@@ -48,6 +52,14 @@ def certify(
             batch_size=batch_size,
         ),
     )
+    resized = sum(each.resized for each in voted)
+    if resized and not json:  # there each image says it
+        height, width = classifier.input_shape[1:]
+        print(
+            f"rszoo: {resized} of {len(voted)} images were resized or cropped to {width} x {height} pixels; a radius is a "
+            "distance between images of that size, not between files.",
+            file=sys.stderr,
+        )
     if json:
         print_json([each.as_json() for each in voted])
     elif radii is None:

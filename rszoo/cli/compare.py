@@ -22,8 +22,9 @@ def compare(
     """Compare two logs on the images that both have: certified by one only, McNemar's exact test, difference of the ACRs."""
     from rszoo.analysis import answers, check_comparable, results, tested_radii
     from rszoo.analysis import compare as compared
+    from rszoo.analysis.comparison import told_apart
 
-    a, b = read_logs([first, second])
+    a, b = told_apart(read_logs([first, second]))
     check_comparable([a, b], anyway=anyway)
     if radius is None and (tested := tested_radii(a) or tested_radii(b)):
         radii = [each for each in tested if answers(a, each) and answers(b, each)]

@@ -11,6 +11,7 @@ from rszoo.certificate import Certificate
 from rszoo.cli.certify import EVIDENCE, evidence
 from rszoo.cli.images import Voted, open_image, vote
 from rszoo.cli.output import print_table
+from rszoo.cli.plot import check_out
 from rszoo.records import round_down
 
 if TYPE_CHECKING:
@@ -25,13 +26,12 @@ SEED = 0
 
 def demo(
     *,
-    out: Annotated[Path, Option(help="The picture.")] = Path("demo.png"),
+    out: Annotated[Path, Option(metavar="FILE", help="The picture: .png, .pdf or .svg.")] = Path("demo.png"),
     name: Annotated[str, Option(help="The entry, as for 'rszoo certify'.")] = ENTRY,
     n: Annotated[int, Option(help="Noise samples an image.")] = 10_000,
 ) -> None:
     """Certify the photographs of the package, offline, and draw what happened."""
-    if not out.resolve().parent.is_dir():
-        raise FileNotFoundError(f"Expected a file in an existing folder, got --out {str(out)!r}; make the folder first.")
+    check_out(out)
     from rszoo.zoo import load
 
     labels = _labels()
@@ -47,10 +47,10 @@ def demo(
     if find_spec("matplotlib") is None:
         print("For the picture as well: pip install 'rszoo[plots]'.")
         return
-    from rszoo.plots import draw_certificates
+    from rszoo.plots import draw_certificates, save_figure
 
     panels = [_panel(classifier, each, labels[each.image]) for each in voted]
-    draw_certificates(panels, classifier.classes).savefig(out, format="png", dpi=110)
+    save_figure(draw_certificates(panels, classifier.classes), out, dpi=110)
     print(f"The picture is in {out}.")
 
 

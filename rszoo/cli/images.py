@@ -20,16 +20,22 @@ Result = TypeVar("Result", Certificate, Prediction)
 
 @dataclass(frozen=True)
 class Voted(Generic[Result]):
-    """What was found for one image, the name of its class (None if abstained), and the seconds it took."""
+    """What was found for one image, the name of its class (None if abstained), and the seconds it took.
+
+    `resized`: whether the image in the file had another size. Then it was resized or cropped before, and a radius is a distance
+    between images of the classifier's size, not between files.
+    """
 
     image: Path
     result: Result
     label: str | None
     seconds: float
+    resized: bool
 
     def as_json(self) -> dict[str, object]:
         """All fields, for JSON."""
-        return {"image": str(self.image), "class": self.label, **asdict(self.result), "seconds": round(self.seconds, 3)}
+        own = {"seconds": round(self.seconds, 3), "resized": self.resized}
+        return {"image": str(self.image), "class": self.label, **asdict(self.result), **own}
 
 
 def vote(
@@ -42,14 +48,23 @@ def vote(
         ValueError: a file is not an image, or is cut off.
     """
     voted: list[Voted[Result]] = []
-    for path, x in [(path, classifier.transform(open_image(path))) for path in paths]:
+    opened = [(path, open_image(path)) for path in paths]
+    for path, image, x in [(path, image, classifier.transform(image)) for path, image in opened]:
         started = time.perf_counter()
         result = call(x)
         if isinstance(result, list):  # never, as x is one image
             raise TypeError("Expected one result for one image, got a list.")
         label = None if result.abstained else classifier.classes[result.label]
-        voted.append(Voted(path, result, label, time.perf_counter() - started))
+        voted.append(Voted(path, result, label, time.perf_counter() - started, _resized(image, x)))
     return voted
+
+
+def _resized(image: "Image", x: "Tensor") -> bool:
+    """Whether x is not the image as it is, upright."""
+    from rszoo.images import image_transform
+
+    upright = sorted(image.size) == sorted(x.shape[1:])  # it may be turned by its metadata
+    return not upright or not x.equal(image_transform((x.shape[0], x.shape[1], x.shape[2]), min(image.size))(image))
 
 
 def open_image(path: Path) -> "Image":

@@ -57,7 +57,7 @@ def list_entries(
     elif found:
         _print(found, radii if certified else None)
     else:
-        narrowed = "" if wanted == Filter() else " and the filters"
+        narrowed = "" if wanted == Filter() else f" with {wanted}"
         print(f"No entry matches {pattern!r}{narrowed}; 'rszoo list --all' prints the recipes as well.")
 
 

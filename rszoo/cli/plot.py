@@ -33,8 +33,10 @@ def plot(
     anyway: Anyway = False,
 ) -> None:
     """Draw the certified accuracy of logs against the radius, as exact steps; of attacks the accuracy under them."""
-    _check_out(out)
+    check_out(out)
+    _check_matplotlib()
     from rszoo.analysis import check_comparable, find_published, is_attack
+    from rszoo.analysis.comparison import told_apart
 
     read, rows = read_logs(logs or []), find_published(published or [])
     if not read and not rows:
@@ -43,27 +45,33 @@ def plot(
     known = parse_given(given)
     attacks, read = [log for log in read if is_attack(log)], [log for log in read if not is_attack(log)]
     projections = [each for log in read for each in _projections(log, bound or [], alpha or [], n or [], given=known)]
-    from rszoo.plots import draw_curves
+    from rszoo.plots import draw_curves, save_figure
 
-    curves = [curve for log in [*read, *projections] for curve in _curves(log, rho=lower_bound, given=known)]
+    curves = [curve for log in told_apart([*read, *projections]) for curve in _curves(log, rho=lower_bound, given=known)]
     if envelope and read:
         curves.insert(0, _envelope(read))
     if attacks:
         curves = [replace(each, title=each.title + CERTIFIED) if each.kind == "curve" else each for each in curves]
-        curves += [_attacked(log) for log in attacks]
+        curves += [_attacked(log) for log in told_apart(attacks)]
     counts: set[int | None] = {len({record.idx for record in log.records}) for log in [*read, *attacks]}
     counts = counts or {row.images for row in rows}
     images = counts.pop() if len(counts) == 1 else None
     curves += [_points(row, images) for row in rows]
-    draw_curves(curves, images=images).savefig(out, dpi=150)
+    save_figure(draw_curves(curves, images=images), out, dpi=150)
     print(f"The picture is in {out}.")
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
+    """Raise ValueError or OSError unless a picture can be there."""
     if out.suffix.lower() not in SUFFIXES:
         raise ValueError(f"Expected --out to end in {', '.join(SUFFIXES)}, got {str(out)!r}; choose one of these.")
     if not out.resolve().parent.is_dir():
         raise FileNotFoundError(f"Expected a file in an existing folder, got --out {str(out)!r}; make the folder first.")
+    if out.is_dir():
+        raise IsADirectoryError(f"Expected a file, got --out {str(out)!r}, which is a folder; choose another name.")
+
+
+def _check_matplotlib() -> None:
     if find_spec("matplotlib") is None:
         raise ValueError("Expected matplotlib to be installed, got none; pip install 'rszoo[plots]'.")
 
@@ -86,7 +94,7 @@ def _curves(log: Log, *, rho: float | None, given: "Given") -> "Iterator[Curve]"
 
     found = results(log)
     radii, accuracies = (values.tolist() for values in found.curve())
-    yield Curve(log.title, radii, accuracies)
+    yield Curve(log.title, radii, accuracies, of=log.subject)
     if rho is not None and not (isinstance(log, Projection) and log.estimated):
         below = lower_bounds(proved(log), radii, alpha=level_of(log, given), rho=rho)[1]
         yield Curve(f"thin: lower bound at all radii, rho={rho:g}", radii, below, "bound")
@@ -99,7 +107,7 @@ def _attacked(log: Log) -> "Curve":
 
     (row,) = empirical_rows([log], attacked_distances([log]))
     title = f"{row.title}: {row.attack}, m={row.num_noise}, T={row.steps}, n={row.n}"
-    return Curve(title, row.distances, [value or 0.0 for value in row.accuracies], "attack", of=row.title + CERTIFIED)
+    return Curve(title, row.distances, [value or 0.0 for value in row.accuracies], "attack", of=log.subject)
 
 
 def _points(row: "Published", images: int | None) -> "Curve":

@@ -1,6 +1,8 @@
 """`rszoo show`: all that is known of one entry."""
 
+import os
 import textwrap
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -9,13 +11,22 @@ from typer import Argument
 from rszoo.cli.list import place
 from rszoo.cli.options import Json
 from rszoo.cli.output import print_json, print_table
-from rszoo.config import EntryConfig, read_config
+from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.registry import Entry, bundled_folder, get_entry, list_models
 
+FOLDER_PREFIX = "local-dir:"  # that of rszoo.zoo, which imports torch
 
-def show(name: Annotated[str, Argument(metavar="NAME", help="A name of 'rszoo list --all'.")], *, json: Json = False) -> None:
+
+def show(
+    name: Annotated[str, Argument(metavar="NAME", help="A name of 'rszoo list --all', or an entry's folder.")],
+    *,
+    json: Json = False,
+) -> None:
     """Show what the recipe, the registry and the entry's config say of NAME."""
+    if (folder := _folder(name)) is not None:
+        _show_folder(folder, json=json)
+        return
     planned = recipe_names()
     entry = None if name in planned and name not in list_models() else get_entry(name, recipes=planned)
     recipe, config = load_recipe(name), None
@@ -27,6 +38,25 @@ def show(name: Annotated[str, Argument(metavar="NAME", help="A name of 'rszoo li
         return
     facts = _recipe_facts(recipe) | _config_facts(config) | _weights_facts(name, entry)
     print_table(("", name), list(facts.items()))
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that NAME is for `rszoo.load`; a recipe comes before a folder of its name that is no entry's."""
+    if name.startswith(FOLDER_PREFIX) or ((os.sep in name or "/" in name) and not name.startswith("hf-hub:")):
+        return Path(name.removeprefix(FOLDER_PREFIX))
+    return Path(name) if name not in list_models() and (Path(name) / "config.json").is_file() else None
+
+
+def _show_folder(folder: Path, *, json: bool) -> None:
+    config, found = read_config(folder), "folder" if (folder / "model.safetensors").is_file() else "missing"
+    if json:
+        shown = {"weights": found, "registry": None, "recipe": None, "config": msgspec.to_builtins(config)}
+        print_json({"name": config.name, **shown})
+        return
+    keys = ("license", "dataset", "architecture", "method", "sigma", "precision", "noise")
+    facts = {key: str(getattr(config, key)) for key in keys} | _config_facts(config)
+    facts |= {"config.json": f"sha256 {sha256(folder / 'config.json')}", "weights": f"{found}: {folder}"}
+    print_table(("", config.name), list(facts.items()))
 
 
 def _recipe_facts(recipe: Recipe) -> dict[str, str]:

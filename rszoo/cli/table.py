@@ -56,6 +56,7 @@ def table(
 ) -> None:
     """Tabulate logs: certified accuracy at each radius (at 0: clean accuracy), ACR, abstentions; or PREDICT's; or attacks."""
     from rszoo.analysis import check_comparable, find_published, is_attack
+    from rszoo.analysis.comparison import told_apart
 
     read, rows = read_logs(logs or []), find_published(published or [])
     if not read and not rows:
@@ -64,6 +65,7 @@ def table(
     if (alpha, n, bound) != (None, None, None):
         read = _projected(read, alpha=alpha, n=n, bound=bound, given=known)
     check_comparable(read, anyway=anyway)  # as they are tabulated: logs of several n may be projected to one
+    read = told_apart(read)
     if any(map(is_attack, read)):
         _print_attacks(read, rows, radius, format=format, digits=digits, json=json)
         return

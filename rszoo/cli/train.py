@@ -45,6 +45,8 @@ def train(
         raise ValueError(f"Expected --out DIR, got none; name the run folder, for instance --out runs/{wanted.name}.")
     if wanted.training.init_from is not None and init is None:
         init = _start(wanted.training.init_from)
+    if wanted.training.init_from is None and init is not None:
+        raise ValueError(f"Expected no --init for {wanted.name}, which starts from random weights, got {init}; leave it out.")
     complete = run(
         wanted,
         out,

@@ -38,8 +38,8 @@ class Curve:
         radii: l2 radii in pixel units, increasing.
         accuracies: at these radii; of a "curve" also between, where it is that of the larger radius.
         kind: a step "curve"; the "bound" below the curve before it; the "envelope" of all; published "points"; accuracy
-            under "attack", in the colour of the classifier's curve.
-        of: the title of that curve.
+            under "attack", in the colour of the classifier's first curve.
+        of: the classifier, where there are attacks.
     """
 
     title: str
@@ -75,7 +75,7 @@ def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
         drawn += curve.kind == "curve"
         marked += curve.kind in ("points", "attack")
         if curve.kind == "curve":
-            places.setdefault(curve.title, drawn)
+            places.setdefault(curve.of, drawn)
         elif curve.kind == "attack" and curve.of not in places:
             drawn += 1
             places[curve.of] = drawn

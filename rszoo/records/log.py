@@ -1,7 +1,7 @@
 """Reading logs: those of this package, and the files that Cohen et al. 2019 published."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -17,15 +17,24 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Log:
-    """A log that was read: its protocol, None for a published file, and its lines in the order of the file."""
+    """A log that was read: its protocol, None for a published file, and its lines in the order of the file.
+
+    `mark` follows its title where that alone does not tell it from the logs beside it.
+    """
 
     path: Path
     protocol: AnyProtocol | None
     records: Sequence[Record]
+    mark: str = field(default="", kw_only=True)
 
     @property
     def title(self) -> str:
-        """What tables and plots call it: the entry, or the file; sigma too where it is not the trained one."""
+        """What tables and plots call it: its subject and the mark."""
+        return f"{self.subject} ({self.mark})" if self.mark else self.subject
+
+    @property
+    def subject(self) -> str:
+        """What it is of: the entry, or the file; sigma too where it is not the trained one."""
         if self.protocol is None:
             return "/".join(self.path.parts[-4:])
         found = self.protocol

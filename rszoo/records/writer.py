@@ -6,13 +6,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import msgspec
 
 from rszoo.records.lines import Record, format_line
 from rszoo.records.log import Log, parse_log, read_log
 from rszoo.records.protocol import AnyProtocol
+
+
+def hold(file: IO[bytes]) -> bool:
+    """Keep other processes from holding the file until it is closed; False if one does. Windows has no such lock."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class LogWriter:
@@ -38,7 +51,10 @@ class LogWriter:
             raise ValueError(f"Expected a file for the log, got {str(path)!r}, which is none; choose another.")
         self._file = path.open("ab", buffering=0)
         try:
-            self._lock()
+            if not hold(self._file):
+                raise ValueError(
+                    f"Expected a log that nobody writes to, got {path}, which another process has open; choose another file."
+                )
             self.records = self._resume(path.read_bytes())
         except BaseException:
             self._file.close()
@@ -63,18 +79,6 @@ class LogWriter:
         """Write the lines of the next image."""
         self._write(b"".join(map(format_line, records)))
         self.records += records
-
-    def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"Expected a log that nobody writes to, got {self.path}, which another process has open; choose another file."
-            ) from error
 
     def _resume(self, content: bytes) -> list[Record]:
         head = header(self.protocol)

@@ -25,10 +25,12 @@ from rszoo.datasets import image_chunks
 from rszoo.entry import recipe_source, write_entry
 from rszoo.inference import device_name
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.training.run import LOG, Run, noisy_accuracy, start
+from rszoo.records.writer import hold
+from rszoo.training.run import LOG, Run, check_folder, noisy_accuracy, start
 from rszoo.training.step import take_step
 
 CHECKPOINT_SECONDS = 60.0
+RUNS = "runs.jsonl"
 
 
 def train(
@@ -59,23 +61,26 @@ def train(
         True when the run is complete and the folder holds a zoo entry, False when it stopped before.
 
     Raises:
-        ValueError: the folder holds a run of another recipe, or the recipe names something unknown.
+        ValueError: the folder holds a run of another recipe or an entry without its run, another process trains in it, the
+            recipe names something unknown, or the loss is no longer finite.
         FileNotFoundError: the data set or the initial weights are not there.
     """
     out, device = Path(out), processes.join(device)
+    check_folder(out)
     run = start(recipe, device, download=download, initial=initial, compiled=compiled)
     out.mkdir(parents=True, exist_ok=True)
-    run.resume(out)
-    if processes.rank() == 0:
-        _describe(run, out)
-    limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-    with _stop_signals() as stopped, exact_arithmetic():
-        _steps(run, out, limit, stopped)
-    if run.step < run.steps:
-        return False
-    if processes.rank() == 0:
-        _finish(run, out)
-    return True
+    with (out / RUNS).open("ab") as file:
+        if processes.rank() == 0 and not hold(file):
+            raise ValueError(f"Expected a folder that nobody trains in, got {out}, where another process does; choose another.")
+        run.resume(out)
+        if processes.rank() == 0:
+            _describe(run, out)
+        limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
+        with _stop_signals() as stopped, exact_arithmetic():
+            _steps(run, out, limit, stopped)
+        if run.step == run.steps and processes.rank() == 0:
+            _finish(run, out)
+    return run.step == run.steps
 
 
 def _steps(run: Run, out: Path, limit: float, stopped: list[int]) -> None:
@@ -93,13 +98,24 @@ def _steps(run: Run, out: Path, limit: float, stopped: list[int]) -> None:
             now = time.monotonic()
             stop = processes.any_of(bool(stopped) or now > limit, run.device)
             if processes.rank() == 0 and (stop or now - saved > CHECKPOINT_SECONDS or run.step == run.steps):
+                _check_finite(run, losses)
                 run.save(out)
                 saved = now
             if stop:
                 return
 
 
+def _check_finite(run: Run, losses: list[Tensor]) -> None:
+    """A run that has diverged ends before its checkpoint is replaced by one of no use."""
+    if losses and not bool(torch.stack(losses).isfinite().all()):
+        raise ValueError(
+            f"Expected a finite loss, got NaN or infinity by step {run.step} of {run.recipe.name}, at a rate of "
+            f"{run.scheduler.get_last_lr()[0]:g}; lower the recipe's rate, or clip its gradients (clip_norm)."
+        )
+
+
 def _log(run: Run, out: Path, losses: list[Tensor], began: float) -> None:
+    _check_finite(run, losses)
     if processes.rank():
         return
     loss = float(torch.stack(losses).mean())  # a GPU has made the steps only now
@@ -147,7 +163,7 @@ def _describe(run: Run, out: Path) -> None:
         "resumed_at_step": run.step,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    _append(out / "runs.jsonl", facts)
+    _append(out / RUNS, facts)
 
 
 def _append(path: Path, line: dict[str, object]) -> None:

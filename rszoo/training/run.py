@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from rszoo import processes
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.arithmetic import mixed_precision
 from rszoo.datasets import Labelled, get_dataset
-from rszoo.entry import read_entry
+from rszoo.entry import WEIGHTS, read_entry
 from rszoo.methods import Method, build_method
 from rszoo.recipe import Recipe
 from rszoo.sampling import gaussian_noise, step_generator
@@ -82,24 +83,40 @@ class Run:
         state = {name: part.state_dict() for name, part in self._parts().items()}
         partial = folder / "checkpoint.partial"
         identity = {"fingerprint": self.recipe.fingerprint, "data": self.data_digest, "device": self.device.type}
-        torch.save({**state, **identity, "step": self.step}, partial)
-        os.replace(partial, folder / CHECKPOINT)
+        try:
+            torch.save({**state, **identity, "step": self.step}, partial)
+            os.replace(partial, folder / CHECKPOINT)
+        except RuntimeError as error:  # torch's words for a file that cannot be written
+            raise OSError(f"Expected room for a checkpoint in {folder}, got this fault: {error}; make room.") from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def resume(self, folder: Path) -> None:
         """Go on from the folder's checkpoint, if there is one; log lines after it are dropped, they will come again.
 
         Raises:
-            ValueError: the folder holds a run of another recipe, on other data or on another kind of device.
+            ValueError: the folder holds a run of another recipe, on other data or on another kind of device, or a damaged
+                checkpoint or log.
         """
-        if not (folder / CHECKPOINT).exists():
-            return
-        state = torch.load(folder / CHECKPOINT, map_location=self.device, weights_only=True)
-        if state["fingerprint"] != self.recipe.fingerprint:
+        if (folder / CHECKPOINT).exists():
+            self._restore(folder)
+        if (folder / LOG).exists() and processes.rank() == 0:
+            self._cut_log(folder)
+
+    def _restore(self, folder: Path) -> None:
+        try:
+            state = torch.load(folder / CHECKPOINT, map_location=self.device, weights_only=True)
+            identity = state["fingerprint"], state["data"], state["step"]
+        except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError) as error:
+            raise ValueError(
+                f"Expected a checkpoint of a run, got {folder / CHECKPOINT}, which is damaged or another file; delete it."
+            ) from error
+        if identity[0] != self.recipe.fingerprint:
             raise ValueError(
                 f"Expected a run of {self.recipe.name} as the recipe is now in {folder}, got a run of another recipe; "
                 "choose another folder."
             )
-        if state["data"] != self.data_digest:
+        if identity[1] != self.data_digest:
             raise ValueError(
                 f"Expected a run on {self.recipe.model.dataset} as it is now in {folder}, got a run on other data; "
                 "choose another folder, or put the data back."
@@ -109,14 +126,26 @@ class Run:
                 f"Expected a run on {self.device.type} in {folder}, got one that began on {began}, where noise "
                 "is drawn otherwise; go on there, or choose another folder."
             )
-        self.step = state["step"]
+        self.step = identity[2]
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
-        if (folder / LOG).exists() and processes.rank() == 0:
-            lines = [line for line in (folder / LOG).read_text().splitlines(keepends=True) if line.endswith("\n")]
-            partial = folder / "log.partial"
+
+    def _cut_log(self, folder: Path) -> None:
+        """Keep the lines up to the present step."""
+        lines = [line for line in (folder / LOG).read_text().splitlines(keepends=True) if line.endswith("\n")]
+        partial = folder / "log.partial"
+        try:
             partial.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.step))
-            os.replace(partial, folder / LOG)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"Expected one JSON object a line in {folder / LOG}, got others; restore or delete it.") from error
+        os.replace(partial, folder / LOG)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ValueError if the folder holds an entry without the checkpoint of its run: training would replace it."""
+    held = [] if (folder / CHECKPOINT).exists() else [name for name in (WEIGHTS, "config.json") if (folder / name).exists()]
+    if held:
+        raise ValueError(f"Expected a new folder or one with a run, got {folder}, which holds {held[0]}; choose another.")
 
 
 def start(

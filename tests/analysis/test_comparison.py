@@ -1,6 +1,7 @@
 """Which logs are compared, and with what result."""
 
 import math
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from synthetic_logs import (
 )
 
 from rszoo.analysis import check_comparable, compare, empirical_rows, envelope, project, results
+from rszoo.analysis.comparison import told_apart
 from rszoo.records import Log, Record
 
 
@@ -36,6 +38,25 @@ def test_envelope_takes_the_first_of_equals() -> None:
     logs = [log_of("a", [0.9, 0.1, None, None]), log_of("b", [0.4, 0.4, 0.4, None])]
     found = [(best.accuracy, best.place, best.title) for best in envelope(logs, [0.0, 0.4, 0.5, 2.0]) if best]
     assert found == [(0.75, 1, "b"), (0.75, 1, "b"), (0.25, 0, "a"), (0.0, 0, "a")]
+
+
+def test_only_logs_that_are_called_the_same_are_told_apart_by_their_files(tmp_path: Path) -> None:
+    one = write(tmp_path / "one", certify_protocol(), certify_records(certify_protocol()))
+    two, other = replace(one, path=tmp_path / "two"), log_of("other", [0.1])
+    weak, strong = (attack_log(tmp_path / f"T{steps}", one, steps=steps) for steps in (1, 9))
+    again = replace(weak, path=tmp_path / "again")
+    alone = [one, other, weak, strong, project(one, alpha=0.01)]
+    assert told_apart(alone) == alone
+    name, mine, twin = one.title, tmp_path / "one", tmp_path / "two"
+    assert [log.title for log in told_apart([one, other, two])] == [f"{name} ({mine})", "other", f"{name} ({twin})"]
+    projected = [project(one, alpha=0.01), project(two, alpha=0.01), project(one, n=300)]
+    assert [log.title for log in told_apart(projected)] == [
+        f"{name} ({mine}) [projected to alpha=0.01]",
+        f"{name} ({twin}) [projected to alpha=0.01]",
+        f"{name} [projected to n=300]",
+    ]
+    attacks = [log.title for log in told_apart([weak, strong, again])]
+    assert attacks == [f"{name} ({weak.path})", name, f"{name} ({again.path})"]
 
 
 def test_mcnemar_and_the_difference_by_hand() -> None:
@@ -141,7 +162,7 @@ def test_a_test_of_further_radii_decides_the_first_ones_alike(tmp_path: Path) ->
     assert second
     assert (first.place, second.place) == (0, 1)
     lines = run("table", short.path, long.path, "--envelope", "--radius", "0.2,0.3").output.splitlines()
-    assert lines[-1] == f"Best: (2) {long.title}"
+    assert lines[-1] == f"Best: (2) {long.title} ({long.path})"
     cells = next(line for line in lines if line.startswith("best ")).split()
     assert cells[-6:-3] == [f"{second.accuracy:.2f}", "(2)", "-"]
     common = ["0", "0.1"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Complaint
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -43,6 +44,22 @@ def test_the_table_and_the_picture(entry: Path, tmp_path: Path) -> None:
         assert picture.format == "PNG"
         assert min(picture.size) > 500
         assert len(picture.convert("RGB").getcolors(10**7) or ()) > 1000
+
+
+def test_the_picture_is_of_the_kind_that_its_name_says(entry: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "picture.pdf"
+    demo("--name", f"local-dir:{entry}", "--n", 50, "--out", out)
+    assert out.read_bytes().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("out", [".", "x.jpg", "folder.png"])
+def test_a_place_for_no_picture_is_refused_before_certifying(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.png").mkdir()
+    assert repr(out) in complaint("demo", "--name", "no-such-entry", "--out", out)
 
 
 def test_without_matplotlib_the_table_still_prints(entry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from conftest import Complaint
 from matplotlib.figure import Figure
 from PIL import Image
 from synthetic_logs import (
+    attack_log,
     certify_protocol,
     certify_records,
     changed,
@@ -24,7 +25,7 @@ from synthetic_logs import (
 )
 
 from rszoo.analysis import load_published, project, results
-from rszoo.plots import draw_curves
+from rszoo.plots import Curve, draw_curves
 from rszoo.records import read_log, round_down
 
 
@@ -105,6 +106,33 @@ def test_projected_classes_and_envelope(log: Path, other: Path) -> None:
     assert best["accuracies"] == [max(results(read_log(path)).accuracy(radius) for path in (log, other)) for radius in (0, 0.9)]
 
 
+def test_logs_of_one_entry_are_told_apart_by_their_files(
+    log: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = write(tmp_path / "twin.tsv", certify_protocol(seed=1), certify_records(certify_protocol(), seed=1)).path
+    title, unlike = read_log(log).title, read_log(other).title
+    names = [f"{title} ({log})", f"{title} ({twin})", unlike]
+    lines = run("table", log, twin, other, "--envelope", "--radius", "0").output.splitlines()
+    for name, line in zip(names, lines[1:], strict=False):
+        assert line.startswith(f"{name} ")
+    assert lines[-1].partition(") ")[2] in names
+    rows = json.loads(run("table", log, twin, "--alpha", 0.01, "--json").output)
+    assert [row["title"] for row in rows] == [f"{name} [projected to alpha=0.01]" for name in names[:2]]
+    assert run("compare", log, twin).output.startswith(f"A: {names[0]}\nB: {names[1]}\n")
+    assert run("compare", log, other).output.startswith(f"A: {title}\nB: {unlike}\n")
+    curves: list[Curve] = []
+    monkeypatch.setattr("rszoo.plots.draw_curves", lambda given, **kw: curves.extend(given) or draw_curves(given, **kw))
+    attack = attack_log(tmp_path / "attack.tsv", read_log(log)).path
+    run("plot", log, twin, attack, "--bound", "joint", "--out", tmp_path / "x.png")
+    assert [curve.title for curve in curves] == [
+        *(f"{name}: certified" for name in names[:2]),
+        *(f"{name} [projected to bound=joint]: certified" for name in names[:2]),
+        f"{title}: pgd, m=0, T=1, n=100",
+    ]
+    ax = draw_curves(curves, images=40).axes[0]
+    assert ax.get_lines()[0].get_color() == ax.get_lines()[-1].get_color() != ax.get_lines()[1].get_color()
+
+
 def test_a_table_of_predict(tmp_path: Path) -> None:
     path = write(tmp_path / "log", predict_protocol(), predict_records(predict_protocol())).path
     rows = json.loads(run("table", path, "--json").output)
@@ -161,6 +189,22 @@ def test_plot_writes_each_format(log: Path, other: Path, tmp_path: Path, suffix:
     assert out.read_bytes()[:5] in (b"\x89PNG\r", b"%PDF-", b"<?xml")
     if suffix == "png":
         assert Image.open(out).size[0] == 900
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "SVG"])
+def test_a_picture_that_cannot_be_written_leaves_the_one_before(
+    log: Path, tmp_path: Path, suffix: str, expected: Complaint
+) -> None:
+    out = tmp_path / f"x.{suffix}"
+    run("plot", log, "--out", out)
+    before = out.read_bytes()
+    full = out.with_name(f"{out.name}.partial")
+    full.symlink_to("/dev/full")
+    assert f"'{out}', got 'No space left on device'" in expected("plot", log, "--out", out)
+    assert out.read_bytes() == before
+    assert not full.is_symlink()
+    run("plot", log, "--out", out)
+    assert {path.name for path in tmp_path.iterdir()} == {log.name, out.name}
 
 
 def test_the_drawn_steps_are_the_accuracies(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +266,8 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
     half = certify_protocol(stop=200)
     short = write(tmp_path / "short", half, certify_records(half)).path
     published = write_published(tmp_path / "published", certify_records(certify_protocol())).path
+    folder = tmp_path / "x.pdf"
+    folder.mkdir()
     for words, args in {
         "images (40 and 20, of which 20 in both)": ("table", log, short),
         "pass --anyway": ("compare", log, short),
@@ -237,6 +283,7 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
         "0 < rho < 1": ("table", log, "--lower-bound", 2),
         "to end in .png, .pdf, .svg": ("plot", log, "--out", tmp_path / "x.gif"),
         "make the folder first": ("plot", log, "--out", tmp_path / "no" / "x.png"),
+        "x.pdf', which is a folder": ("plot", log, "--out", folder),
         "leave them out": ("audit", log, "--alpha", 0.01),
         "got sigma=-1.0": ("audit", log, "--sigma", -1),
     }.items():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from cli.commands import run
+from conftest import Complaint
 from PIL import Image
 from torch import Tensor, nn
 
@@ -21,12 +22,15 @@ from rszoo.architectures import NormalizedNetwork
 from rszoo.bounds import BOUNDS
 from rszoo.cli import VERBS
 from rszoo.cli.output import round_up
+from rszoo.config import read_config, sha256
 from rszoo.images import image_transform
 from rszoo.recipe import load_recipe, recipe_names
 from rszoo.records import round_down
+from rszoo.registry import bundled_folder
 
 SHARED = {"__main__", "images", "logs", "options", "output", "running"}
 NAME = "cifar10-resnet20-gaussian-s0.25"
+FOLDER = bundled_folder(NAME)
 BANNER = "import sys; sys.argv[1:] = {args!r}\nimport rszoo.cli\ntry: rszoo.cli.main()\nexcept SystemExit: pass\n"
 
 
@@ -65,7 +69,8 @@ def test_help_names_every_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], ["list"], ["list", "--all"], ["show", NAME], ["certify", "--help"]]
+    "args",
+    [["--help"], ["--version"], ["list"], ["list", "--all"], ["show", NAME], ["show", str(FOLDER)], ["certify", "--help"]],
 )
 def test_answers_at_once_without_torch(args: list[str]) -> None:
     code = BANNER.format(args=args) + "assert not {'torch', 'scipy', 'huggingface_hub'} & set(sys.modules), 'slow import'"
@@ -113,6 +118,25 @@ def test_show_says_what_the_sources_say() -> None:
         assert "airplane, automobile" in text
 
 
+def test_show_of_a_folder_says_what_its_config_says(entry: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint) -> None:
+    config = read_config(entry)
+    monkeypatch.chdir(entry.parent)
+    names = ("entry", "./entry", "local-dir:entry", f"{entry}/")
+    texts = {run("show", name).output.replace(f"{entry}", "entry") for name in names}
+    (text,) = {" ".join(each.split()) for each in texts}
+    for fact in (config.name, config.license, "sigma 0.25", "bfloat16", config.weights_sha256, sha256(entry / "config.json")):
+        assert fact in text
+    shown = json.loads(run("show", "entry", "--json").output)
+    assert (shown["name"], shown["weights"], shown["registry"], shown["recipe"]) == (config.name, "folder", None, None)
+    assert shown["config"]["weights_sha256"] == config.weights_sha256
+    (entry / "model.safetensors").unlink()
+    assert "missing: entry" in run("show", "entry").output
+    Path(NAME).mkdir()
+    assert run("show", NAME).output.split()[0] == NAME
+    assert "got 'nowhere'; check the path" in complaint("show", "local-dir:nowhere")
+    assert "Unknown model 'hf-hub:org/repo'" in complaint("show", "hf-hub:org/repo")
+
+
 def test_certify_prints_what_the_classifier_returns(entry: Path, image: Path) -> None:
     arguments = ("certify", f"local-dir:{entry}", image, "--n", 300, "--n0", 10, "--seed", 7, "--bound", "joint")
     row = json.loads(run(*arguments, "--json").output)[0]
@@ -122,12 +146,20 @@ def test_certify_prints_what_the_classifier_returns(entry: Path, image: Path) ->
     assert row["counts"] == list(expected.counts)
     assert (row["radius"], row["p_lower"], row["bound"], row["seed"]) == (expected.radius, expected.p_lower, "joint", 7)
     assert row["class"] == (None if expected.abstained else classifier.classes[expected.label])
-    lines = run(*arguments).output.splitlines()
+    lines = run(*arguments).stdout.splitlines()
     assert len(lines) == 2
     assert lines[1].startswith(str(image))
     label = row["class"] or "abstain"
     radius = round_down(expected.radius, 3) if row["class"] else "-"
     assert lines[1].removeprefix(str(image)).split()[:4] == [label, radius, round_down(expected.p_lower, 4), "300"]
+
+
+def test_certify_says_that_a_radius_is_of_the_resized_image(entry: Path, image: Path, tmp_path: Path) -> None:
+    exact = tmp_path / "exact.png"
+    Image.new("RGB", (32, 32), (200, 30, 30)).save(exact)
+    arguments = ("certify", f"local-dir:{entry}", exact, image, "--n", 100)
+    assert "rszoo: 1 of 2 images were resized or cropped to 32 x 32 pixels; a radius is a distance" in run(*arguments).stderr
+    assert [row["resized"] for row in json.loads(run(*arguments, "--json").stdout)] == [False, True]
 
 
 def test_predict_prints_a_line_an_image(entry: Path, image: Path, tmp_path: Path) -> None:
