@@ -126,7 +126,7 @@ def _lower(k: Floats, n: Floats, alpha: float) -> Floats:
     worst = float(np.max(np.abs(special.betainc(a, b, bound) - alpha), initial=0.0))
     if not worst <= 1e-6 * alpha:
         raise ArithmeticError(
-            f"Expected betainc(betaincinv(alpha)) = {alpha}, got an error of {worst}; use alpha >= 1e-100, or another scipy."
+            f"Expected betainc(betaincinv(alpha)) = {alpha}, got {worst} off; install scipy>=1.12 or use alpha >= 1e-100."
         )
     step = 2.0**-52
     while np.any(above := special.betainc(a, b, bound) > alpha):  # round down until the level holds
