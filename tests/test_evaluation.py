@@ -208,6 +208,7 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
     [
         ({"n": 9}, "Expected n large enough to certify at alpha=0.001, got n=9"),
         ({"n": [100, 1000]}, "Expected one n for CERTIFY"),
+        ({"task": "audit"}, "Expected task 'certify' or 'predict', got 'audit'"),
         ({"task": "predict", "n": [1000, 100], "n0": None, "bound": None}, "Expected ascending n"),
         ({"task": "predict", "n": [5], "n0": None, "bound": None}, "got n=5; use n >= 11"),
         ({"task": "predict"}, "Expected no n0 for PREDICT"),

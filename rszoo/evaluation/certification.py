@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -70,6 +70,8 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
         download: bool = False,
         batch_size: int | None = None,
     ) -> None:
+        if task not in get_args(Task):
+            raise ValueError(f"Expected task 'certify' or 'predict', got {task!r}; choose one of these.")
         made = prepared(
             name,
             split=split,
