@@ -3,6 +3,7 @@
 `registry.json` is written by machine. It pins the SHA-256 of an entry's `config.json`, which holds that of the weights.
 """
 
+import os
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
@@ -13,6 +14,8 @@ import msgspec
 from rszoo.faults import guess
 
 PACKAGE = Path(__file__).parent
+HUB_PREFIX = "hf-hub:"
+FOLDER_PREFIX = "local-dir:"
 
 
 class UnknownModelError(ValueError):
@@ -96,3 +99,8 @@ def pin(name: str, entry: Entry) -> None:
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
     partial.replace(PACKAGE / "registry.json")
     _entries.cache_clear()
+
+
+def is_path(name: str) -> bool:
+    """Whether a name of `rszoo.load` is that of a folder by its form, whatever is there."""
+    return name.startswith(FOLDER_PREFIX) or (not name.startswith(HUB_PREFIX) and (os.sep in name or "/" in name))

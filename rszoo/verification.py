@@ -8,19 +8,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-import msgspec
 import torch
 from tqdm import tqdm
 
 from rszoo.analysis import audit
-from rszoo.analysis.evidence import read_certificates
+from rszoo.analysis.evidence import read_certificates, twin
 from rszoo.bounds import radius_upper
 from rszoo.config import EntryConfig, IntegrityError
 from rszoo.datasets import open_images
 from rszoo.entry import read_entry, recipe_source
 from rszoo.evaluation import Evaluation
 from rszoo.hub import EVIDENCE, TWINS
-from rszoo.inference import PRECISIONS
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.records import AnyProtocol, CertifyProtocol, Log, Record, read_log
 from rszoo.zoo import locate, open_entry
@@ -79,12 +77,11 @@ def verify_folder(
         _licence(config),
         _recipe(folder, config),
     ]
-    (other,) = PRECISIONS.keys() - {config.precision}
     for name in EVIDENCE:
         checks += _evidence(folder, config, name, images=images, device=device, batch_size=batch_size)
-    if (folder / (name := f"certify-{other}.tsv")).exists():
-        twin = msgspec.structs.replace(config, precision=other)
-        checks += _evidence(folder, twin, name, images=images, device=device, batch_size=batch_size)
+    name, other = twin(config)
+    if (folder / name).exists():
+        checks += _evidence(folder, other, name, images=images, device=device, batch_size=batch_size)
     return checks
 
 

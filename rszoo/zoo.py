@@ -1,6 +1,5 @@
 """`load`: a smoothed classifier by name."""
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,11 +14,8 @@ from rszoo.entry import read_entry
 from rszoo.hub import HubError, fetch
 from rszoo.inference import find_device
 from rszoo.recipe import recipe_names
-from rszoo.registry import MissingWeightsError, bundled_folder, get_entry, list_models
+from rszoo.registry import FOLDER_PREFIX, HUB_PREFIX, MissingWeightsError, bundled_folder, get_entry, is_path, list_models
 from rszoo.smoothing import SmoothedClassifier
-
-HUB_PREFIX = "hf-hub:"
-FOLDER_PREFIX = "local-dir:"
 
 
 def load(name: str | Path, *, device: str | torch.device = "cpu") -> SmoothedClassifier:
@@ -137,9 +133,7 @@ def _place(name: str) -> _Place:
 
 def _is_folder(name: str) -> bool:
     """Whether that names a folder; a zoo entry, which is pinned, comes before a folder of its name."""
-    if name.startswith(FOLDER_PREFIX) or os.sep in name or "/" in name:
-        return True
-    return name not in list_models() and Path(name).is_dir()
+    return is_path(name) or (name not in list_models() and Path(name).is_dir())
 
 
 def _read(name: str) -> tuple[Path, NormalizedNetwork, EntryConfig]:

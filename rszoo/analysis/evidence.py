@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from rszoo.config import EntryConfig
 from rszoo.hub import EVIDENCE
 from rszoo.records import CertifyProtocol, Log, read_log
@@ -32,6 +34,12 @@ def read_certificates(path: Path, config: EntryConfig) -> tuple[Log, CertifyProt
         raise ValueError(f"Expected a log of CERTIFY by 'rszoo evaluate', got {path}, which is none; replace it.")
     _check_setting(path, protocol, config)
     return log, protocol
+
+
+def twin(config: EntryConfig) -> tuple[str, EntryConfig]:
+    """The name of the log in the other precision, and the config that it is held to."""
+    (other,) = {"float32", "bfloat16"} - {config.precision}
+    return f"certify-{other}.tsv", msgspec.structs.replace(config, precision=other)
 
 
 def _check_setting(path: Path, protocol: CertifyProtocol, config: EntryConfig) -> None:

@@ -69,7 +69,7 @@ def project(
 
 def _check(log: Log, after: Setting) -> None:
     validate_alpha(after.alpha)
-    if after.alpha <= after.n * after.loss:
+    if after.level <= 0:
         raise ValueError(
             f"Expected alpha above the error of {after.n} samples of grid noise, got {after.alpha:g}; use a larger alpha."
         )
@@ -131,7 +131,7 @@ def _projected_published(log: Log, before: Setting, after: Setting) -> list[Reco
 def _radius(after: Setting, votes: tuple[tuple[int, int], ...], top: int, num_classes: int) -> float:
     found = dict(votes)
     counts = [found.get(label, 0) for label in range(num_classes)]
-    return l2_radius(RULES[after.bound](counts, top, after.alpha - after.n * after.loss).radius, after.sigma)
+    return l2_radius(RULES[after.bound](counts, top, after.level).radius, after.sigma)
 
 
 def reconstructed_votes(log: Log, setting: Setting) -> NDArray[np.int64]:

@@ -33,6 +33,11 @@ class Setting:
     bound: str
     loss: float = 0.0
 
+    @property
+    def level(self) -> float:
+        """What is left of alpha for the statistics of n samples."""
+        return self.alpha - self.n * self.loss
+
 
 @dataclass(frozen=True)
 class Projection(Log):

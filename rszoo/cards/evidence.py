@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from rszoo.analysis import Projection, Results, audit, project, results
-from rszoo.analysis.evidence import read_certificates
+from rszoo.analysis.evidence import read_certificates, twin
 from rszoo.cards.history import History, read_history
 from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.hub import EVIDENCE
@@ -15,7 +15,7 @@ from rszoo.recipe import Recipe
 from rszoo.records import CertifyProtocol, Log
 from rszoo.registry import get_entry, list_models
 
-(LOG, GRID_LOG), TWIN_LOG = EVIDENCE, "certify-{}.tsv"
+LOG, GRID_LOG = EVIDENCE
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
     _check_recipe(config, recipe)
     named = config.name in list_models() and get_entry(config.name).config_sha256 == sha256(folder / "config.json")
     fixed, grid = _read(folder / LOG, config), _read(folder / GRID_LOG, config)
-    twin = fixed and _read_twin(folder, config, fixed[0])
+    both = fixed and _read_twin(folder, config, fixed[0])
     return Evidence(
-        config, recipe, named, fixed and FixedLog(*fixed), grid and GridLog(*grid), twin, read_history(folder, config, recipe)
+        config, recipe, named, fixed and FixedLog(*fixed), grid and GridLog(*grid), both, read_history(folder, config, recipe)
     )
 
 
@@ -146,8 +146,8 @@ def _read(path: Path, config: EntryConfig) -> tuple[Log, CertifyProtocol] | None
 
 
 def _read_twin(folder: Path, config: EntryConfig, fixed: Log) -> TwinLog | None:
-    (other,) = {"float32", "bfloat16"} - {config.precision}
-    found = _read(folder / TWIN_LOG.format(other), msgspec.structs.replace(config, precision=other))
+    name, other = twin(config)
+    found = _read(folder / name, other)
     if found is None:
         return None
     log, protocol = found
@@ -157,4 +157,4 @@ def _read_twin(folder: Path, config: EntryConfig, fixed: Log) -> TwinLog | None:
         raise ValueError(
             f"Expected {log.path} to differ from {fixed.path} in precision and --stop alone, got more; evaluate again."
         )
-    return TwinLog(own, log, other)
+    return TwinLog(own, log, other.precision)

@@ -41,9 +41,10 @@ def save_picture(evidence: Evidence, folder: Path) -> None:
     if find_spec("matplotlib") is None:
         raise ValueError("Expected matplotlib to be installed, got none; pip install 'rszoo[plots]'.")
     if figure := draw_card(evidence):
-        figure.savefig(
-            folder / picture(evidence.config.name), dpi=150, metadata={"Software": None}
-        )  # without the version of matplotlib
+        from rszoo.plots import save_figure
+
+        place = folder / picture(evidence.config.name)
+        save_figure(figure, place, dpi=150, metadata={"Software": None})  # without the version of matplotlib
 
 
 def _curves(fixed: FixedLog) -> "Iterator[Curve]":

@@ -10,9 +10,7 @@ from typer import Argument, Option
 
 from rszoo.config import read_config
 from rszoo.recipe import Recipe, load_recipe, recipe_folder, recipe_names
-from rszoo.registry import bundled_folder, get_entry, list_models, staged_folder
-
-FOLDER_PREFIX = "local-dir:"
+from rszoo.registry import FOLDER_PREFIX, bundled_folder, get_entry, list_models, staged_folder
 
 
 def card(

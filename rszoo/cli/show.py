@@ -1,6 +1,5 @@
 """`rszoo show`: all that is known of one entry."""
 
-import os
 import textwrap
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +12,7 @@ from rszoo.cli.options import Json
 from rszoo.cli.output import print_json, print_table
 from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.recipe import Recipe, load_recipe, recipe_names
-from rszoo.registry import Entry, bundled_folder, get_entry, list_models
-
-FOLDER_PREFIX = "local-dir:"  # that of rszoo.zoo, which imports torch
+from rszoo.registry import FOLDER_PREFIX, Entry, bundled_folder, get_entry, is_path, list_models
 
 
 def show(
@@ -42,7 +39,7 @@ def show(
 
 def _folder(name: str) -> Path | None:
     """The folder that NAME is for `rszoo.load`; a recipe comes before a folder of its name that is no entry's."""
-    if name.startswith(FOLDER_PREFIX) or ((os.sep in name or "/" in name) and not name.startswith("hf-hub:")):
+    if is_path(name):
         return Path(name.removeprefix(FOLDER_PREFIX))
     return Path(name) if name not in list_models() and (Path(name) / "config.json").is_file() else None
 

@@ -106,17 +106,17 @@ class Run:
     def _restore(self, folder: Path) -> None:
         try:
             state = torch.load(folder / CHECKPOINT, map_location=self.device, weights_only=True)
-            identity = state["fingerprint"], state["data"], state["step"]
+            fingerprint, data, step = state["fingerprint"], state["data"], state["step"]
         except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError) as error:
             raise ValueError(
                 f"Expected a checkpoint of a run, got {folder / CHECKPOINT}, which is damaged or another file; delete it."
             ) from error
-        if identity[0] != self.recipe.fingerprint:
+        if fingerprint != self.recipe.fingerprint:
             raise ValueError(
                 f"Expected a run of {self.recipe.name} as the recipe is now in {folder}, got a run of another recipe; "
                 "choose another folder."
             )
-        if identity[1] != self.data_digest:
+        if data != self.data_digest:
             raise ValueError(
                 f"Expected a run on {self.recipe.model.dataset} as it is now in {folder}, got a run on other data; "
                 "choose another folder, or put the data back."
@@ -126,7 +126,7 @@ class Run:
                 f"Expected a run on {self.device.type} in {folder}, got one that began on {began}, where noise "
                 "is drawn otherwise; go on there, or choose another folder."
             )
-        self.step = identity[2]
+        self.step = step
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
 
