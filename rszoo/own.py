@@ -37,7 +37,7 @@ class OwnClassifier(SmoothedClassifier):
 
         Args:
             folder: new or empty.
-            architecture: a key of `rszoo.architectures.ARCHITECTURES`, `timm/<name>` or `torchvision/<name>`.
+            architecture: as for `rszoo.architectures.build`.
             dataset: the data set that it was trained on; one's own is described by a file (`rszoo.datasets`).
             method: a word for how it was trained.
             license: SPDX identifier of the licence of the weights.
@@ -88,7 +88,7 @@ def _rebuilt(base: nn.Module, architecture: str, *, num_classes: int, channels: 
         raise ValueError(
             f"Expected the tensors of {architecture}, got a network that differs at {wrong!r}; name its architecture "
             f"({', '.join(ARCHITECTURES)}, timm/<name>, torchvision/<name>), pass the network itself instead of a wrapper, or "
-            "add one of your own to rszoo.architectures.ARCHITECTURES."
+            "add one of your own: an item of rszoo.architectures.ARCHITECTURES, or an entry point."
         )
     rebuilt.network.load_state_dict(tensors, strict=True)
     return rebuilt.eval()

@@ -7,9 +7,11 @@ import torch
 from conftest import shaken
 from torch import Tensor, nn
 from torchvision import models, transforms
+from typer.testing import CliRunner
 
 import rszoo
 from rszoo.architectures import Normalize, NormalizedNetwork
+from rszoo.cli import app
 from rszoo.config import read_config
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -97,6 +99,8 @@ def test_a_network_that_is_trained_on_after_smooth_does_not_change_the_entry(shu
         ({"architecture": "torchvision/lenet"}, "Unknown architecture 'torchvision/lenet'"),
         ({"method": "../up"}, "Expected a method of small letters"),
         ({"name": "../up"}, "Expected a name of small letters"),
+        ({"license": "MIT License"}, "Expected an SPDX identifier such as MIT or Apache-2.0 as licence, got 'MIT License'"),
+        ({"license": ""}, "as licence, got ''"),
     ],
 )
 def test_wrong_facts_are_named(shufflenet: nn.Module, tmp_path: Path, change: dict[str, str], message: str) -> None:
@@ -152,3 +156,27 @@ def test_modules_are_found_after_the_import_of_the_package() -> None:
         "import rszoo; rszoo.evaluation.Evaluation, rszoo.bounds.BOUNDS, rszoo.attacks.PGD; assert not hasattr(rszoo, 'no')"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.usefixtures("shades")
+def test_an_installed_architecture_is_known_to_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    returned = "nn.Sequential(nn.Flatten(), nn.Linear(64 * channels, classes))"
+    (tmp_path / "theirs.py").write_text(f"from torch import nn\n\n\ndef plane(classes, channels):\n    return {returned}\n")
+    (tmp_path / "theirs-1.dist-info").mkdir()
+    (tmp_path / "theirs-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (tmp_path / "theirs-1.dist-info" / "entry_points.txt").write_text("[rszoo.architectures]\nplane = theirs:plane\n")
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    own = rszoo.smooth(network, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
+    facts = {"architecture": "plane", "dataset": "shades", "method": "theirs", "license": "MIT"}
+    with pytest.raises(ValueError, match="Unknown architecture 'plane'"):
+        own.save(tmp_path / "plane", **facts)
+    monkeypatch.syspath_prepend(tmp_path)
+    own.save(tmp_path / "plane", **facts)
+    log = tmp_path / "plane" / "certify.tsv"
+    options = ["--stride", "6", "--n0", "10", "--n", "200", "--alpha", "0.001"]
+    made = CliRunner().invoke(app, ["evaluate", str(log.parent), "--out", str(log), *options])
+    assert made.exit_code == 0, made.output
+    checked = CliRunner().invoke(app, ["verify", str(log.parent)])
+    assert "certify.tsv, again" in checked.output
+    assert checked.exit_code == 0, checked.output
