@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.config import EntryConfig, IntegrityError, read_config, sha256
 from rszoo.datasets import get_dataset
+from rszoo.files import replacing
 from rszoo.recipe import NoiseKind, Precision, Recipe, sigma_text
 
 WEIGHTS = "model.safetensors"
@@ -66,9 +67,10 @@ def other_source(
     """What is said of weights that no recipe made; the name is made as that of recipes, if absent.
 
     Raises:
-        ValueError: the method or the name is no word of small letters, digits and hyphens.
+        ValueError: the method or the name is no word of small letters, digits and hyphens, the licence is none of SPDX's.
     """
     check_word("method", method)
+    check_license(license)
     if name is not None:
         check_word("name", name)
     chosen = name or f"{dataset}-{architecture.rpartition('/')[2]}-{method}-s{sigma_text(sigma)}"
@@ -79,6 +81,19 @@ def check_word(kind: str, word: str) -> None:
     """Raise a ValueError if that is no word of small letters, digits and hyphens."""
     if not re.fullmatch(r"[a-z0-9]+([.-][a-z0-9]+)*", word):
         raise ValueError(f"Expected a {kind} of small letters, digits and hyphens, got {word!r}; pass a word such as gaussian.")
+
+
+def check_license(text: str) -> None:
+    """Raise a ValueError if that is neither an SPDX licence expression nor "unknown"."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        canonicalize_license_expression("LicenseRef-unknown" if text == "unknown" else text)
+    except InvalidLicenseExpression as error:
+        raise ValueError(
+            f"Expected an SPDX identifier such as MIT or Apache-2.0 as licence, got {text!r}; spdx.org/licenses lists "
+            "them, and LicenseRef-<word> is a licence of your own."
+        ) from error
 
 
 def check_new_folder(folder: Path) -> None:
@@ -107,10 +122,13 @@ def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> Ent
     """Write weights and config of a network; what was there is replaced, file by file, at once."""
     network = network.to("cpu", torch.float32).eval()
     dataset = get_dataset(source.dataset)
-    partial = folder / "model.partial"
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, partial)
-    partial.chmod(0o644)  # safetensors makes files that only their owner may read
-    partial.replace(folder / WEIGHTS)
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(folder / WEIGHTS) as partial:
+        try:
+            save_file(tensors, partial)
+        except SafetensorError as error:  # its words for a file that cannot be written
+            raise OSError(f"Expected room for weights in {folder}, got this fault: {error}; make room.") from error
+        partial.chmod(0o644)  # safetensors makes files that only their owner may read
     config = EntryConfig(
         name=source.name,
         dataset=dataset.name,
@@ -129,9 +147,8 @@ def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> Ent
         weights_sha256=sha256(folder / WEIGHTS),
         self_test=self_test(network, dataset.shape).tolist(),
     )
-    partial = folder / "config.partial"
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
-    partial.replace(folder / "config.json")
+    with replacing(folder / "config.json") as partial:
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
     return config
 
 

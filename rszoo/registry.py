@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from rszoo.faults import guess
+from rszoo.files import replacing
 
 PACKAGE = Path(__file__).parent
 HUB_PREFIX = "hf-hub:"
@@ -95,9 +96,8 @@ def get_entry(name: str, *, recipes: Iterable[str] = ()) -> Entry:
 def pin(name: str, entry: Entry) -> None:
     """Write an entry into the registry, replacing the file at once."""
     entries = dict(sorted({**_entries(), name: entry}.items()))
-    partial = PACKAGE / "registry.partial"
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
-    partial.replace(PACKAGE / "registry.json")
+    with replacing(PACKAGE / "registry.json") as partial:
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
     _entries.cache_clear()
 
 

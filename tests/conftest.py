@@ -1,7 +1,9 @@
 """What several tests need: a classifier whose smoothed radius is known, small entries, the real CIFAR-10 where it is."""
 
+import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -144,6 +146,17 @@ def evident(shades: str) -> Path:
         with Evaluation(shades, folder / name, stride=4, n0=10, n=200, alpha=0.001, radii=radii) as evaluation:
             assert len(list(evaluation)) == 6
     return folder
+
+
+@contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """Files cannot grow beyond this size, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import rszoo
 
 PACKAGE = Path(rszoo.__file__).parent
 LAYERS = (
-    {"faults"},
+    {"faults", "files"},
     {"bounds", "certificate", "recipe", "records", "registry", "runtime", "config", "hub"},
     {"architectures", "arithmetic", "augmentation", "images", "processes", "sampling"},
     {"folders"},

@@ -3,13 +3,11 @@ import json
 import os
 import random
 import re
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
+from conftest import disk_of
 
 from rszoo.records import CertifyProtocol, LogWriter, PredictProtocol, Record, merge, read_log
 from rszoo.records.lines import format_line
@@ -178,17 +176,6 @@ def test_an_empty_file_is_no_log_to_read_but_one_to_begin(tmp_path: Path) -> Non
 def test_two_writers_do_not_share_a_log(tmp_path: Path) -> None:
     with LogWriter(tmp_path / "log.tsv", PROTOCOL), pytest.raises(ValueError, match="which another process has open"):
         LogWriter(tmp_path / "log.tsv", PROTOCOL)
-
-
-@contextmanager
-def disk_of(size: int) -> Iterator[None]:
-    """Files cannot grow beyond this size, as if the disk were full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_names_the_file_and_loses_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from rszoo.config import read_config
+from rszoo.files import replace_text
 from rszoo.recipe import Recipe, load_recipe, recipe_folder, recipe_names
 from rszoo.registry import FOLDER_PREFIX, bundled_folder, get_entry, list_models, staged_folder
 
@@ -41,7 +42,7 @@ def card(
         sys.stdout.write(text)
         return
     save_picture(evidence, out.parent)
-    out.write_text(text, encoding="utf-8", newline="\n")
+    replace_text(out, text)
     print(f"The card is in {out}.")
 
 
@@ -93,7 +94,7 @@ def _kept(name: str, *, write: bool) -> list[str]:
         return [fault for path in paths for fault in _difference(path, text)]
     for path in paths:
         save_picture(evidence, path.parent)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        replace_text(path, text)
     return []
 
 

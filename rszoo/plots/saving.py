@@ -1,12 +1,12 @@
 """Pictures into files."""
 
 import io
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from rszoo.files import replacing
 
 
 def save_figure(figure: Figure, out: Path, *, dpi: int, metadata: Mapping[str, str | None] | None = None) -> None:
@@ -23,12 +23,5 @@ def save_figure(figure: Figure, out: Path, *, dpi: int, metadata: Mapping[str, s
     """
     drawn = io.BytesIO()  # the PDF writer hides a full disk behind a fault of its own
     figure.savefig(drawn, format=out.suffix[1:].lower(), dpi=dpi, metadata=metadata)
-    partial = out.with_name(f"{out.name}.partial")
-    try:
+    with replacing(out) as partial:
         partial.write_bytes(drawn.getvalue())
-        os.replace(partial, out)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(out)) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()

@@ -1,7 +1,6 @@
 """Writing logs: line by line, resumable after any interruption; merging the shards of one protocol."""
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import IO, Self
 
 import msgspec
 
+from rszoo.files import replacing
 from rszoo.records.lines import Record, format_line
 from rszoo.records.log import Log, parse_log, read_log
 from rszoo.records.protocol import AnyProtocol
@@ -156,12 +156,8 @@ def merge(paths: Sequence[Path], out: Path) -> Log:
         for record in log.records:
             records.setdefault(record.idx, []).append(record)
     lines = [record for idx in whole.indices for record in records[idx]]
-    partial = out.with_name(f"{out.name}.partial")
-    try:
+    with replacing(out) as partial:
         partial.write_bytes(header(whole) + b"".join(map(format_line, lines)))
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
     return Log(out, whole, lines)
 
 

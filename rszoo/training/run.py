@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from rszoo.architectures import NormalizedNetwork, build
 from rszoo.arithmetic import mixed_precision
 from rszoo.datasets import Labelled, get_dataset
 from rszoo.entry import WEIGHTS, read_entry
+from rszoo.files import replace_text, replacing
 from rszoo.methods import Method, build_method
 from rszoo.recipe import Recipe
 from rszoo.sampling import gaussian_noise, step_generator
@@ -81,15 +81,12 @@ class Run:
     def save(self, folder: Path) -> None:
         """Replace the checkpoint at once: a run that is killed has the last one or this one."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        partial = folder / "checkpoint.partial"
         identity = {"fingerprint": self.recipe.fingerprint, "data": self.data_digest, "device": self.device.type}
-        try:
-            torch.save({**state, **identity, "step": self.step}, partial)
-            os.replace(partial, folder / CHECKPOINT)
-        except RuntimeError as error:  # torch's words for a file that cannot be written
-            raise OSError(f"Expected room for a checkpoint in {folder}, got this fault: {error}; make room.") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(folder / CHECKPOINT) as partial:
+            try:
+                torch.save({**state, **identity, "step": self.step}, partial)
+            except RuntimeError as error:  # torch's words for a file that cannot be written
+                raise OSError(f"Expected room for a checkpoint in {folder}, got this fault: {error}; make room.") from error
 
     def resume(self, folder: Path) -> None:
         """Go on from the folder's checkpoint, if there is one; log lines after it are dropped, they will come again.
@@ -133,12 +130,11 @@ class Run:
     def _cut_log(self, folder: Path) -> None:
         """Keep the lines up to the present step."""
         lines = [line for line in (folder / LOG).read_text().splitlines(keepends=True) if line.endswith("\n")]
-        partial = folder / "log.partial"
         try:
-            partial.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.step))
+            kept = "".join(line for line in lines if json.loads(line)["step"] <= self.step)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"Expected one JSON object a line in {folder / LOG}, got others; restore or delete it.") from error
-        os.replace(partial, folder / LOG)
+        replace_text(folder / LOG, kept)
 
 
 def check_folder(folder: Path) -> None:

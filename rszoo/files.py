@@ -1,0 +1,36 @@
+"""Files that are replaced at once."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what takes the place of `path` when the block ends; after an error or a kill `path` is as it was.
+
+    Raises:
+        OSError: it cannot be written; the error names `path`.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(partial)):  # a sentence, or of another file
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file by this text in UTF-8, with the ends of lines as they are.
+
+    Raises:
+        OSError: as `replacing`.
+    """
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="")
