@@ -16,7 +16,7 @@ from rszoo.analysis.evidence import read_certificates, twin
 from rszoo.bounds import radius_upper
 from rszoo.config import EntryConfig, IntegrityError
 from rszoo.datasets import open_images
-from rszoo.entry import read_entry, recipe_source
+from rszoo.entry import check_license, read_entry, recipe_source
 from rszoo.evaluation import Evaluation
 from rszoo.hub import EVIDENCE, TWINS
 from rszoo.recipe import Recipe, load_recipe, recipe_names
@@ -95,6 +95,10 @@ def find_recipe(folder: Path, config: EntryConfig) -> Recipe | None:
 def _licence(config: EntryConfig) -> Check:
     if config.license in ("", "unknown"):
         return Check("licence", "failed", "the licence of the weights is not known; save or import the entry with it")
+    try:
+        check_license(config.license)
+    except ValueError as error:
+        return Check("licence", "failed", str(error))
     return Check("licence", "ok", config.license)
 
 

@@ -206,6 +206,9 @@ def test_each_fault_of_the_folder_has_its_check(evident: Path) -> None:
         found = outcomes(verify(str(evident), images=0))
         assert found[name] == "failed", name
         path.write_bytes(kept[path])
+    config.write_text(config.read_text().replace('"license": "MIT"', '"license": "MIT License"'))
+    assert "Expected an SPDX identifier" in finding(evident, "licence")
+    config.write_bytes(kept[config])
     log.write_bytes(kept[log][:-20])
     assert "the evaluation is not finished" in finding(evident, "certify.tsv")
     weights = load_file(evident / "model.safetensors")

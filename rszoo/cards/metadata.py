@@ -53,8 +53,11 @@ def front_matter(evidence: Evidence) -> str:
     config = evidence.config
     hub = HUB_DATASETS.get(config.dataset)
     found = list(eval_results(evidence))
+    license = config.license.lower()
+    listed = not license.startswith("licenseref-") and " " not in license  # an expression is no word of the Hub's
     data = ModelCardData(
-        license=config.license.lower(),
+        license=license if listed else "other",
+        license_name=None if listed else license,
         library_name="rszoo",
         pipeline_tag="image-classification",
         tags=["randomized-smoothing", "certified-robustness", "l2", config.method],

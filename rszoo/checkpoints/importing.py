@@ -13,7 +13,7 @@ from rszoo.checkpoints.normalization import NORMALIZATIONS, candidates, clear_wi
 from rszoo.checkpoints.reading import read_checkpoint
 from rszoo.config import EntryConfig
 from rszoo.datasets import Dataset, get_dataset
-from rszoo.entry import check_new_folder, check_word, other_source, write_new_entry
+from rszoo.entry import check_license, check_new_folder, check_word, other_source, write_new_entry
 
 CPU = torch.device("cpu")
 
@@ -66,7 +66,7 @@ def import_checkpoint(
         ValueError: the file needs more than tensors, is damaged, or holds another network; an argument is out of range; or
             no normalization wins clearly.
     """
-    _check(out, sigma, normalization, method)
+    _check(out, sigma, normalization, method, license)
     found, checkpoint = get_dataset(dataset), read_checkpoint(path)
     architecture = _agreed(checkpoint.architecture, architecture)
     network = _network(checkpoint.tensors, architecture, found)
@@ -79,13 +79,14 @@ def import_checkpoint(
     return Imported(write_new_entry(out, networks[chosen], source), chosen, accuracies)
 
 
-def _check(out: Path, sigma: float, normalization: str, method: str) -> None:
+def _check(out: Path, sigma: float, normalization: str, method: str, license: str) -> None:
     check_new_folder(out)
     if not 0 < sigma < math.inf:
         raise ValueError(f"Expected a finite sigma above 0, got {sigma:g}; pass the one that the network was trained for.")
     if normalization not in ("auto", *NORMALIZATIONS):
         raise ValueError(f"Unknown normalization {normalization!r}; use auto, {', '.join(NORMALIZATIONS)}.")
     check_word("method", method)
+    check_license(license)
 
 
 def _agreed(of_file: str | None, wanted: str | None) -> str:

@@ -1,5 +1,6 @@
 """A card is whole, its numbers are those of the analysis, and it is refused where its sources contradict each other."""
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rszoo.analysis import load_published, lower_bounds, project, results, vote_
 from rszoo.architectures import NormalizedNetwork
 from rszoo.bounds import BOUNDS, l2_radius
 from rszoo.cards import draw_card, read_evidence, render_card, save_picture
+from rszoo.cards.metadata import front_matter
 from rszoo.cards.numbers import RHO, share
 from rszoo.cards.works import arxiv_number, bibtex, works
 from rszoo.entry import recipe_source, write_entry
@@ -146,6 +148,13 @@ def test_an_imported_entry_of_unknown_licence(tmp_path: Path, network: Normalize
     assert "not made by a recipe of this package" in card
     assert "license: unknown\n" in card
     assert "bibtex" not in card
+
+
+def test_a_licence_that_the_hub_has_no_word_for(entry: Path, recipe: Recipe) -> None:
+    evidence = read_evidence(entry, recipe)
+    for stated, said in {"MIT": "license: mit\n", "MIT OR ISC": "license: other\nlicense_name: mit or isc\n"}.items():
+        config = msgspec.structs.replace(evidence.config, license=stated)
+        assert said in front_matter(dataclasses.replace(evidence, config=config))
 
 
 @pytest.mark.parametrize("logs", [(), (write_fixed,), (write_grid,), (write_fixed, write_grid)], ids=len)
