@@ -18,15 +18,17 @@ from rszoo.recipe import Recipe, recipe_folder
 from rszoo.registry import bundled_folder
 
 NAME = "cifar10-resnet20-gaussian-s0.25"
+OTHER = "cifar10-resnet20-gaussian-s0.12"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the cards of another checkout."""
+    """The folder of the cards of another checkout, of two entries: a card takes ten seconds."""
     folder = tmp_path / "checkout" / "model_cards"
     folder.mkdir(parents=True)
     shutil.copytree(recipe_folder(), folder.parent / "training_recipes")
     monkeypatch.setattr(sys.modules["rszoo.cli.card"], "recipe_folder", lambda: folder.parent / "training_recipes")
+    monkeypatch.setattr(sys.modules["rszoo.cli.card"], "_bundled", lambda: [NAME, OTHER])
     return folder
 
 
@@ -59,7 +61,7 @@ def test_the_recipe_beside_the_weights_or_one_that_is_named(entry: Path, recipe:
 def test_all_writes_what_check_compares(checkout: Path, recipe: Recipe) -> None:
     missing = run("card", "--check", code=1).output
     assert f"{checkout / NAME}.md, line 1: expected '---', got None; run 'rszoo card --all'." in missing
-    run("card", "--all")
+    assert run("card", "--all").output == "Cards written: 2.\n"
     path = checkout / f"{NAME}.md"
     assert path.read_bytes() == render_card(bundled_folder(NAME), recipe).encode()
     assert run("card", "--check", NAME).output == "Cards compared, without a difference: 1.\n"
