@@ -1,4 +1,4 @@
-"""`verify`: all that an entry says of itself, checked again: files, licence, recipe, logs, and a sample of certificates."""
+"""`verify`: all that an entry says of itself, checked again: files, licence, recipe, logs, some certificates."""
 
 import random
 import secrets
@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from rszoo.analysis import audit
 from rszoo.analysis.evidence import read_certificates, twin
+from rszoo.analysis.history import read_history
 from rszoo.bounds import radius_upper
 from rszoo.config import EntryConfig, IntegrityError
 from rszoo.datasets import open_images
 from rszoo.entry import check_license, read_entry, recipe_source
 from rszoo.evaluation import Evaluation
-from rszoo.hub import EVIDENCE, TWINS
+from rszoo.hub import BESIDE, EVIDENCE
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.records import AnyProtocol, CertifyProtocol, Log, Record, read_log
 from rszoo.zoo import locate, open_entry
@@ -52,7 +53,7 @@ def verify(name: str, *, images: int = 3, device: str | torch.device = "cpu", ba
         raise ValueError(f"Expected images >= 0, got {images}; pass how many certificates are to be made again.")
     try:
         folder = open_entry(name, device=device).folder  # a damaged download is fetched again
-        folder, pinned = locate(name, also=(*EVIDENCE, *TWINS, RECIPE))
+        folder, pinned = locate(name, also=(*BESIDE, RECIPE))
     except IntegrityError as error:
         return [Check("files and self-test", "failed", str(error))]
     return verify_folder(folder, pinned=pinned, images=images, device=device, batch_size=batch_size)
@@ -76,6 +77,7 @@ def verify_folder(
         Check("files and self-test", "ok", f"{known}; hashes, tensors and logits are as it says"),
         _licence(config),
         _recipe(folder, config),
+        _training(folder, config),
     ]
     for name in EVIDENCE:
         checks += _evidence(folder, config, name, images=images, device=device, batch_size=batch_size)
@@ -116,6 +118,19 @@ def _recipe(folder: Path, config: EntryConfig) -> Check:
     if wrong:
         return Check("recipe", "failed", f"the recipe and config.json differ in {', '.join(wrong)}")
     return Check("recipe", "ok", f"fingerprint {recipe.fingerprint[:12]}...")
+
+
+def _training(folder: Path, config: EntryConfig) -> Check:
+    try:
+        recipe = find_recipe(folder, config)
+        if recipe is None and config.recipe_fingerprint is not None:
+            return Check("training", "skipped", f"the recipe {config.name} is not at hand")
+        history = read_history(folder, config, None if config.recipe_fingerprint is None else recipe)
+    except ValueError as error:
+        return Check("training", "failed", str(error))
+    if history is None:
+        return Check("training", "skipped", "the entry has no logs of it")
+    return Check("training", "ok", f"the logs are of this recipe, from {len(history.starts)} start(s) to its last epoch")
 
 
 def _evidence(

@@ -15,7 +15,7 @@ from training_runs import CPU, losses, recipe, recipe_text
 
 import rszoo.datasets
 import rszoo.training.data
-from rszoo.cards.history import read_history
+from rszoo.analysis.history import read_history
 from rszoo.config import read_config
 from rszoo.records.writer import hold
 from rszoo.training import estimate, start, train

@@ -18,6 +18,7 @@ from rszoo.architectures import ARCHITECTURES
 from rszoo.cli import app
 from rszoo.config import sha256
 from rszoo.evaluation import Evaluation
+from rszoo.recipe import load_recipe
 from rszoo.sampling import Stage, Stream, normal_block
 from rszoo.verification import Check, verify
 
@@ -65,7 +66,7 @@ def test_a_sound_entry_passes_every_check(evident: Path) -> None:
             "certify-grid.tsv, again",
         ),
         "ok",
-    )
+    ) | {"training": "skipped"}
     assert "images 0, 4, 8, 12, 16, 20: the same votes" in finding(evident, "certify.tsv, again", images=6)
 
 
@@ -216,6 +217,18 @@ def test_each_fault_of_the_folder_has_its_check(evident: Path) -> None:
     assert outcomes(verify(str(evident))) == {"files and self-test": "failed"}
     config.write_text(json.dumps(json.loads(config.read_text()) | {"weights_sha256": sha256(evident / "model.safetensors")}))
     assert "Expected the self-test" in finding(evident, "files and self-test")
+
+
+def test_the_logs_of_the_training_are_those_of_the_recipe(evident: Path) -> None:
+    recipe = load_recipe(str(evident / "recipe.toml"))
+    started = {"fingerprint": recipe.fingerprint, "versions": {}, "device": "", "processes": 1, "threads": 1}
+    (evident / "runs.jsonl").write_text(json.dumps(started) + "\n")
+    assert "Expected a log of 'rszoo train' in" in finding(evident, "training", images=0)
+    for epochs, outcome in {recipe.training.epochs: "ok", 1: "failed"}.items():
+        (evident / "log.jsonl").write_text(json.dumps({"step": 9, "epoch": epochs}) + "\n")
+        assert outcomes(verify(str(evident), images=0))["training"] == outcome
+    (evident / "recipe.toml").unlink()
+    assert finding(evident, "training", images=0) == f"the recipe {recipe.name} is not at hand"
 
 
 def test_the_verb_prints_a_table_and_fails_with_a_check(evident: Path) -> None:

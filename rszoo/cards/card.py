@@ -5,8 +5,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rszoo.analysis import vote_share
+from rszoo.analysis.history import EPOCHS, RUNS, History
 from rszoo.cards.evidence import GRID_LOG, LOG, Evidence, FixedLog, GridLog, TwinLog, read_evidence
-from rszoo.cards.history import EPOCHS, RUNS, History
 from rszoo.cards.metadata import HUB_DATASETS, front_matter, hub_split
 from rszoo.cards.numbers import RHO, fixed_table, grid_table, published_rows, published_table, twin_table
 from rszoo.cards.works import arxiv_number, bibtex

@@ -8,7 +8,7 @@ import msgspec
 
 from rszoo.analysis import Projection, Results, audit, project, results
 from rszoo.analysis.evidence import read_certificates, twin
-from rszoo.cards.history import History, read_history
+from rszoo.analysis.history import History, read_history
 from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.hub import EVIDENCE
 from rszoo.recipe import Recipe

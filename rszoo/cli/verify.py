@@ -22,7 +22,7 @@ def verify(
     batch_size: BatchSize = None,
     json: Json = False,
 ) -> None:
-    """Check an entry: files, self-test, licence, recipe, the audit of its logs, and a random sample of their certificates.
+    """Check an entry: files, self-test, licence, recipe, training, the audit of its logs, and a random sample of certificates.
 
     A certificate that is made again is also put to fresh votes, which must not refute its radius at the alpha of the log. Votes
     other than the log's are told: processors of two kinds may round differently. Exit code 1 if a check failed.
