@@ -40,7 +40,7 @@ class VotingForm(nn.Module):
         device: where it votes.
 
     Raises:
-        ValueError: an unknown precision, or base is no module.
+        ValueError: an unknown precision, or base is no module, or one in TorchScript.
     """
 
     def __init__(self, base: nn.Module, precision: str, shape: tuple[int, int, int], device: torch.device) -> None:
@@ -49,6 +49,8 @@ class VotingForm(nn.Module):
             raise ValueError(f"Expected precision 'float32' or 'bfloat16', got {precision!r}; choose one of these.")
         if not isinstance(base, nn.Module):
             raise ValueError(f"Expected a torch module, got {type(base).__name__}; wrap it in an nn.Module.")
+        if any(isinstance(module, torch.jit.ScriptModule) for module in base.modules()):
+            raise ValueError("Expected a module of Python code, got one in TorchScript; pass the module that it was made of.")
         self.dtype = PRECISIONS[precision]
         base = copy.deepcopy(base).eval().cpu()
         network: nn.Module = base.network if isinstance(base, NormalizedNetwork) else base

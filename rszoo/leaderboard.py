@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rszoo.config import read_config
+from rszoo.faults import real
 from rszoo.recipe import load_recipe
 from rszoo.registry import bundled_folder, get_entry, list_models
 
@@ -233,7 +234,7 @@ def best(
     Raises:
         ValueError: no such entry has certified an image at this radius, or a log is refused as by `standings`.
     """
-    if not 0 <= radius < math.inf:
+    if not 0 <= real("a radius", radius) < math.inf:
         raise ValueError(f"Expected a radius >= 0, got {radius}; pass a distance in pixel units.")
     wanted = Filter(dataset=dataset, architecture=architecture, method=method, max_size=max_size)
     found = ordered(standings(list_models(), (radius,), wanted=wanted), radius)

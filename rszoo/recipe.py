@@ -186,7 +186,7 @@ def sigma_text(sigma: float) -> str:
     return text if float(text) == sigma else repr(sigma)
 
 
-def parse_recipe(text: str, source: str) -> Recipe:
+def parse_recipe(text: str | bytes, source: str) -> Recipe:
     """Read a recipe from TOML text; `source` names it in errors.
 
     Raises:
@@ -225,7 +225,7 @@ def load_recipe(name_or_path: str) -> Recipe:
         raise FileNotFoundError(
             f"Expected a recipe's name or a .toml file, got {name_or_path!r}; {meant}'rszoo list --all' prints the names."
         )
-    return parse_recipe(path.read_text(encoding="utf-8"), str(path))
+    return parse_recipe(path.read_bytes(), str(path))
 
 
 def recipe_text(recipe: Recipe, *, about: bool = True) -> str:

@@ -115,6 +115,10 @@ class _Place(NamedTuple):
 
 
 def _place(name: str) -> _Place:
+    if not isinstance(name, str):
+        raise ValueError(
+            f"Expected a name, got {name!r}; 'rszoo list' prints the names of the zoo, and a folder's path is one too."
+        )
     if name.startswith(HUB_PREFIX):
         repo_id, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
         return _Place(repo_id=repo_id, revision=revision or None)

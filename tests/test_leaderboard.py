@@ -230,6 +230,8 @@ def test_the_best_is_of_those_that_are_wanted_and_certified(package: Path) -> No
             rszoo.best(**wanted)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^Expected a radius >= 0, got -1; "):
         rszoo.best(radius=-1)
+    with pytest.raises(ValueError, match=r"^Expected a radius to be a number, got '0\.5'; "):
+        rszoo.best(radius="0.5")  # type: ignore[arg-type]
 
 
 def test_the_list_is_ordered(package: Path) -> None:

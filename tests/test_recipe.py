@@ -79,6 +79,15 @@ def test_sigma_in_names(sigma: float, text: str) -> None:
     assert sigma_text(sigma) == text
 
 
+def test_a_recipe_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes('[about]\nsummary = "é"'.encode("latin-1"))
+    with pytest.raises(
+        ValueError, match=r"^Expected a valid recipe in .*latin\.toml, got a file with this fault: 'utf-8' codec"
+    ):
+        load_recipe(str(path))
+
+
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"Expected a recipe's name or a .toml file, got 'nothing'"):
         load_recipe("nothing")

@@ -204,6 +204,14 @@ def test_bad_classifiers_are_refused(half_space: HalfSpace, change: dict[str, ob
         rszoo.smooth(**{"module": half_space, "sigma": 0.25, "num_classes": 2, "input_shape": SHAPE, **change})
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated:FutureWarning")
+def test_torchscript_is_refused() -> None:
+    traced = torch.jit.trace(torch.nn.Flatten(), torch.zeros(2, *SHAPE))
+    for module in (traced, torch.nn.Sequential(traced)):
+        with pytest.raises(ValueError, match="got one in TorchScript; pass the module that it was made of"):
+            rszoo.smooth(module, sigma=0.25, num_classes=2, input_shape=SHAPE)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_votes_for_no_class_are_an_error_and_no_certificate(value: float) -> None:
     """Some of the noisy images have such logits, the images of the check at the beginning have not."""

@@ -102,6 +102,11 @@ def test_a_folder_that_is_no_entry_is_named(tmp_path: Path) -> None:
         rszoo.load(f"local-dir:{tmp_path}")
 
 
+def test_what_is_no_name_is_said() -> None:
+    with pytest.raises(ValueError, match=r"^Expected a name, got None; 'rszoo list' prints"):
+        rszoo.load(None)  # type: ignore[arg-type]
+
+
 def test_an_unknown_name_gets_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     from rszoo import registry
 
