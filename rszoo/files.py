@@ -10,13 +10,19 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Where to write what takes the place of `path` when the block ends; after an error or a kill `path` is as it was.
 
+    A link stays a link, to the new file.
+
     Raises:
+        ValueError: `path` is no file, but a folder or a device.
         OSError: it cannot be written; the error names `path`.
     """
-    partial = path.with_name(f"{path.name}.partial")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"Expected a file, got {str(path)!r}, which is a folder or a device; choose another path.")
+    target = path.resolve()
+    partial = target.with_name(f"{target.name}.partial")
     try:
         yield partial
-        os.replace(partial, path)
+        os.replace(partial, target)
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(partial)):  # a sentence, or of another file
             raise
@@ -30,7 +36,7 @@ def replace_text(path: Path, text: str) -> None:
     """Replace a file by this text in UTF-8, with the ends of lines as they are.
 
     Raises:
-        OSError: as `replacing`.
+        ValueError, OSError: as `replacing`.
     """
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="")

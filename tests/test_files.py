@@ -1,5 +1,6 @@
 """A file is replaced whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,18 @@ def test_a_file_is_replaced_and_nothing_lies_beside_it(tmp_path: Path) -> None:
         replace_text(path, text)
         assert path.read_bytes() == text.encode()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_one_and_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "kept" / "x")
+    replace_text(tmp_path / "link", "text")
+    assert ((tmp_path / "link").is_symlink(), (tmp_path / "kept" / "x").read_text()) == (True, "text")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path / "kept"):
+        with pytest.raises(ValueError, match=r"^Expected a file, got '.*', which is a folder or a device; "):
+            replace_text(path, "text")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
