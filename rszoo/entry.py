@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.config import EntryConfig, IntegrityError, read_config, sha256
 from rszoo.datasets import get_dataset
-from rszoo.files import replacing
+from rszoo.files import replace_content, replacing
 from rszoo.recipe import NoiseKind, Precision, Recipe, sigma_text
 
 WEIGHTS = "model.safetensors"
@@ -147,8 +147,7 @@ def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> Ent
         weights_sha256=sha256(folder / WEIGHTS),
         self_test=self_test(network, dataset.shape).tolist(),
     )
-    with replacing(folder / "config.json") as partial:
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
+    replace_content(folder / "config.json", msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
     return config
 
 

@@ -32,11 +32,11 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink()
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Replace a file by this text in UTF-8, with the ends of lines as they are.
+def replace_content(path: Path, content: str | bytes) -> None:
+    """Replace a file by these bytes, or by this text in UTF-8 with the ends of lines as they are.
 
     Raises:
         ValueError, OSError: as `replacing`.
     """
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="")
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from rszoo.faults import guess
-from rszoo.files import replacing
+from rszoo.files import replace_content
 
 PACKAGE = Path(__file__).parent
 HUB_PREFIX = "hf-hub:"
@@ -96,8 +96,7 @@ def get_entry(name: str, *, recipes: Iterable[str] = ()) -> Entry:
 def pin(name: str, entry: Entry) -> None:
     """Write an entry into the registry, replacing the file at once."""
     entries = dict(sorted({**_entries(), name: entry}.items()))
-    with replacing(PACKAGE / "registry.json") as partial:
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
+    replace_content(PACKAGE / "registry.json", msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n")
     _entries.cache_clear()
 
 

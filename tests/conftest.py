@@ -1,6 +1,5 @@
 """What several tests need: a classifier whose smoothed radius is known, small entries, the real CIFAR-10 where it is."""
 
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,6 +150,8 @@ def evident(shades: str) -> Path:
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
     """Files cannot grow beyond this size, as if the disk were full."""
+    import resource  # Windows has none
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

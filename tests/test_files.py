@@ -8,14 +8,14 @@ from conftest import disk_of
 
 from rszoo.architectures import NormalizedNetwork
 from rszoo.entry import recipe_source, write_entry
-from rszoo.files import replace_text, replacing
+from rszoo.files import replace_content, replacing
 from rszoo.recipe import Recipe
 
 
 def test_a_file_is_replaced_and_nothing_lies_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "x.md"
     for text in ("before", "after: ä\r\n"):
-        replace_text(path, text)
+        replace_content(path, text)
         assert path.read_bytes() == text.encode()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -23,12 +23,12 @@ def test_a_file_is_replaced_and_nothing_lies_beside_it(tmp_path: Path) -> None:
 def test_a_link_stays_one_and_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "kept" / "x")
-    replace_text(tmp_path / "link", "text")
+    replace_content(tmp_path / "link", "text")
     assert ((tmp_path / "link").is_symlink(), (tmp_path / "kept" / "x").read_text()) == (True, "text")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path / "kept"):
         with pytest.raises(ValueError, match=r"^Expected a file, got '.*', which is a folder or a device; "):
-            replace_text(path, "text")
+            replace_content(path, "text")
     assert (tmp_path / "pipe").is_fifo()
 
 
@@ -41,10 +41,10 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_system_names_the_file_that_was_meant(tmp_path: Path) -> None:
-    for path in (tmp_path / "absent" / "x", tmp_path / "full"):
-        path.with_name("full.partial").symlink_to("/dev/full") if path.name == "full" else None
+    (tmp_path / "full.partial").symlink_to("/dev/full")
+    for path in (tmp_path / "full", tmp_path / "absent" / "x"):
         with pytest.raises(OSError, match="No") as caught:
-            replace_text(path, "text")
+            replace_content(path, "text")
         assert caught.value.filename == str(path)
     assert not list(tmp_path.iterdir())
 

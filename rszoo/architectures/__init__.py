@@ -52,10 +52,9 @@ def build(architecture: str, *, num_classes: int, mean: Sequence[float], std: Se
 
 def _installed(name: str) -> Callable[[int, int], nn.Module] | None:
     """The architecture that another distribution adds under this name."""
-    for found in entry_points(group="rszoo.architectures", name=name):
-        made: Callable[[int, int], nn.Module] = found.load()
-        return made
-    return None
+    found = next(iter(entry_points(group="rszoo.architectures", name=name)), None)
+    made: Callable[[int, int], nn.Module] | None = found.load() if found else None
+    return made
 
 
 __all__ = ["ARCHITECTURES", "FAMILIES", "Normalize", "NormalizedNetwork", "build"]

@@ -13,7 +13,7 @@ from rszoo.checkpoints.normalization import NORMALIZATIONS, candidates, clear_wi
 from rszoo.checkpoints.reading import read_checkpoint
 from rszoo.config import EntryConfig
 from rszoo.datasets import Dataset, get_dataset
-from rszoo.entry import check_license, check_new_folder, check_word, other_source, write_new_entry
+from rszoo.entry import check_new_folder, other_source, write_new_entry
 
 CPU = torch.device("cpu")
 
@@ -66,27 +66,25 @@ def import_checkpoint(
         ValueError: the file needs more than tensors, is damaged, or holds another network; an argument is out of range; or
             no normalization wins clearly.
     """
-    _check(out, sigma, normalization, method, license)
+    _check(out, sigma, normalization)
     found, checkpoint = get_dataset(dataset), read_checkpoint(path)
     architecture = _agreed(checkpoint.architecture, architecture)
+    source = other_source(dataset=dataset, architecture=architecture, method=method, sigma=sigma, license=license)
     network = _network(checkpoint.tensors, architecture, found)
     layers = candidates(checkpoint.statistics, normalization, found)
     networks = {name: NormalizedNetwork(Normalize(each.mean, each.std), network) for name, each in layers.items()}
     hits = {name: noisy_hits(each, found, sigma, device) for name, each in networks.items() if len(networks) > 1}
     chosen = clear_winner(hits) if hits else next(iter(networks))
-    source = other_source(dataset=dataset, architecture=architecture, method=method, sigma=sigma, license=license)
     accuracies = {name: float(right.float().mean()) for name, right in hits.items()}
     return Imported(write_new_entry(out, networks[chosen], source), chosen, accuracies)
 
 
-def _check(out: Path, sigma: float, normalization: str, method: str, license: str) -> None:
+def _check(out: Path, sigma: float, normalization: str) -> None:
     check_new_folder(out)
     if not 0 < sigma < math.inf:
         raise ValueError(f"Expected a finite sigma above 0, got {sigma:g}; pass the one that the network was trained for.")
     if normalization not in ("auto", *NORMALIZATIONS):
         raise ValueError(f"Unknown normalization {normalization!r}; use auto, {', '.join(NORMALIZATIONS)}.")
-    check_word("method", method)
-    check_license(license)
 
 
 def _agreed(of_file: str | None, wanted: str | None) -> str:

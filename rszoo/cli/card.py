@@ -9,7 +9,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from rszoo.config import read_config
-from rszoo.files import replace_text
+from rszoo.files import replace_content
 from rszoo.recipe import Recipe, load_recipe, recipe_folder, recipe_names
 from rszoo.registry import FOLDER_PREFIX, bundled_folder, get_entry, list_models, staged_folder
 
@@ -42,7 +42,7 @@ def card(
         sys.stdout.write(text)
         return
     save_picture(evidence, out.parent)
-    replace_text(out, text)
+    replace_content(out, text)
     print(f"The card is in {out}.")
 
 
@@ -94,7 +94,7 @@ def _kept(name: str, *, write: bool) -> list[str]:
         return [fault for path in paths for fault in _difference(path, text)]
     for path in paths:
         save_picture(evidence, path.parent)
-        replace_text(path, text)
+        replace_content(path, text)
     return []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from rszoo.files import replacing
+from rszoo.files import replace_content
 
 
 def save_figure(figure: Figure, out: Path, *, dpi: int, metadata: Mapping[str, str | None] | None = None) -> None:
@@ -23,5 +23,4 @@ def save_figure(figure: Figure, out: Path, *, dpi: int, metadata: Mapping[str, s
     """
     drawn = io.BytesIO()  # the PDF writer hides a full disk behind a fault of its own
     figure.savefig(drawn, format=out.suffix[1:].lower(), dpi=dpi, metadata=metadata)
-    with replacing(out) as partial:
-        partial.write_bytes(drawn.getvalue())
+    replace_content(out, drawn.getvalue())

@@ -9,7 +9,7 @@ from typing import IO, Self
 
 import msgspec
 
-from rszoo.files import replacing
+from rszoo.files import replace_content
 from rszoo.records.lines import Record, format_line
 from rszoo.records.log import Log, parse_log, read_log
 from rszoo.records.protocol import AnyProtocol
@@ -156,8 +156,7 @@ def merge(paths: Sequence[Path], out: Path) -> Log:
         for record in log.records:
             records.setdefault(record.idx, []).append(record)
     lines = [record for idx in whole.indices for record in records[idx]]
-    with replacing(out) as partial:
-        partial.write_bytes(header(whole) + b"".join(map(format_line, lines)))
+    replace_content(out, header(whole) + b"".join(map(format_line, lines)))
     return Log(out, whole, lines)
 
 

@@ -23,7 +23,7 @@ from rszoo import processes
 from rszoo.arithmetic import exact_arithmetic
 from rszoo.datasets import image_chunks
 from rszoo.entry import recipe_source, write_entry
-from rszoo.files import replace_text
+from rszoo.files import replace_content
 from rszoo.inference import device_name
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.records.writer import hold
@@ -148,7 +148,7 @@ def _finish(run: Run, out: Path) -> None:
     if "noisy_test_accuracy" not in json.loads((out / LOG).read_text().splitlines()[-1]):
         accuracy = noisy_accuracy(run, image_chunks(run.recipe.model.dataset, "test"))
         _append(out / LOG, {"step": run.step, "noisy_test_accuracy": accuracy})
-    replace_text(out / "recipe.toml", recipe_text(run.recipe) + "\n")
+    replace_content(out / "recipe.toml", recipe_text(run.recipe) + "\n")
     write_entry(out, run.result, recipe_source(run.recipe))
 
 

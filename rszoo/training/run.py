@@ -19,7 +19,7 @@ from rszoo.architectures import NormalizedNetwork, build
 from rszoo.arithmetic import mixed_precision
 from rszoo.datasets import Labelled, get_dataset
 from rszoo.entry import WEIGHTS, read_entry
-from rszoo.files import replace_text, replacing
+from rszoo.files import replace_content, replacing
 from rszoo.methods import Method, build_method
 from rszoo.recipe import Recipe
 from rszoo.sampling import gaussian_noise, step_generator
@@ -134,7 +134,7 @@ class Run:
             kept = "".join(line for line in lines if json.loads(line)["step"] <= self.step)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"Expected one JSON object a line in {folder / LOG}, got others; restore or delete it.") from error
-        replace_text(folder / LOG, kept)
+        replace_content(folder / LOG, kept)
 
 
 def check_folder(folder: Path) -> None:
