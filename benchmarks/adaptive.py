@@ -11,6 +11,11 @@ loop is its measured rate on this machine times its n0 + n samples.
 
 With the log of such a grid, only its hardest images, on which it drew the most samples, are certified with all n: where the two
 rules can disagree at all, they do so there.
+
+    python benchmarks/adaptive.py --replay rszoo/entries/*/certify-grid.tsv
+
+From the votes at each look, which the logs hold: how many samples the test takes that gives up a radius by its predictive
+power, and how many certified radii it loses, against logs of a test that does not.
 """
 
 from rszoo.runtime import tune_process
@@ -20,6 +25,7 @@ tune_process()  # before torch is imported, as the command line does
 import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,6 +33,7 @@ from certify import paper_loop, rate
 from scipy.stats import norm
 
 import rszoo
+from rszoo.bounds import POWER, RadiusTest, looks
 from rszoo.certificate import Certificate
 from rszoo.datasets import open_images
 from rszoo.entry import read_entry
@@ -93,6 +100,30 @@ def against(log: Path, entry: OpenEntry, count: int) -> None:
         print(f"radius {radius:g}: certified and right by the grid only {gained}, by the fixed n only {lost}")
 
 
+def replay(paths: Sequence[Path]) -> None:
+    """Print what giving up by predictive power saves and loses on the votes of grids that were made without it."""
+    for path in paths:
+        read = read_log(path)
+        protocol = read.protocol
+        if not isinstance(protocol, CertifyProtocol) or protocol.radii is None or protocol.power:
+            print(f"{path}: no log of radii, or made with a power of its own")
+            continue
+        radii = tuple(radius / protocol.sigma for radius in protocol.radii)
+        before = after = certified = kept = 0
+        for record in read.records:
+            test = RadiusTest(radii, n=protocol.n, alpha=protocol.level(protocol.n), power=POWER)
+            whole = replace(test, counts=record.path or ())
+            for count in whole.counts:
+                test = test.update(count) if test.outcome == "continue" else test
+            before, after = before + record.n, after + looks(protocol.n)[len(test.counts) - 1] * bool(test.counts)
+            certified, kept = certified + whole.certified, kept + test.certified
+        count = len(read.records)
+        print(
+            f"{protocol.name}: {before / count:.0f} samples an image, with power {POWER:g} {after / count:.0f} "
+            f"({1 - after / before:.0%} fewer); certified radii {certified}, lost {certified - kept}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entry", default="cifar10-resnet20-gaussian-s0.25")
@@ -101,7 +132,11 @@ def main() -> None:
     parser.add_argument("--step", type=float, default=0.25)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--log", type=Path, help="the log of a grid")
+    parser.add_argument("--replay", type=Path, nargs="+", metavar="LOG", help="the logs of grids")
     options = parser.parse_args()
+    if options.replay:
+        replay(options.replay)
+        return
     device = find_device(options.device)
     entry = open_entry(options.entry, device=device)
     if options.log:

@@ -81,7 +81,7 @@ def certify(
 
 
 def certify_radii(
-    setting: Setting, *, n0: int, n: int, radii: tuple[float, ...], only: int | None = None
+    setting: Setting, *, n0: int, n: int, radii: tuple[float, ...], power: float, only: int | None = None
 ) -> Procedure[Certificate]:
     """The largest of ascending radii, in pixel units, that is certified; as few of the n samples as settle it.
 
@@ -90,7 +90,7 @@ def certify_radii(
     selected, _, blank = yield from _select(setting, n0, "cohen", rule="sequential")
     if only not in (None, selected):
         return blank
-    test = RadiusTest(tuple(radius / setting.sigma for radius in radii), n=n, alpha=setting.level(n))
+    test = RadiusTest(tuple(radius / setting.sigma for radius in radii), n=n, alpha=setting.level(n), power=power)
     counts, drawn = [0] * len(blank.counts), 0
     while test.outcome == "continue":
         look = test.next_look

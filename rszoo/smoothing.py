@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rszoo import procedures
-from rszoo.bounds import BOUNDS, minimum_n_predict
+from rszoo.bounds import BOUNDS, POWER, minimum_n_predict
 from rszoo.bounds.binomial import validate_alpha, validate_n
 from rszoo.certificate import Certificate, Prediction
 from rszoo.faults import real, whole
@@ -154,9 +154,8 @@ class SmoothedClassifier:
         Raises:
             ValueError: x or an argument is out of range, or n is too small to certify anything, or any of the radii, at alpha.
 
-        Source: Cohen et al. 2019, CERTIFY and Proposition 2; the rule's own source is in its docstring. `radius`: a
-            group-sequential binomial test of each radius, in fixed sequence (`rszoo.bounds.RadiusTest`). `tolerance`:
-            Chen et al. 2022, with fresh samples (`rszoo.bounds.two_stage_n`).
+        Source: Cohen et al. 2019, CERTIFY and Proposition 2; the rule's own is in its docstring. `radius`: a group-sequential
+            test (`rszoo.bounds.RadiusTest`). `tolerance`: Chen et al. 2022, with fresh samples (`rszoo.bounds.two_stage_n`).
         """
         setting = self.setting(alpha, seed)
         make = self.certification(setting, n0=n0, n=n, bound=bound, radius=radius, tolerance=tolerance)
@@ -173,8 +172,9 @@ class SmoothedClassifier:
         bound: str,
         radius: float | Sequence[float] | None = None,
         tolerance: float | None = None,
+        power: float = POWER,
     ) -> Callable[..., Procedure[Certificate]]:
-        """What makes the procedures of `certify`, for `run`; the arguments are those of `certify`, checked.
+        """What makes the procedures of `certify`, for `run`; the arguments are those of `certify`, and `power` of `RadiusTest`.
 
         A procedure made with `only=label` ends after the selection if another class is selected.
 
@@ -194,7 +194,8 @@ class SmoothedClassifier:
             return partial(procedures.certify, setting, n0=n0, n=n, bound=bound, tolerance=tolerance)
         if tolerance is not None or bound != "cohen":
             raise ValueError("Expected radius without a tolerance or a bound, got both; the test of radii has its own rule.")
-        return partial(procedures.certify_radii, setting, n0=n0, n=n, radii=procedures.checked_radii(setting, radius, n=n))
+        radii = procedures.checked_radii(setting, radius, n=n)
+        return partial(procedures.certify_radii, setting, n0=n0, n=n, radii=radii, power=power)
 
     def setting(self, alpha: float, seed: int) -> Setting:
         """What the procedures of this classifier need to know.
@@ -262,8 +263,7 @@ class SmoothedClassifier:
         if len(names) != len(images):
             raise ValueError(f"Expected {len(images)} keys, one an image, got {len(names)}; leave keys out to have them made.")
         jobs = [(image, name, make()) for image, name in zip(images, names, strict=True)]
-        total = None if samples is None else samples * len(images)
-        with tqdm(total=total, unit="sample", delay=1, leave=False, disable=None) as bar:
+        with tqdm(total=samples and samples * len(images), unit="sample", delay=1, leave=False, disable=None) as bar:
             return list(self.run(jobs, seed=seed, batch_size=batch_size, counted=bar.update))
 
     def _check_form(self) -> None:

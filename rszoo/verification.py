@@ -243,6 +243,7 @@ def _again(
             radii=None if fixed else protocol.radii,
             tolerance=None if fixed else protocol.tolerance,
             correct_only=protocol.correct_only and not fixed,
+            power=0.0 if fixed else protocol.power,
             precision=protocol.precision,
             seed=protocol.seed if seed is None else seed,
             device=device,

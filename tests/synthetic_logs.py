@@ -94,7 +94,7 @@ def sequential_record(protocol: CertifyProtocol, idx: int, label: int, votes: li
     if protocol.correct_only and selected != label:
         return Record(idx, label, -1, False, 0.1, 0.0, selected, {}, ())
     radii = tuple(radius / protocol.sigma for radius in protocol.radii)
-    test, drawn = RadiusTest(radii, n=protocol.n, alpha=protocol.level(protocol.n)), 0
+    test, drawn = RadiusTest(radii, n=protocol.n, alpha=protocol.level(protocol.n), power=protocol.power), 0
     while test.outcome == "continue":
         drawn = test.next_look
         test = test.update(votes[:drawn].count(selected))

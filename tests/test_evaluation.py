@@ -104,6 +104,20 @@ def test_fewer_samples_give_the_lines_of_certify(shades: str, tmp_path: Path, op
     assert max(taken) <= 2000
 
 
+def test_a_radius_is_given_up_as_the_protocol_says(shades: str, tmp_path: Path) -> None:
+    options: dict[str, object] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
+    never, usual, soon = (tmp_path / name for name in ("never", "usual", "soon"))
+    for path, power in ((never, {"power": 0.0}), (usual, {}), (soon, {"power": 0.3})):
+        evaluate(shades, path, **options, **power)
+        assert audit(read_log(path)) == []
+    powers = [getattr(read_log(path).protocol, "power", None) for path in (never, usual, soon)]
+    drawn = [sum(record.n for record in read_log(path).records) for path in (never, usual, soon)]
+    assert powers == [0.0, 0.01, 0.3]
+    assert drawn[0] > drawn[1] > drawn[2]
+    with pytest.raises(ValueError, match="power"):
+        evaluate(shades, never, **options)
+
+
 def test_correct_only_estimates_only_images_whose_class_was_selected(shades: str, tmp_path: Path) -> None:
     everything = evaluate(shades, tmp_path / "all.tsv")[1:]
     spared = evaluate(shades, tmp_path / "some.tsv", correct_only=True)[1:]
@@ -215,6 +229,8 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
         ({"radii": [0.5, 0.25]}, r"fault: radii that ascend .* are needed, not \[0.5, 0.25\]; correct the option\.$"),
         ({"radii": [0.5], "bound": "joint"}, r"bound joint with tolerance None cannot be; correct the option\.$"),
         ({"radii": [0.5], "tolerance": 0.1}, r"bound cohen with tolerance 0.1 cannot be; correct the option\.$"),
+        ({"power": 0.1}, "a power of 0 is needed where no radii are given up, not 0.1; correct the option"),
+        ({"radii": [0.5], "power": 1.5}, r"`\$.power`; got 1.5"),
         ({"tolerance": -0.1}, r"`\$.tolerance`"),
         ({"bound": "best"}, "Unknown bound 'best'; use one of cohen, joint"),
         ({"alpha": 2.0}, r"Expected `float` < 1.0 - at `\$.alpha`; got 2.0"),

@@ -105,7 +105,7 @@ def _sequential_faults(record: Record, selected: int, protocol: CertifyProtocol)
         yield "error", "The path does not end in the votes for the class under test"
         return
     radii = tuple(radius / protocol.sigma for radius in protocol.radii or ())
-    test = RadiusTest(radii, n=protocol.n, alpha=protocol.level(protocol.n))
+    test = RadiusTest(radii, n=protocol.n, alpha=protocol.level(protocol.n), power=protocol.power)
     outcomes: list[str] = []
     try:
         for count in path:

@@ -9,7 +9,7 @@ from rszoo.bounds.looks import looks, predict_looks
 from rszoo.bounds.prediction import hung_fithian, minimum_n_predict, sequential_hung_fithian
 from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
 from rszoo.bounds.radius import BOUNDS, RadiusBound, RadiusRule, bonferroni, cohen, joint, l2_radius, radius_upper, tcertify
-from rszoo.bounds.sequential import RadiusTest, futile
+from rszoo.bounds.sequential import POWER, RadiusTest, futile, predictive_power
 from rszoo.bounds.soft import (
     empirical_bernstein_lower,
     empirical_bernstein_upper,
@@ -24,6 +24,7 @@ from rszoo.bounds.two_stage import two_stage_n
 
 __all__ = [
     "BOUNDS",
+    "POWER",
     "RadiusBound",
     "RadiusRule",
     "RadiusTest",
@@ -51,6 +52,7 @@ __all__ = [
     "minimum_n_predict",
     "overstated_images",
     "predict_looks",
+    "predictive_power",
     "radius_upper",
     "sequential_hung_fithian",
     "soft_radius",

@@ -37,6 +37,13 @@ def evaluate(
     correct_only: Annotated[
         bool, Option("--correct-only", help="Do not estimate images whose true class was not selected.")
     ] = False,
+    power: Annotated[
+        float | None,
+        Option(
+            help="Give up a radius of --radii that n samples would certify with less than this probability.",
+            show_default="0.01",
+        ),
+    ] = None,
     precision: Annotated[str | None, Option(help="float32 or bfloat16.", show_default="entry")] = None,
     seed: Annotated[int | None, Option(help="Of the noise; to choose it after looking voids the guarantee.")] = None,
     shard: Shard = None,
@@ -70,6 +77,7 @@ def evaluate(
             radii=grid,
             tolerance=tolerance,
             correct_only=correct_only,
+            power=power,
             precision=precision,
             seed=seed,
             shard=part,

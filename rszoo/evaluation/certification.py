@@ -31,6 +31,7 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
         radii: certify with the sequential test of these ascending radii, in pixel units; n is then the most samples.
         tolerance: let the n0 samples choose a smaller n for each image, to lose about that much radius, in pixel units.
         correct_only: do not estimate images whose true class was not selected: their certified accuracy is known to be 0.
+        power: of radii, give up one that n samples would certify with less than this probability; as `certify` does if absent.
         start, stop: number of the first image, and of the first one beyond; all if absent.
         sigma: noise other than that of the training.
         precision: of the votes, other than the entry's own.
@@ -63,6 +64,7 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
         radii: Sequence[float] | None = None,
         tolerance: float | None = None,
         correct_only: bool = False,
+        power: float | None = None,
         precision: str | None = None,
         seed: int | None = None,
         shard: tuple[int, int] | None = None,
@@ -86,7 +88,7 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
             device=device,
             download=download,
         )
-        rule: dict[str, object] = {"radii": radii, "tolerance": tolerance, "correct_only": correct_only}
+        rule: dict[str, object] = {"radii": radii, "tolerance": tolerance, "correct_only": correct_only, "power": power}
         protocol: CertifyProtocol | PredictProtocol
         if task == "predict":
             protocol = predict_protocol(made.shared, n, {"n0": n0, "bound": bound} | rule)
@@ -112,7 +114,13 @@ def _maker(
         numbers = protocol.n
         return lambda label: procedures.predict(setting, n=numbers)
     make = classifier.certification(
-        setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound, radius=protocol.radii, tolerance=protocol.tolerance
+        setting,
+        n0=protocol.n0,
+        n=protocol.n,
+        bound=protocol.bound,
+        radius=protocol.radii,
+        tolerance=protocol.tolerance,
+        power=protocol.power,
     )
     only = protocol.correct_only
     return lambda label: make(only=label if only else None)

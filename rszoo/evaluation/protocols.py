@@ -9,7 +9,7 @@ import torch
 
 import rszoo
 from rszoo.attacks import Plan
-from rszoo.bounds import minimum_n_predict
+from rszoo.bounds import POWER, minimum_n_predict
 from rszoo.config import EntryConfig
 from rszoo.datasets import LabelledImages, open_images
 from rszoo.inference import device_name
@@ -94,6 +94,8 @@ def certify_protocol(
     if not isinstance(n, int | None):
         raise ValueError(f"Expected one n for CERTIFY, got {list(n)}; several are for task='predict'.")
     numbers = {"n0": usual.n0 if n0 is None else n0, "n": usual.n if n is None else n}
+    if rule["power"] is None:
+        rule = rule | {"power": 0.0 if rule["radii"] is None else POWER}
     usual_bound = usual.bound if rule["radii"] is None else "cohen"
     protocol = validated(CertifyProtocol, shared | rule | numbers | {"bound": usual_bound if bound is None else bound})
     check_not_empty(len(protocol.indices), protocol.shard)

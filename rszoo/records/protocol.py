@@ -13,6 +13,7 @@ Count = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Index = Annotated[int, Meta(ge=0)]
 Alpha = Annotated[float, Meta(gt=0, lt=1)]
+Power = Annotated[float, Meta(ge=0, lt=1)]
 
 EVIDENCE = ("selected", "top_count", "runner_up", "runner_up_count", "n", "others")
 
@@ -106,6 +107,8 @@ class CertifyProtocol(Protocol, frozen=True, tag="certify"):
         radii: a sequential test of these radii, in pixel units, that stops when they are settled.
         tolerance: n is chosen for each image by its n0 samples, to lose about that much radius, in pixel units.
         correct_only: images whose true class was not selected are not estimated: for certified accuracy alone.
+        power: a radius that all n samples would certify with less than this probability is given up; see `RadiusTest`. Absent
+            in logs of a time that did not.
     """
 
     n0: Count
@@ -114,11 +117,14 @@ class CertifyProtocol(Protocol, frozen=True, tag="certify"):
     radii: tuple[NonNegative, ...] | None = None
     tolerance: NonNegative | None = None
     correct_only: bool = False
+    power: Power = 0.0
 
     def __post_init__(self) -> None:
         """A protocol that no evaluation can follow is refused."""
         super().__post_init__()
         if self.radii is None:
+            if self.power:
+                raise ValueError(f"a power of 0 is needed where no radii are given up, not {self.power:g}")
             return
         if self.bound != "cohen" or self.tolerance is not None:
             raise ValueError(f"radii have a rule of their own, so bound {self.bound} with tolerance {self.tolerance} cannot be")

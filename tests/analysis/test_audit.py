@@ -229,8 +229,14 @@ def tested() -> list[Record]:
 @pytest.mark.parametrize("noise", [{}, GRID_NOISE], ids=["float", "grid"])
 @pytest.mark.parametrize(
     "rule",
-    [{"radii": RADII}, {"radii": (1 / 7, 64 / 255)}, {"radii": RADII, "correct_only": True}, {"tolerance": 0.05}],
-    ids=["radii", "radii of many digits", "correct only", "tolerance"],
+    [
+        {"radii": RADII},
+        {"radii": RADII, "power": 0.05},
+        {"radii": (1 / 7, 64 / 255)},
+        {"radii": RADII, "correct_only": True},
+        {"tolerance": 0.05},
+    ],
+    ids=["radii", "power", "radii of many digits", "correct only", "tolerance"],
 )
 def test_sound_logs_with_as_many_samples_as_needed_have_no_findings(
     tmp_path: Path, rule: dict[str, object], noise: dict[str, object]
@@ -269,6 +275,17 @@ def test_a_sequential_line_against_its_path(tmp_path: Path, tested: list[Record]
         assert words in only(write(tmp_path / str(number), SEQUENTIAL, planted)), words
     other = changed(tested, middle, predict=(selected + 1) % 4, correct=False)
     assert "not the one under test" in only(write(tmp_path / "other", SEQUENTIAL, other))
+
+
+def test_a_path_of_another_power(tmp_path: Path) -> None:
+    """When a radius is given up is part of the protocol: a log that says otherwise ends too early or too late."""
+    never, soon = certify_protocol(radii=RADII), certify_protocol(radii=RADII, power=0.2)
+    early = findings(write(tmp_path / "early", never, adaptive_records(soon)))
+    late = findings(write(tmp_path / "late", soon, adaptive_records(never)))
+    assert early
+    assert all("stopped before it was settled" in each for each in early)
+    assert late
+    assert all("went on after it was settled" in each for each in late)
 
 
 def test_a_path_of_another_n(tmp_path: Path, tested: list[Record]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rszoo.bounds import RadiusTest, futile, looks, sequential
+from rszoo.bounds import RadiusTest, critical_values, futile, looks, predictive_power, sequential
 from rszoo.bounds.spending import null_probability
 
 GRID = (0.2, 0.5, 0.9, 1.4)
@@ -57,9 +57,9 @@ def binomial(m: int, p: float) -> list[float]:
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.02])
-@pytest.mark.parametrize("futility", [0.0, 0.01, 0.3])
-def test_false_certificates_of_a_grid(alpha: float, futility: float) -> None:
-    ended = histories(RadiusTest(GRID, n=48, alpha=alpha, futility=futility))
+@pytest.mark.parametrize(("futility", "power"), [(0.0, 0.0), (0.01, 0.0), (0.01, 0.01), (0.3, 0.0), (0.0, 0.3)])
+def test_false_certificates_of_a_grid(alpha: float, futility: float, power: float) -> None:
+    ended = histories(RadiusTest(GRID, n=48, alpha=alpha, futility=futility, power=power))
     certified = np.array([test.certified for test in ended])
     assert set(certified) == set(range(len(GRID) + 1))
     worst = 0.0
@@ -70,13 +70,14 @@ def test_false_certificates_of_a_grid(alpha: float, futility: float) -> None:
         false = weights[certified > np.searchsorted(GRID, true)].sum()  # certified more radii than there are below `true`
         assert false <= alpha * (1 + 1e-9)
         worst = max(worst, float(false))
-    if futility == 0:
+    if futility == power == 0:
         assert worst > alpha / 2
 
 
-def test_futility_only_lowers_the_level() -> None:
-    def level(futility: float) -> tuple[float, set[str]]:
-        ended = histories(RadiusTest((0.4,), n=60, alpha=0.05, futility=futility))
+@pytest.mark.parametrize("rule", ["futility", "power"])
+def test_giving_up_only_lowers_the_level(rule: str) -> None:
+    def level(value: float) -> tuple[float, set[str]]:
+        ended = histories(RadiusTest((0.4,), n=60, alpha=0.05, **({"futility": 0.0, "power": 0.0} | {rule: value})))
         weights = probabilities(ended, null_probability(0.4))
         return float(weights[[test.certified == 1 for test in ended]].sum()), {test.outcome for test in ended}
 
@@ -137,12 +138,38 @@ def test_futile_is_a_binomial_tail() -> None:
     assert not futile(5.0, 0, 100_000, futility=0.0)
 
 
+@pytest.mark.parametrize(("n", "samples", "needed"), [(20, 8, 15), (20, 19, 15), (20, 20, 15), (48, 32, 49), (48, 40, 1)])
+def test_predictive_power_is_that_of_the_beta_binomial(n: int, samples: int, needed: int) -> None:
+    """Of n + 1 equally likely totals, those that hold `count` votes among the first `samples`, counted exactly."""
+    for count in range(samples + 1):
+        ways = [math.comb(total, count) * math.comb(n - total, samples - count) for total in range(n + 1)]
+        exact = sum(ways[needed:]) / sum(ways)
+        assert predictive_power(needed, count, samples, n=n) == pytest.approx(exact, rel=1e-9, abs=1e-12)
+
+
+def test_what_n_samples_would_hardly_certify_is_given_up() -> None:
+    """About half of the samples, of which not so few are for A that the null hypothesis is in doubt."""
+
+    def after_half(share: float, power: float) -> str:
+        test = RadiusTest((0.0,), n=1000, alpha=0.001, power=power)
+        while test.next_look < 600:
+            assert test.outcome == "continue"
+            test = test.update(round(share * test.next_look))
+        return test.outcome
+
+    needed, seen = int(critical_values(0.0, n=1000, alpha=0.001)[-1]), max(look for look in looks(1000) if look < 600)
+    low, high = (predictive_power(needed, round(share * seen), seen, n=1000) for share in (0.515, 0.53))
+    assert 1e-3 < low < 0.01 < high < 0.1
+    assert (after_half(0.515, 0.01), after_half(0.515, 0.0), after_half(0.53, 0.01)) == ("futile", "continue", "continue")
+
+
 @pytest.mark.parametrize(
     ("call", "named"),
     [
         (lambda: RadiusTest((), n=100, alpha=0.01), "Expected increasing radii"),
         (lambda: RadiusTest((0.5, 0.5), n=100, alpha=0.01), "got (0.5, 0.5); sort"),
         (lambda: RadiusTest((0.5,), n=100, alpha=0.01, futility=1.0), "Expected 0 <= futility < 1, got 1.0"),
+        (lambda: RadiusTest((0.5,), n=100, alpha=0.01, power=-0.1), "Expected 0 <= power < 1, got -0.1"),
         (lambda: RadiusTest((0.5,), n=100, alpha=0.01).update(33), "Expected from 0 to 32 new votes among the first 32"),
         (lambda: RadiusTest((0.5,), n=100, alpha=0.01).update(20).update(19), "among the first 40 samples, got -1"),
     ],
