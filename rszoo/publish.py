@@ -1,5 +1,6 @@
 """`publish`: an entry that passes its checks, with its evidence and its card, to the Hub in one commit, and pinned there."""
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -79,7 +80,10 @@ def publish(
     """
     check_name(repo_id)
     with _staged(name) as (folder, pinned):
-        checks = verify_folder(folder, pinned=pinned, images=images, device=device)
+        found = verify_folder(folder, pinned=pinned, images=images, device=device)
+        checks = [
+            replace(each, finding=each.finding.replace(f"{folder}{os.sep}", "")) for each in found
+        ]  # their copies' folder
         _check_publishable(name, folder, checks, without_evidence=without_evidence)
         config = read_config(folder)
         pins = not create_pr and _is_of_this_zoo(config)

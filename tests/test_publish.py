@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -166,6 +167,8 @@ def test_what_cannot_be_published_ends_in_one_sentence(evident: Path, checkout: 
     bare.mkdir()
     for name in ("config.json", "model.safetensors", "recipe.toml"):
         (bare / name).write_bytes((evident / name).read_bytes())
+    damaged = Path(shutil.copytree(bare, tmp_path / "damaged"))
+    (damaged / "certify.tsv").write_text("idx\tlabel\n0\t3\n")
     with serve({"org/race": bare}) as (address, hub):
         hub.faults = [
             Fault("POST /api/models/org/race/commit", status=412),
@@ -178,9 +181,10 @@ def test_what_cannot_be_published_ends_in_one_sentence(evident: Path, checkout: 
             publish(bare, "--without-evidence", repo="org/large"),
             publish(bare, "--without-evidence", repo="org/race"),
             publish(bare, "--without-evidence", repo="org/changed"),
+            publish(damaged),
         ]
         found = run(commands, **own, variables=environment(address, tmp_path / "a", token=WRITER))
-        evidence, name, large, race, changed = found
+        evidence, name, large, race, changed, failed = found
         reader, nobody = (
             run([publish(bare, "--without-evidence")], **own, variables=environment(address, tmp_path / "b", token=token))[0]
             for token in (READER, "hf_Nobody")
@@ -191,6 +195,8 @@ def test_what_cannot_be_published_ends_in_one_sentence(evident: Path, checkout: 
     assert "IntegrityError" not in changed.err
     assert "Expected SHA-256" in changed.err
     assert "got 403; use a token that may write there" in large.err
+    assert "which fails 1: certify.tsv: Expected" in failed.err
+    assert "/certify.tsv" not in failed.err, "the name of a copy that only this process knew"
     assert "got 403; use a token that may write there" in reader.err
     assert "got 401; log in with 'hf auth login', or set HF_TOKEN" in nobody.err
     for each in (*found, reader, nobody):

@@ -41,8 +41,8 @@ def card(
     if out is None:
         sys.stdout.write(text)
         return
-    save_picture(evidence, out.parent)
     replace_content(out, text)
+    save_picture(evidence, out.parent)
     print(f"The card is in {out}.")
 
 

@@ -37,7 +37,7 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         download: fetch the data set if it is not there.
         batch_size: samples a forward pass of PREDICT; no effect on the log.
         attack_batch: noisy images that are attacked together, part of the protocol; chosen by image shape and device if absent.
-        save_images: an existing folder for a picture an image and distance.
+        save_images: a folder for a picture an image and distance; made if only it is absent.
 
     Raises:
         ValueError: an argument is out of range, or `out` holds another log.
@@ -88,8 +88,8 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         protocol = attack_protocol(made.shared, plan, eps=eps, n=n, attack_batch=attacker.batch)
         entry.classifier.setting(protocol.alpha, protocol.seed).level(n)
         attacker.seed = protocol.seed
-        if save_images is not None and not save_images.is_dir():
-            raise FileNotFoundError(f"Expected an existing folder for images, got {str(save_images)!r}; make it first.")
+        if save_images is not None:
+            save_images.mkdir(exist_ok=True)
         self.attacker, self.folder = attacker, save_images
         super().__init__(out, protocol, classifier=entry.classifier, images=made.images, batch_size=batch_size)
 

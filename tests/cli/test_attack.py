@@ -56,7 +56,6 @@ def logs(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 def test_the_verb_makes_a_log_that_it_continues_and_pictures(shades: str, tmp_path: Path) -> None:
     out, pictures = tmp_path / "log.tsv", tmp_path / "pictures"
-    pictures.mkdir()
     command = ("attack", shades, "--out", out, *QUICK, "--eps", "0.5,1", "--save-images", pictures)
     text = run(*command).output
     assert "6 images of shades test, 0 done, 60 samples each" in text
