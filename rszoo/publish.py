@@ -81,9 +81,8 @@ def publish(
     check_name(repo_id)
     with _staged(name) as (folder, pinned):
         found = verify_folder(folder, pinned=pinned, images=images, device=device)
-        checks = [
-            replace(each, finding=each.finding.replace(f"{folder}{os.sep}", "")) for each in found
-        ]  # their copies' folder
+        copies = f"{folder}{os.sep}"  # a name that only this process knows
+        checks = [replace(each, finding=each.finding.replace(copies, "")) for each in found]
         _check_publishable(name, folder, checks, without_evidence=without_evidence)
         config = read_config(folder)
         pins = not create_pr and _is_of_this_zoo(config)
