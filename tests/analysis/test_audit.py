@@ -200,6 +200,9 @@ def test_holes_and_repetitions_in_a_published_file(tmp_path: Path, records: list
     folder.mkdir(parents=True)
     expected = "There are 40 of the 1000 images at a stride of 10, from 0 to 390 of 10000."
     assert only(write_published(folder / "log", records), GIVEN) == expected
+    cut = [replace(record, idx=record.idx + 9600) for record in records[2:]]
+    expected = "There are 38 of the 1000 images at a stride of 10, from 9620 to 9990 of 10000."
+    assert only(write_published(folder / "first", cut), GIVEN) == expected
 
 
 def test_contradictions_in_a_published_file(tmp_path: Path, records: list[Record]) -> None:

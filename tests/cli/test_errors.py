@@ -88,6 +88,14 @@ def test_an_unknown_name(complaint: Complaint, image: Path) -> None:
     assert "got none; pass their folder with --init" in complaint("train", pretrained, "--out", "x")
 
 
+def test_weights_for_a_recipe_that_starts_from_none(complaint: Complaint, tmp_path: Path) -> None:
+    sentence = complaint("train", "cifar10-resnet20-gaussian-s0.25", "--out", tmp_path / "run", "--init", tmp_path)
+    assert (
+        f"Expected no --init for cifar10-resnet20-gaussian-s0.25, which starts from random weights, got {tmp_path}" in sentence
+    )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
