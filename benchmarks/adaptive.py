@@ -33,7 +33,7 @@ from certify import paper_loop, rate
 from scipy.stats import norm
 
 import rszoo
-from rszoo.bounds import POWER, RadiusTest, looks
+from rszoo.bounds import POWER, RadiusTest
 from rszoo.certificate import Certificate
 from rszoo.datasets import open_images
 from rszoo.entry import read_entry
@@ -115,7 +115,7 @@ def replay(paths: Sequence[Path]) -> None:
             whole = replace(test, counts=record.path or ())
             for count in whole.counts:
                 test = test.update(count) if test.outcome == "continue" else test
-            before, after = before + record.n, after + looks(protocol.n)[len(test.counts) - 1] * bool(test.counts)
+            before, after = before + whole.drawn, after + test.drawn
             certified, kept = certified + whole.certified, kept + test.certified
         count = len(read.records)
         print(

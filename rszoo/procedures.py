@@ -91,11 +91,10 @@ def certify_radii(
     if only not in (None, selected):
         return blank
     test = RadiusTest(tuple(radius / setting.sigma for radius in radii), n=n, alpha=setting.level(n), power=power)
-    counts, drawn = [0] * len(blank.counts), 0
+    counts = [0] * len(blank.counts)
     while test.outcome == "continue":
-        look = test.next_look
-        new = yield Request(Stage.ESTIMATE, drawn, look)
-        counts, drawn = [old + more for old, more in zip(counts, new, strict=True)], look
+        new = yield Request(Stage.ESTIMATE, test.drawn, test.next_look)
+        counts = [old + more for old, more in zip(counts, new, strict=True)]
         test = test.update(counts[selected])
     found = test.bound
     return replace(
@@ -104,7 +103,7 @@ def certify_radii(
         radius=radii[test.certified - 1] if test.certified else 0.0,
         p_lower=found.p_lower,
         p_upper=found.p_upper,
-        n=drawn,
+        n=test.drawn,
         counts=tuple(counts),
         stopped=test.outcome,
         path=test.counts,

@@ -217,6 +217,6 @@ def test_no_attack_succeeds_within_the_radii_of_a_real_entry(cifar10: Path, tmp_
 def test_bad_options_are_one_sentence_and_make_no_log(
     shades: str, tmp_path: Path, plan: dict[str, object], options: dict[str, object], message: str
 ) -> None:
-    with pytest.raises((ValueError, OSError), match=message):
+    with pytest.raises((ValueError, FileNotFoundError, FileExistsError), match=message):
         run(shades, tmp_path / "log.tsv", Plan(**plan), **options)  # type: ignore[arg-type]
     assert not (tmp_path / "log.tsv").exists()

@@ -68,6 +68,11 @@ class RadiusTest:
         _validate_counts(self.counts, looks(self.n))
 
     @property
+    def drawn(self) -> int:
+        """How many samples were drawn until the last look."""
+        return looks(self.n)[len(self.counts) - 1] if self.counts else 0
+
+    @property
     def next_look(self) -> int:
         """How many samples to have drawn at the next look.
 
@@ -119,7 +124,7 @@ class RadiusTest:
         if self.certified == len(self.radii):
             return "certified"
         r, k = self.radii[self.certified], len(self.counts)
-        samples, count = (looks(self.n)[k - 1], self.counts[-1]) if k else (0, 0)
+        samples, count = self.drawn, self.counts[-1] if k else 0
         if k and futile(r, count, samples, futility=self.futility):
             return "futile"
         critical = self._critical(r)

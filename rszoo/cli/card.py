@@ -93,8 +93,8 @@ def _kept(name: str, *, write: bool) -> list[str]:
     if not write:
         return [fault for path in paths for fault in _difference(path, text)]
     for path in paths:
-        save_picture(evidence, path.parent)
         replace_content(path, text)
+        save_picture(evidence, path.parent)
     return []
 
 

@@ -41,8 +41,8 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
 
     Raises:
         ValueError: an argument is out of range, or `out` holds another log.
-        FileNotFoundError: the data set, or the folder for pictures, is not there.
-        OSError: `out` cannot be written.
+        FileNotFoundError: the data set, or the folder around that for pictures, is not there.
+        OSError: `out` cannot be written, or the folder for pictures cannot be made.
     """
 
     def __init__(
