@@ -149,7 +149,9 @@ def _one_sentence(place: str) -> Iterator[None]:
         raise HubError(f"Expected hf-hub:organisation/repository[@revision], got {place!r}; correct the name.") from error
     except Exception as error:  # the errors of the client's transport have no base in common with its own
         causes = [error, error.__cause__, error.__context__]
-        status = next((each.response.status_code for each in causes if isinstance(each, HfHubHTTPError)), None)
+        answers = [each.response for each in causes if isinstance(each, HfHubHTTPError)]
+        # by the client before 1.0 an error of the cache is one of the Hub too, without an answer
+        status = next((answer.status_code for answer in answers if answer is not None), None)
         if status is not None:
             remedy = REMEDIES.get(status, "check the name, the revision and HF_TOKEN, or try again later")
             raise HubError(f"Expected {place} from the Hub, got {status}; {remedy}.") from error

@@ -6,11 +6,15 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
+import pytest
 from hub_server import COMMIT, Fault, environment, serve
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 import rszoo
 from rszoo.config import sha256
+from rszoo.hub import HubError, fetch
 
 HALF_GREY = "torch.full((3, 32, 32), .5)"
 LOADS = f"""
@@ -112,6 +116,16 @@ def test_slow_servers_cut_connections_wrong_addresses_and_strange_tokens(entry: 
         (refused,) = lines(token)
         assert refused.startswith("HubError Expected a token of plain characters")
         assert "cret" not in refused
+
+
+def test_an_error_of_the_client_without_an_answer_of_the_hub_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unanswered(HfHubHTTPError, LocalEntryNotFoundError):  # as the client before 1.0 has it
+        def __init__(self) -> None:
+            self.response = None
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", Mock(side_effect=Unanswered()))
+    with pytest.raises(HubError, match="got no connection and no cached copy; check the network, HF_ENDPOINT"):
+        fetch("org/entry", None)
 
 
 def test_other_weights_than_the_pinned_ones_are_never_loaded(entry: Path, tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def test_every_result_is_read_again_with_its_value(entry: Path, recipe: Recipe) 
     for bound, expected in (("cohen", results(fixed)), ("joint", results(project(fixed, bound="joint")))):
         for radius in (0.0, 0.25, 0.5):
             assert found["certified_accuracy", bound, radius].metric_value == expected.accuracy(radius)
-        assert found["average_certified_radius", bound, None].metric_value == expected.average_radius
+        acr = found["average_certified_radius", bound, None].metric_value
+        assert acr == round(acr, 6)  # the same by all versions of numpy and scipy
+        assert 0 <= expected.average_radius - acr < 1e-6
         assert found["abstention_rate", bound, None].metric_value == expected.abstention
     for radius in RADII:
         assert found["certified_accuracy", "sequential", radius].metric_value == results(grid).accuracy(radius)
