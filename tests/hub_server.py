@@ -94,7 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         repo_id = f"{wanted['organization']}/{wanted['name']}"
         if repo_id in self.hub.repositories:
             return self.say({"url": f"{self.address}/{repo_id}"}, status=409)
-        made = self.hub.repositories[repo_id] = Repository(private=wanted.get("visibility") == "private")
+        private = wanted.get("visibility") == "private" or wanted.get("private", False)  # clients of now, and of before
+        made = self.hub.repositories[repo_id] = Repository(private=private)
         made.commit({".gitattributes": b"*.safetensors filter=lfs\n"})
         return self.say({"url": f"{self.address}/{repo_id}"})
 
