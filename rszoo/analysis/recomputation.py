@@ -8,7 +8,7 @@ from typing import Literal
 
 from rszoo.bounds import BOUNDS, RadiusTest, hung_fithian, l2_radius, looks, minimum_n
 from rszoo.records import AnyProtocol, AttackProtocol, CertifyProtocol, Log, PredictProtocol, Record
-from rszoo.records.lines import RADIUS_DIGITS, round_down
+from rszoo.records.lines import logged_radius
 
 TOLERANCE = 1e-3  # relative: by less than this versions of the numerical libraries differ in a radius
 UNIT = 1e-6  # by less than this l2 is rounded up in a log
@@ -129,7 +129,7 @@ def _place(record: Record, selected: int, radii: Sequence[float]) -> int | None:
     """How many of the radii the line calls certified; None if it says what no test of them can."""
     if record.predict == -1:
         return 0 if not record.radius else None
-    written = [float(round_down(radius, RADIUS_DIGITS)) for radius in radii]
+    written = [logged_radius(radius) for radius in radii]
     return written.index(record.radius) + 1 if record.predict == selected and record.radius in written else None
 
 

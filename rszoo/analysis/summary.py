@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rszoo.analysis.setting import tested_radii
 from rszoo.bounds import certified_accuracy_lower, overstated_images
 from rszoo.records import Log
-from rszoo.records.lines import RADIUS_DIGITS, round_down
+from rszoo.records.lines import logged_radius
 
 Floats = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def results(log: Log) -> Results:
         )
     if bad := [radius for radius in radii if not 0 <= radius < np.inf]:
         raise ValueError(f"Expected radii >= 0 in {log.path}, got {bad[0]}; 'rszoo audit' lists such lines: correct them.")
-    tested = {float(round_down(radius, RADIUS_DIGITS)): radius for radius in reversed(tested_radii(log) or ())}
+    tested = {logged_radius(radius): radius for radius in reversed(tested_radii(log) or ())}
     return Results(
         idx,
         np.array([record.label for record in log.records], dtype=np.int64),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rszoo.cards.evidence import Evidence
 from rszoo.cards.numbers import table_radii
-from rszoo.records import CertifyProtocol, round_down
+from rszoo.records import CertifyProtocol, logged_radius
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -77,7 +77,7 @@ def eval_results(evidence: Evidence) -> "Iterator[EvalResult]":
             for radius in radii:
                 yield _accuracy(fixed.protocol, found.accuracy(radius), {"radius": radius, **args})
             name = f"Average certified L2 radius ({bound})"
-            acr = float(round_down(found.average_radius, 6))  # its last digits depend on the versions of numpy and scipy
+            acr = logged_radius(found.average_radius)  # its last digits depend on the versions of numpy and scipy
             yield _result(fixed.protocol, "average_certified_radius", name, acr, args)
             yield _result(fixed.protocol, "abstention_rate", f"Abstention rate ({bound})", found.abstention, args)
     if grid := evidence.grid:

@@ -13,7 +13,7 @@ further classes, as class:votes, comma-separated, or - if there are none. A sequ
 are rounded down, l2 is rounded up.
 """
 
-from rszoo.records.lines import Record, round_down
+from rszoo.records.lines import Record, logged_radius, round_down
 from rszoo.records.log import Log, read_log
 from rszoo.records.protocol import AnyProtocol, AttackProtocol, CertifyProtocol, PredictProtocol, validated
 from rszoo.records.writer import LogWriter, merge
@@ -26,6 +26,7 @@ __all__ = [
     "LogWriter",
     "PredictProtocol",
     "Record",
+    "logged_radius",
     "merge",
     "read_log",
     "round_down",

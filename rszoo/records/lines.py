@@ -77,6 +77,11 @@ def round_down(value: float, digits: int) -> str:
     return _rounded(value, digits, ROUND_FLOOR)
 
 
+def logged_radius(radius: float) -> float:
+    """A radius as it is read from the log that it was written to: rounded down to the decimals of its column."""
+    return float(round_down(radius, RADIUS_DIGITS))
+
+
 def _rounded(value: float, digits: int, rounding: Literal["ROUND_FLOOR", "ROUND_CEILING"]) -> str:
     """The value or, as a number, the next on that side of it; the same again when it is read and written."""
     text = f"{value:.{digits}f}"

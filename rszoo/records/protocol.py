@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from rszoo.faults import explained
-from rszoo.records.lines import RADIUS_DIGITS, round_down
+from rszoo.records.lines import RADIUS_DIGITS, logged_radius
 
 Count = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[float, Meta(ge=0)]
@@ -128,7 +128,7 @@ class CertifyProtocol(Protocol, frozen=True, tag="certify"):
             return
         if self.bound != "cohen" or self.tolerance is not None:
             raise ValueError(f"radii have a rule of their own, so bound {self.bound} with tolerance {self.tolerance} cannot be")
-        written = [float(round_down(radius, RADIUS_DIGITS)) for radius in self.radii]
+        written = [logged_radius(radius) for radius in self.radii]
         if not written or written != sorted(set(written)):
             raise ValueError(f"radii that ascend by their first {RADIUS_DIGITS} decimals are needed, not {list(self.radii)}")
 
