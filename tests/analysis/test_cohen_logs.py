@@ -92,3 +92,12 @@ def test_the_package_states_the_papers_tables() -> None:
             row = rows[f"cohen-{dataset}-s{sigma}"]
             assert list(row.accuracies) == [value for value in accuracies if value]
             assert (row.sigma, row.source) == (float(sigma), "table")
+
+
+@pytest.mark.parametrize("sigma", TABLE_3)
+def test_the_package_states_what_the_logs_of_cifar10_hold(sigma: str) -> None:
+    log, row = read_log(cifar10_log(sigma)), load_published()[f"cohen-log-cifar10-s{sigma}"]
+    found = results(log)
+    assert [round(found.accuracy(radius), 3) for radius in row.radii] == list(row.accuracies)
+    assert (round(found.average_radius, 3), len(found), row.source) == (row.acr, row.images, "log")
+    assert (row.alpha == 0.01) == any("alpha = 0.01 explains" in finding.sentence for finding in audit(log))

@@ -15,7 +15,7 @@ from synthetic_logs import adaptive_records, certify_records, changed, predict_p
 from rszoo.analysis import load_published, lower_bounds, project, results, vote_share
 from rszoo.architectures import NormalizedNetwork
 from rszoo.bounds import BOUNDS, l2_radius
-from rszoo.cards import draw_card, read_evidence, render_card, save_picture
+from rszoo.cards import draw_card, read_evidence, render, render_card, save_picture
 from rszoo.cards.metadata import front_matter
 from rszoo.cards.numbers import RHO, share
 from rszoo.cards.works import arxiv_number, bibtex, works
@@ -68,13 +68,22 @@ def test_published_rows_are_those_of_the_same_data_set_sigma_and_family(entry: P
         f"{100 * results(log).accuracy(0):.1f} %",
     ]
     rows = load_published()
-    keys = ("cohen-cifar10-s0.25", "salman-gaussian-cifar10-s0.25")
+    keys = ("cohen-cifar10-s0.25", "cohen-log-cifar10-s0.25", "salman-gaussian-cifar10-s0.25")
     for key, line in zip(keys, others, strict=True):
         row = rows[key]
         assert line[0] == f"[{key}](https://arxiv.org/abs/{row.paper})"
-        assert line[1:6] == [row.method, row.architecture, "10,000", "100,000", "0.001"]
+        assert line[1:6] == [row.method, row.architecture, f"{row.images:,}", "100,000", f"{row.alpha:g}"]
         assert [float(cell.removesuffix(" %")) for cell in line[6:10]] == pytest.approx([100 * each for each in row.accuracies])
         assert line[10] == ("" if row.acr is None else f"{row.acr:.3f}")
+
+
+def test_without_published_rows_the_card_says_so(entry: Path, recipe: Recipe) -> None:
+    write_fixed(entry)
+    evidence = read_evidence(entry, recipe)
+    assert "for both bounds and for published results]" in render(evidence)
+    card = render(dataclasses.replace(evidence, config=msgspec.structs.replace(evidence.config, method="stability")))
+    assert "The package knows no published result" in card
+    assert "for both bounds](" in card
 
 
 def test_a_test_of_given_radii_states_these_and_no_average(entry: Path, recipe: Recipe) -> None:
