@@ -24,9 +24,10 @@ STYLES = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
+MANY_TITLES, MANY_WIDTH_INCHES = 12, 7.2  # with more titles the figure is wider, with room for two columns of them
 LONGEST_LABEL = 48  # characters beside the axis
-LONGEST_LINE = 76  # characters of the legend
-WIDE_TITLE = 44  # with longer ones the legend has one column
+LONGEST_LINE, LONGEST_OF_MANY = 76, 46  # characters of the legend
+WIDE_TITLE = 41  # with longer ones the legend of a few curves has one column
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,25 @@ def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
         curves: at least one.
         images: on how many the curves are, if all are on as many.
     """
-    columns = 2 if max(len(curve.title) for curve in curves) <= WIDE_TITLE and len(curves) > 1 else 1
-    lines = -(-len({curve.title for curve in curves}) // columns)
+    titles = {curve.title for curve in curves}
+    many = len(titles) > MANY_TITLES
+    columns = 2 if many or (len(curves) > 1 and max(map(len, titles)) <= WIDE_TITLE) else 1
+    longest = LONGEST_OF_MANY if many else LONGEST_LINE
+    lines = -(-sum(len(textwrap.wrap(title, longest)) for title in titles) // columns)
     height = HEIGHT_INCHES + LEGEND_LINE_INCHES * max(0, lines - 3)
-    figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
+    figure = Figure(figsize=(MANY_WIDTH_INCHES if many else WIDTH_INCHES, height), layout="constrained")
     ax = figure.add_subplot()
     _draw_axes(ax, curves, images)
-    _draw_each(ax, curves)
+    _draw_each(ax, curves, longest)
     figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False, handlelength=3.4, columnspacing=1.5)
     return figure
 
 
-def _draw_each(ax: Axes, curves: Sequence[Curve]) -> None:
+def _draw_each(ax: Axes, curves: Sequence[Curve], longest: int) -> None:
     drawn, marked, named = -1, -1, set()
     places: dict[str, int] = {}
     for curve in curves:
-        title = textwrap.fill(curve.title, LONGEST_LINE)
+        title = textwrap.fill(curve.title, longest)
         drawn += curve.kind == "curve"
         marked += curve.kind in ("points", "attack")
         if curve.kind == "curve":
