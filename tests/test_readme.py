@@ -1,17 +1,23 @@
-"""The Python of the README runs, and its table is that of the logs."""
+"""The Python of the README runs, and its table is what the command beside it prints."""
 
+import contextlib
+import json
 import re
+import shlex
+from glob import glob
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cli.commands import run
 
-from rszoo.analysis import Published, load_published, results
-from rszoo.records import Log, read_log
-
-README = Path(__file__).parents[1] / "README.md"
-ENTRIES = Path(__file__).parents[1] / "rszoo" / "entries"
-RADII = [0.25 * i for i in range(7)]
-SOURCES = {"Cohen et al., ResNet-110, log": "cohen-log-cifar10-", "Cohen et al., ResNet-110, paper": "cohen-cifar10-"}
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+COHEN = {  # how the table names these rows, and the digits of their source
+    "cohen-log-cifar10-": ("Cohen et al., ResNet-110, log", 1),
+    "cohen-cifar10-": ("Cohen et al., ResNet-110, paper", 0),
+}
 
 
 def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,41 +31,35 @@ def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("horse 0.")
 
 
-def grid_row(log: Log) -> list[str]:
-    found = results(log)
-    return [f"{100 * found.accuracy(radius):.1f}" if radius in log.protocol.radii else "" for radius in RADII]
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, Any]]:
+    """What the command beside the table prints, as JSON."""
+    (command,) = re.findall(r"`rszoo (table [^`]*certify-grid[^`]*)`", README.read_text(encoding="utf-8"))
+    words = [glob(word, root_dir=ROOT) if word.endswith(".tsv") else [word] for word in shlex.split(command)]
+    with contextlib.chdir(ROOT):
+        found: list[dict[str, Any]] = json.loads(run(*chain.from_iterable(words), "--json").output)
+    return found
 
 
-def published_row(row: Published) -> list[str]:
-    stated = dict(zip(row.radii, row.accuracies, strict=True))
-    return [f"{100 * stated[radius]:.{1 if row.source == 'log' else 0}f}" if radius in stated else "" for radius in RADII]
-
-
-def entry_rows() -> dict[tuple[str, float], list[str]]:
-    logs = {path.parent.name: read_log(path) for path in ENTRIES.glob("*/certify-grid.tsv")}
-    return {(name, log.protocol.sigma): grid_row(log) for name, log in logs.items()}
-
-
-def published_rows(name: str) -> dict[tuple[str, float], list[str]]:
-    rows = [row for row in load_published().values() if row.key.startswith(SOURCES[name])]
-    return {(name, row.sigma): published_row(row) for row in rows}
-
-
-def test_the_table_is_that_of_the_logs() -> None:
-    """Every grid of the package has its line, and so has each row of Cohen et al. for CIFAR-10."""
+def test_the_table_is_that_of_the_command(rows: list[dict[str, Any]]) -> None:
+    """Each of its rows, with one digit, or none where the source is the paper's table; no entry is left out."""
     lines = [line for line in README.read_text(encoding="utf-8").splitlines() if re.match(r"\| (cifar10-|Cohen et al)", line)]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     table = {(name, float(sigma)): shares for name, sigma, *shares in cells}
-    log, paper = map(published_rows, SOURCES)
-    assert len(log) == len(paper) == 4
-    assert table == entry_rows() | log | paper
+    expected = {}
+    for row in rows:
+        name, digits = next((value for start, value in COHEN.items() if row["title"].startswith(start)), (row["title"], 1))
+        shares = ["" if share is None else f"{100 * share:.{digits}f}" for share in row["accuracies"]]
+        expected[name, row["sigma"]] = shares
+    assert table == expected
+    assert len(table) == len(rows) == len(list(ROOT.glob("rszoo/entries/*/certify-grid.tsv"))) + 8
 
 
 @pytest.mark.parametrize("sigma", [0.12, 0.25, 0.5, 1.0])
-def test_an_entry_is_above_the_published_log_at_each_radius(sigma: float) -> None:
+def test_an_entry_is_above_the_published_log_at_each_radius(sigma: float, rows: list[dict[str, Any]]) -> None:
     """From 0.25 on, on the same images, as the README says."""
-    (published,) = [row for (_, s), row in published_rows("Cohen et al., ResNet-110, log").items() if s == sigma]
-    ours = [row for (_, s), row in entry_rows().items() if s == sigma]
-    pairs = [(max(float(row[i]) for row in ours), float(share)) for i, share in enumerate(published) if i and share]
-    assert pairs
-    assert all(best > share for best, share in pairs)
+    (published,) = [row for row in rows if row["title"].startswith("cohen-log-") and row["sigma"] == sigma]
+    ours = [row for row in rows if row["kind"] == "log" and row["sigma"] == sigma]
+    stated = [i for i, share in enumerate(published["accuracies"]) if share is not None and published["radii"][i] > 0]
+    assert stated
+    assert all(max(row["accuracies"][i] for row in ours) > published["accuracies"][i] for i in stated)

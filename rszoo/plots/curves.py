@@ -1,7 +1,7 @@
 """Certified accuracy against radius, as exact step curves; accuracy under attack as joined marks; published values as marks."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,22 +60,22 @@ def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
     titles = {curve.title for curve in curves}
     many = len(titles) > MANY_TITLES
     columns = 2 if many or (len(curves) > 1 and max(map(len, titles)) <= WIDE_TITLE) else 1
-    longest = LONGEST_OF_MANY if many else LONGEST_LINE
-    lines = -(-sum(len(textwrap.wrap(title, longest)) for title in titles) // columns)
+    folded = {title: textwrap.fill(title, LONGEST_OF_MANY if many else LONGEST_LINE) for title in titles}
+    lines = -(-sum(1 + text.count("\n") for text in folded.values()) // columns)
     height = HEIGHT_INCHES + LEGEND_LINE_INCHES * max(0, lines - 3)
     figure = Figure(figsize=(MANY_WIDTH_INCHES if many else WIDTH_INCHES, height), layout="constrained")
     ax = figure.add_subplot()
     _draw_axes(ax, curves, images)
-    _draw_each(ax, curves, longest)
+    _draw_each(ax, curves, folded)
     figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False, handlelength=3.4, columnspacing=1.5)
     return figure
 
 
-def _draw_each(ax: Axes, curves: Sequence[Curve], longest: int) -> None:
+def _draw_each(ax: Axes, curves: Sequence[Curve], folded: Mapping[str, str]) -> None:
     drawn, marked, named = -1, -1, set()
     places: dict[str, int] = {}
     for curve in curves:
-        title = textwrap.fill(curve.title, longest)
+        title = folded[curve.title]
         drawn += curve.kind == "curve"
         marked += curve.kind in ("points", "attack")
         if curve.kind == "curve":
