@@ -18,7 +18,7 @@ From the votes at each look, which the logs hold: how many samples the test take
 power, and how many certified radii it loses, against logs of a test that does not.
 """
 
-from rszoo.runtime import tune_process
+from rszoo.smoothing.runtime import tune_process
 
 tune_process()  # before torch is imported, as the command line does
 
@@ -34,13 +34,13 @@ from scipy.stats import norm
 
 import rszoo
 from rszoo.bounds import POWER, RadiusTest
-from rszoo.certificate import Certificate
-from rszoo.datasets import open_images
-from rszoo.entry import read_entry
-from rszoo.inference import device_name, find_device
-from rszoo.records import CertifyProtocol, read_log
-from rszoo.voting import Procedure
-from rszoo.zoo import OpenEntry, open_entry
+from rszoo.data.datasets import open_images
+from rszoo.logs.format import CertifyProtocol, read_log
+from rszoo.smoothing.certificate import Certificate
+from rszoo.smoothing.requests import Procedure
+from rszoo.smoothing.runtime import device_name, find_device
+from rszoo.zoo.entry import read_entry
+from rszoo.zoo.loading import OpenEntry, open_entry
 
 N0 = 100
 ALPHA = 0.001
@@ -53,7 +53,9 @@ class Images:
     def __init__(self, entry: OpenEntry, count: int, indices: Sequence[int] | None = None) -> None:
         self.classifier = entry.classifier
         self.source = open_images(entry.config.dataset, "test")
-        self.indices = indices or range(0, len(self.source.labels), len(self.source.labels) // count)
+        self.indices = indices or range(
+            0, len(self.source.labels), len(self.source.labels) // count
+        )
 
     def certify(
         self, make: Callable[..., Procedure[Certificate]], *, correct_only: bool = False
@@ -69,12 +71,19 @@ class Images:
 
     def table(self, found: list[Certificate], radii: list[float]) -> list[float]:
         labels = [int(self.source.labels[idx]) for idx in self.indices]
-        return [sum(c.label == y and c.radius >= r for c, y in zip(found, labels, strict=True)) / len(found) for r in radii]
+        return [
+            sum(c.label == y and c.radius >= r for c, y in zip(found, labels, strict=True))
+            / len(found)
+            for r in radii
+        ]
 
 
 def paper_rate(entry: OpenEntry, device: torch.device) -> float:
     """Samples per second of the paper's loop: the best of some runs."""
-    base, x = read_entry(entry.folder)[0].to(device), torch.rand(entry.config.input_shape, device=device)
+    base, x = (
+        read_entry(entry.folder)[0].to(device),
+        torch.rand(entry.config.input_shape, device=device),
+    )
     return max(rate(lambda: paper_loop(base, x, 2000), 2000, device) for _ in range(ROUNDS))
 
 
@@ -85,19 +94,33 @@ def against(log: Path, entry: OpenEntry, count: int) -> None:
     if not isinstance(protocol, CertifyProtocol) or protocol.radii is None:
         raise SystemExit(f"Expected a log of 'rszoo evaluate --radii', got {log}; make one.")
     if protocol.weights_sha256 != entry.config.weights_sha256:
-        raise SystemExit(f"Expected a log of {entry.config.name}, got {log}, of other weights; pass --entry {protocol.name}.")
+        raise SystemExit(
+            f"Expected a log of {entry.config.name}, got {log}, of other weights; pass --entry {protocol.name}."
+        )
     hardest = sorted(read.records, key=lambda record: record.n, reverse=True)[:count]
     images = Images(entry, count, [record.idx for record in hardest])
     setting = entry.classifier.setting(protocol.alpha, protocol.seed)
-    found, _ = images.certify(entry.classifier.certification(setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound))
+    found, _ = images.certify(
+        entry.classifier.certification(setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound)
+    )
     pairs = list(zip(hardest, found, strict=True))
     drawn = f"{hardest[-1].n} to {hardest[0].n} samples"
-    print(f"{len(pairs)} of {len(read.records)} images, on which {log} drew {drawn}, again with all {protocol.n}:")
+    print(
+        f"{len(pairs)} of {len(read.records)} images, on which {log} drew {drawn}, again with all {protocol.n}:"
+    )
     for radius in protocol.radii:
-        grid = [record.predict == record.label and (record.radius or 0.0) >= radius for record in hardest]
+        grid = [
+            record.predict == record.label and (record.radius or 0.0) >= radius
+            for record in hardest
+        ]
         fixed = [each.label == record.label and each.radius >= radius for record, each in pairs]
-        gained, lost = (sum(a and not b for a, b in zip(*two, strict=True)) for two in ((grid, fixed), (fixed, grid)))
-        print(f"radius {radius:g}: certified and right by the grid only {gained}, by the fixed n only {lost}")
+        gained, lost = (
+            sum(a and not b for a, b in zip(*two, strict=True))
+            for two in ((grid, fixed), (fixed, grid))
+        )
+        print(
+            f"radius {radius:g}: certified and right by the grid only {gained}, by the fixed n only {lost}"
+        )
 
 
 def replay(paths: Sequence[Path]) -> None:
@@ -125,7 +148,9 @@ def replay(paths: Sequence[Path]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--entry", default="cifar10-resnet20-gaussian-s0.25")
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--n", type=int, default=100_000)
@@ -161,18 +186,29 @@ def side_by_side(options: argparse.Namespace, entry: OpenEntry, device: torch.de
         "grid": images.certify(rule(grid)),
         "grid, correct only": images.certify(rule(grid), correct_only=True),
     }
-    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
-    print(f"{options.entry}: {len(images.indices)} test images, at most {options.n} samples, alpha {ALPHA}")
+    print(
+        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads"
+    )
+    print(
+        f"{options.entry}: {len(images.indices)} test images, at most {options.n} samples, alpha {ALPHA}"
+    )
     loop = paper_rate(entry, device)
     fixed = N0 + options.n
     print(f"paper's loop: {loop:.0f} samples a second, {fixed / loop:.1f} s an image")
     radii = ", ".join(f"{radius:g}" for radius in grid)
-    print(f"{'rule':<20} {'samples':>8} {'fewer':>7} {'s/image':>8} {'faster':>8}  certified accuracy at {radii}")
+    print(
+        f"{'rule':<20} {'samples':>8} {'fewer':>7} {'s/image':>8} {'faster':>8}  certified accuracy at {radii}"
+    )
     for name, (found, seconds) in runs.items():
         mean = sum(c.n0 + c.n for c in found) / len(found)
         faster = fixed / loop / (seconds / len(found))
-        table = " ".join(f"{value:.3f}" for value in images.table(found, grid[1:2] if name.startswith("radius") else grid))
-        print(f"{name:<20} {mean:8.0f} {fixed / mean:6.1f}x {seconds / len(found):8.2f} {faster:7.1f}x  {table}")
+        table = " ".join(
+            f"{value:.3f}"
+            for value in images.table(found, grid[1:2] if name.startswith("radius") else grid)
+        )
+        print(
+            f"{name:<20} {mean:8.0f} {fixed / mean:6.1f}x {seconds / len(found):8.2f} {faster:7.1f}x  {table}"
+        )
 
 
 if __name__ == "__main__":

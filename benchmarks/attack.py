@@ -8,7 +8,7 @@ those of `rszoo attack`, on as many images as fill its batch, the drawing of the
 alternating runs.
 """
 
-from rszoo.runtime import tune_process
+from rszoo.smoothing.runtime import tune_process
 
 tune_process()  # before torch is imported, as the command line does
 
@@ -23,9 +23,9 @@ from torch.nn import functional as F
 import rszoo
 from rszoo.architectures import build
 from rszoo.attacks import Plan
-from rszoo.datasets import get_dataset
+from rszoo.data.datasets import get_dataset
 from rszoo.evaluation import Attacker, Target
-from rszoo.inference import device_name, find_device
+from rszoo.smoothing.runtime import device_name, find_device
 
 ROUNDS = 5
 BATCHES = (16, 32, 64, 128, 256, 1024)
@@ -42,7 +42,11 @@ def classifier(architecture: str, device: torch.device) -> rszoo.SmoothedClassif
 
 def bare(attacker: Attacker, size: int, *, backward: bool) -> Callable[[], object]:
     device = attacker.classifier.device
-    x = torch.rand(size, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last).requires_grad_(backward)
+    x = (
+        torch.rand(size, 3, 32, 32, device=device)
+        .contiguous(memory_format=torch.channels_last)
+        .requires_grad_(backward)
+    )
     y = torch.randint(10, (size,), device=device)
 
     def step() -> object:
@@ -56,7 +60,9 @@ def bare(attacker: Attacker, size: int, *, backward: bool) -> Callable[[], objec
 def attack(attacker: Attacker) -> tuple[Callable[[], object], int]:
     """An attack on as many images as fill a batch, and how many noisy images it passes through the network."""
     count = max(1, attacker.batch // max(1, attacker.plan.num_noise))
-    targets = [Target(str(number), torch.rand(3, 32, 32), number % 10, [EPS]) for number in range(count)]
+    targets = [
+        Target(str(number), torch.rand(3, 32, 32), number % 10, [EPS]) for number in range(count)
+    ]
     return lambda: attacker(targets), count * attacker.plan.passes
 
 
@@ -71,18 +77,24 @@ def rate(step: Callable[[], object], passes: int, *, least: float, device: torch
     return repeated * passes / (time.perf_counter() - start)
 
 
-def best_bare(attacker: Attacker, device: torch.device, seconds: float) -> tuple[Callable[[], object], int]:
+def best_bare(
+    attacker: Attacker, device: torch.device, seconds: float
+) -> tuple[Callable[[], object], int]:
     backward = attacker.plan.attack != "stein"
     steps = {size: bare(attacker, size, backward=backward) for size in BATCHES}
     for step in steps.values():
         step()
-    speeds = {size: rate(step, size, least=seconds / 5, device=device) for size, step in steps.items()}
+    speeds = {
+        size: rate(step, size, least=seconds / 5, device=device) for size, step in steps.items()
+    }
     size = max(speeds, key=speeds.__getitem__)
     return steps[size], size
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--architecture", default="resnet20")
     parser.add_argument("--steps", type=int, default=10)
@@ -91,20 +103,29 @@ def main() -> None:
     parser.add_argument("--attacks", nargs="+", default=list(ATTACKS), choices=ATTACKS)
     options = parser.parse_args()
     device = find_device(options.device)
-    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
+    print(
+        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads"
+    )
     print(f"{options.architecture}, float32; noisy images per second, medians of {ROUNDS}")
     print(f"{'attack':<14} {'batch':>5} {'attack/s':>9} {'bare/s':>8} {'at':>5} {'ratio':>6}")
     smoothed = classifier(options.architecture, device)
     for name in options.attacks:
-        attacker = Attacker(smoothed, Plan(name, options.steps, 0 if name == "pgd" else options.num_noise))
-        (run, passes), (basic, size) = attack(attacker), best_bare(attacker, device, options.seconds)
+        attacker = Attacker(
+            smoothed, Plan(name, options.steps, 0 if name == "pgd" else options.num_noise)
+        )
+        (run, passes), (basic, size) = (
+            attack(attacker),
+            best_bare(attacker, device, options.seconds),
+        )
         found: list[float] = []
         limits: list[float] = []
         for _ in range(ROUNDS):
             found.append(rate(run, passes, least=options.seconds, device=device))
             limits.append(rate(basic, size, least=options.seconds, device=device))
         speed, limit = statistics.median(found), statistics.median(limits)
-        print(f"{name:<14} {attacker.batch:5} {speed:9.0f} {limit:8.0f} {size:5} {speed / limit:6.2f}")
+        print(
+            f"{name:<14} {attacker.batch:5} {speed:9.0f} {limit:8.0f} {size:5} {speed / limit:6.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ The numbers are medians of alternating runs.
 
 import sys
 
-from rszoo.runtime import tune_process
+from rszoo.smoothing.runtime import tune_process
 
 PLAIN = "--plain-loop"
 if PLAIN not in sys.argv:
@@ -30,8 +30,9 @@ from torch import nn
 
 import rszoo
 from rszoo.architectures import build
-from rszoo.datasets import get_dataset
-from rszoo.inference import PRECISIONS, device_name, find_device
+from rszoo.data.datasets import get_dataset
+from rszoo.smoothing.form import PRECISIONS
+from rszoo.smoothing.runtime import device_name, find_device
 
 ROUNDS = 5
 BATCHES = (64, 128, 256, 512, 1024, 4096)
@@ -66,15 +67,36 @@ def network(architecture: str, device: torch.device) -> nn.Module:
 
 def plain_loop(architecture: str, device: torch.device, n: int) -> float:
     """Samples per second of the paper's loop in a process of its own."""
-    command = [sys.executable, __file__, PLAIN, str(n), "--device", str(device), "--architectures", architecture]
+    command = [
+        sys.executable,
+        __file__,
+        PLAIN,
+        str(n),
+        "--device",
+        str(device),
+        "--architectures",
+        architecture,
+    ]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def measure(architecture: str, precision: str, device: torch.device, seconds: float) -> dict[str, float]:
+def measure(
+    architecture: str, precision: str, device: torch.device, seconds: float
+) -> dict[str, float]:
     base = network(architecture, device)
-    classifier = rszoo.smooth(base, sigma=SIGMA, num_classes=10, input_shape=(3, 32, 32), precision=precision, device=device)
+    classifier = rszoo.smooth(
+        base,
+        sigma=SIGMA,
+        num_classes=10,
+        input_shape=(3, 32, 32),
+        precision=precision,
+        device=device,
+    )
     x = torch.rand(3, 32, 32)
-    batches = [torch.rand(size, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last) for size in BATCHES]
+    batches = [
+        torch.rand(size, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
+        for size in BATCHES
+    ]
 
     def forward(batch: torch.Tensor) -> object:
         with torch.inference_mode():
@@ -82,7 +104,10 @@ def measure(architecture: str, precision: str, device: torch.device, seconds: fl
 
     for batch in batches:
         forward(batch)
-    speeds = [max(rate(lambda b=batch: forward(b), len(batch), device) for _ in range(3)) for batch in batches]
+    speeds = [
+        max(rate(lambda b=batch: forward(b), len(batch), device) for _ in range(3))
+        for batch in batches
+    ]
     best = batches[speeds.index(max(speeds))]
     n = max(2000, int(seconds * max(speeds)) // 1000 * 1000)
     repeats = -(-n // len(best))
@@ -90,12 +115,15 @@ def measure(architecture: str, precision: str, device: torch.device, seconds: fl
     runs: dict[str, tuple[Callable[[], object], int]] = {
         "paper": (lambda: paper_loop(base, x.to(device), n // 4), n // 4),
         "certify": (lambda: classifier.certify(x, n0=100, n=n - 100), n),
-        "forward": (lambda: [forward(fresh[i % len(fresh)]) for i in range(repeats)], repeats * len(best)),
+        "forward": (
+            lambda: [forward(fresh[i % len(fresh)]) for i in range(repeats)],
+            repeats * len(best),
+        ),
     }
     some = max(1, repeats // 8)
 
     def torchs() -> None:
-        with patch("rszoo.arithmetic.multiplies_bfloat16", return_value=True):
+        with patch("rszoo.smoothing.precision.multiplies_bfloat16", return_value=True):
             for i in range(some):
                 forward(fresh[i % len(fresh)])
 
@@ -109,29 +137,54 @@ def measure(architecture: str, precision: str, device: torch.device, seconds: fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="bfloat16", choices=PRECISIONS)
     parser.add_argument("--architectures", nargs="+", default=["resnet20", "resnet110"])
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one run")
-    parser.add_argument(PLAIN, type=int, metavar="N", help="print only the rate of the paper's loop in this process, untuned")
+    parser.add_argument(
+        PLAIN,
+        type=int,
+        metavar="N",
+        help="print only the rate of the paper's loop in this process, untuned",
+    )
     options = parser.parse_args()
     device = find_device(options.device)
     if options.plain_loop:
         base, x = network(options.architectures[0], device), torch.rand(3, 32, 32, device=device)
-        loop = [rate(lambda: paper_loop(base, x, options.plain_loop), options.plain_loop, device) for _ in range(ROUNDS)]
+        loop = [
+            rate(lambda: paper_loop(base, x, options.plain_loop), options.plain_loop, device)
+            for _ in range(ROUNDS)
+        ]
         print(statistics.median(loop))
         return
-    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
+    print(
+        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads"
+    )
     print("samples per second, medians of", ROUNDS)
-    heads = ("plain", "paper", "certify", "forward", "torch", "/plain", "/paper", "/forward", "/torch")
+    heads = (
+        "plain",
+        "paper",
+        "certify",
+        "forward",
+        "torch",
+        "/plain",
+        "/paper",
+        "/forward",
+        "/torch",
+    )
     print(f"{'network':<10} {'precision':<9} " + " ".join(f"{head:>8}" for head in heads))
     for architecture in options.architectures:
         speed = measure(architecture, options.precision, device, options.seconds)
         print(
             f"{architecture:<10} {options.precision:<9} {speed['plain']:8.0f} {speed['paper']:8.0f} {speed['certify']:8.0f} "
             f"{speed['forward']:8.0f} {speed['torch']:8.0f} "
-            + " ".join(f"{speed['certify'] / speed[other]:8.2f}" for other in ("plain", "paper", "forward", "torch"))
+            + " ".join(
+                f"{speed['certify'] / speed[other]:8.2f}"
+                for other in ("plain", "paper", "forward", "torch")
+            )
         )
 
 

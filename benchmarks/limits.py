@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from rszoo.arithmetic import bfloat16_products
+from rszoo.smoothing.precision import bfloat16_products
 
 SECONDS = 0.5
 
@@ -42,7 +42,11 @@ class _Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if not func.is_view and not func.name().startswith("aten::empty"):
-            self.bytes += sum(leaf.nbytes for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor))
+            self.bytes += sum(
+                leaf.nbytes
+                for leaf in tree_leaves((args, kwargs, result))
+                if isinstance(leaf, Tensor)
+            )
         return result
 
 

@@ -11,7 +11,7 @@ The last columns set a step against the device: its operations and its bytes (`l
 the device would need for the larger of the two at the rates that it reaches in this process.
 """
 
-from rszoo.runtime import tune_process
+from rszoo.smoothing.runtime import tune_process
 
 tune_process()  # before torch is imported, as the command line does
 
@@ -26,12 +26,12 @@ from limits import Work, count, measure
 from torch.nn import functional as F
 
 import rszoo
-from rszoo.arithmetic import exact_arithmetic, mixed_precision
-from rszoo.inference import device_name, find_device
-from rszoo.methods import METHODS
 from rszoo.recipe import Recipe, load_recipe
+from rszoo.smoothing.precision import exact_arithmetic, mixed_precision
+from rszoo.smoothing.runtime import device_name, find_device
 from rszoo.training import Run, run
 from rszoo.training.data import ResidentData
+from rszoo.training.methods import METHODS
 from rszoo.training.step import take_step
 
 ROUNDS = 3
@@ -55,14 +55,18 @@ def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> Resident
     images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, device=device)
     labels = torch.randint(10, (count,), device=device)
     monitored = [(images, labels)]
-    return ResidentData(images, labels, torch.ones(count, device=device), monitored, recipe.training.augmentation)
+    return ResidentData(
+        images, labels, torch.ones(count, device=device), monitored, recipe.training.augmentation
+    )
 
 
 def prepare(name: str, architecture: str, batch: int, device: torch.device) -> Run:
     recipe = load_recipe("cifar10-resnet20-gaussian-s0.25")
     model = msgspec.structs.replace(recipe.model, architecture=architecture)
     training = msgspec.structs.replace(recipe.training, batch_size=batch)
-    made = msgspec.structs.replace(recipe, model=model, training=training, method={"name": name, **SETTINGS[name]})
+    made = msgspec.structs.replace(
+        recipe, model=model, training=training, method={"name": name, **SETTINGS[name]}
+    )
     prepared = run.start(made, device)
     prepared.network.train()
     return prepared
@@ -116,20 +120,32 @@ def line(name: str, options: argparse.Namespace, device: torch.device, gives: Wo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--architecture", default="resnet20")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=6, help="steps of a run, divided by the passes of the method")
+    parser.add_argument(
+        "--steps", type=int, default=6, help="steps of a run, divided by the passes of the method"
+    )
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     options = parser.parse_args()
     device = find_device(options.device)
     run.load_data = made_up
-    print(f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads")
-    print(f"{options.architecture}, batch {options.batch}, bfloat16; images per second, medians of {ROUNDS}")
+    print(
+        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads"
+    )
+    print(
+        f"{options.architecture}, batch {options.batch}, bfloat16; images per second, medians of {ROUNDS}"
+    )
     gives = measure(device)
-    print(f"the device: {gives.operations / 1e12:.2f} TFLOP/s in a matrix product, {gives.bytes / 1e9:.0f} GB/s in a copy")
-    print(f"{'method':<12} {'passes':>6} {'images/s':>9} {'bare':>7} {'ratio':>6} {'GFLOP':>7} {'GB':>6} {'of limit':>8}")
+    print(
+        f"the device: {gives.operations / 1e12:.2f} TFLOP/s in a matrix product, {gives.bytes / 1e9:.0f} GB/s in a copy"
+    )
+    print(
+        f"{'method':<12} {'passes':>6} {'images/s':>9} {'bare':>7} {'ratio':>6} {'GFLOP':>7} {'GB':>6} {'of limit':>8}"
+    )
     for name in options.methods:
         print(line(name, options, device, gives))
 

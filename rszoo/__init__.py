@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rszoo.certificate import ABSTAIN, Certificate, Prediction
-    from rszoo.leaderboard import best
-    from rszoo.own import smooth
-    from rszoo.publish import push_to_hub
-    from rszoo.registry import list_models
-    from rszoo.smoothing import SmoothedClassifier
-    from rszoo.zoo import from_pretrained, load
+    from rszoo.publishing.leaderboard import best
+    from rszoo.publishing.publish import push_to_hub
+    from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction
+    from rszoo.smoothing.classifier import SmoothedClassifier
+    from rszoo.zoo.loading import from_pretrained, load
+    from rszoo.zoo.registry import list_models
+    from rszoo.zoo.smooth import smooth
 
 __version__ = version("rszoo")
 __all__ = [
@@ -30,14 +30,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "SmoothedClassifier": "rszoo.smoothing",
-    "best": "rszoo.leaderboard",
-    "from_pretrained": "rszoo.zoo",
-    "list_models": "rszoo.registry",
-    "load": "rszoo.zoo",
-    "push_to_hub": "rszoo.publish",
-    "smooth": "rszoo.own",
-    **dict.fromkeys(("ABSTAIN", "Certificate", "Prediction"), "rszoo.certificate"),
+    "SmoothedClassifier": "rszoo.smoothing.classifier",
+    "best": "rszoo.publishing.leaderboard",
+    "from_pretrained": "rszoo.zoo.loading",
+    "list_models": "rszoo.zoo.registry",
+    "load": "rszoo.zoo.loading",
+    "push_to_hub": "rszoo.publishing.publish",
+    "smooth": "rszoo.zoo.smooth",
+    **dict.fromkeys(("ABSTAIN", "Certificate", "Prediction"), "rszoo.smoothing.certificate"),
 }
 
 

@@ -1,9 +1,11 @@
 """Files that are replaced at once."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -17,14 +19,19 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: it cannot be written; the error names `path`.
     """
     if path.exists() and not path.is_file():
-        raise ValueError(f"Expected a file, got {str(path)!r}, which is a folder or a device; choose another path.")
+        raise ValueError(
+            f"Expected a file, got {str(path)!r}, which is a folder or a device; choose another path."
+        )
     target = path.resolve()
     partial = target.with_name(f"{target.name}.partial")
     try:
         yield partial
         os.replace(partial, target)
     except OSError as error:
-        if error.errno is None or error.filename not in (None, str(partial)):  # a sentence, or of another file
+        if error.errno is None or error.filename not in (
+            None,
+            str(partial),
+        ):  # a sentence, or of another file
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
@@ -40,3 +47,16 @@ def replace_content(path: Path, content: str | bytes) -> None:
     """
     with replacing(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def try_lock(file: IO[bytes]) -> bool:
+    """Keep other processes from holding the file until it is closed; False if one does. Windows has no such lock."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, cast
 import msgspec
 from msgspec import Meta
 
-from rszoo.faults import decoded, guess
+from rszoo.errors import decoded, guess
 
 LARGEST = float_info.max  # finite
 Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
@@ -29,7 +29,9 @@ NoiseKind = Literal["float", "grid"]
 Parameter = str | bool | int | float
 
 
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class Table(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
     """One table of a recipe."""
 
 
@@ -124,7 +126,9 @@ class Training(Table, frozen=True):
 
     def __post_init__(self) -> None:
         if self.group_size is not None and self.batch_size % self.group_size:
-            raise ValueError(f"Expected group_size to divide batch_size={self.batch_size}, got {self.group_size}")
+            raise ValueError(
+                f"Expected group_size to divide batch_size={self.batch_size}, got {self.group_size}"
+            )
 
 
 class Inference(Table, frozen=True):
@@ -158,11 +162,13 @@ class Recipe(Table, frozen=True):
 
     def __post_init__(self) -> None:
         if not isinstance(self.method.get("name"), str):
-            raise ValueError("Expected a method name in [method], got none; add a line such as name = 'gaussian'.")
+            raise ValueError(
+                "Expected a method name in [method], got none; add a line such as name = 'gaussian'."
+            )
 
     @property
     def method_name(self) -> str:
-        """The training method, a key of `rszoo.methods.METHODS`."""
+        """The training method, a key of `rszoo.training.methods.METHODS`."""
         return str(self.method["name"])
 
     @property
@@ -170,7 +176,13 @@ class Recipe(Table, frozen=True):
         """`<dataset>-<architecture>-<method>[-<variant>]-s<sigma>`: the one name of recipe, card and repository."""
         model = self.model
         architecture = model.architecture.rpartition("/")[2]
-        parts = [model.dataset, architecture, self.method_name, model.variant, f"s{sigma_text(model.sigma)}"]
+        parts = [
+            model.dataset,
+            architecture,
+            self.method_name,
+            model.variant,
+            f"s{sigma_text(model.sigma)}",
+        ]
         return "-".join(part for part in parts if part)
 
     @property
@@ -195,7 +207,9 @@ def parse_recipe(text: str | bytes, source: str) -> Recipe:
     try:
         return decoded(text, Recipe)
     except ValueError as error:
-        raise ValueError(f"Expected a valid recipe in {source}, got a file with this fault: {error}.") from error
+        raise ValueError(
+            f"Expected a valid recipe in {source}, got a file with this fault: {error}."
+        ) from error
 
 
 def recipe_folder() -> Path:
@@ -236,7 +250,11 @@ def recipe_text(recipe: Recipe, *, about: bool = True) -> str:
 
 
 def _tables(name: str, table: Mapping[str, object]) -> Iterator[str]:
-    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+    lines = [
+        f"{key} = {json.dumps(value)}"
+        for key, value in table.items()
+        if not isinstance(value, Mapping)
+    ]
     yield "\n".join([f"[{name}]", *lines])
     for key, value in table.items():
         if isinstance(value, Mapping):

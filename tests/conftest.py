@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 import rszoo.cli
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.datasets import data_root, get_dataset
-from rszoo.entry import recipe_source, write_entry
+from rszoo.data.datasets import data_root, get_dataset
 from rszoo.recipe import Recipe, load_recipe, recipe_folder
+from rszoo.zoo.entry import recipe_source, write_entry
 
 RECIPE = "cifar10-resnet20-gaussian-s0.25"
 IMAGES = 24  # of the data set of shades
@@ -97,7 +97,10 @@ def tell_light_from_dark(network: NormalizedNetwork) -> None:
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
         network.network.fc = nn.Identity()
-        dark, light = (network.eval()(level + 0.3 * torch.randn(256, 3, 8, 8)).mean(0) for level in (0.25, 0.75))
+        dark, light = (
+            network.eval()(level + 0.3 * torch.randn(256, 3, 8, 8)).mean(0)
+            for level in (0.25, 0.75)
+        )
         last.weight.copy_(torch.stack([dark - light, light - dark]))
         last.bias.copy_(torch.stack([light @ light - dark @ dark, dark @ dark - light @ light]) / 2)
     network.network.fc = last
@@ -113,7 +116,9 @@ def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> s
         label = ("dark", "light")[number % 2]
         (tmp_path / "shades" / "test" / label).mkdir(parents=True, exist_ok=True)
         pixels = generator.integers(0, 128, (8, 8, 3)) + 127 * (number % 2)
-        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "shades" / "test" / label / f"{number}.png")
+        Image.fromarray(pixels.astype(np.uint8)).save(
+            tmp_path / "shades" / "test" / label / f"{number}.png"
+        )
     torch.manual_seed(1)
     network = build("resnet20", num_classes=2, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     with torch.no_grad():  # in training mode: batch norm statistics of these images
@@ -122,7 +127,9 @@ def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> s
     tell_light_from_dark(network)
     model = msgspec.structs.replace(recipe.model, dataset="shades")
     (tmp_path / "entry").mkdir()
-    write_entry(tmp_path / "entry", network, recipe_source(msgspec.structs.replace(recipe, model=model)))
+    write_entry(
+        tmp_path / "entry", network, recipe_source(msgspec.structs.replace(recipe, model=model))
+    )
     return f"local-dir:{tmp_path / 'entry'}"
 
 
@@ -139,10 +146,17 @@ def evident(shades: str) -> Path:
 
     folder = Path(shades.removeprefix("local-dir:"))
     text = (recipe_folder() / f"{RECIPE}.toml").read_text(encoding="utf-8")
-    (folder / "recipe.toml").write_text(text.replace('dataset = "cifar10"', 'dataset = "shades"'), encoding="utf-8")
-    rules: dict[str, tuple[float, ...] | None] = {"certify.tsv": None, "certify-grid.tsv": (0.05, 0.3)}
+    (folder / "recipe.toml").write_text(
+        text.replace('dataset = "cifar10"', 'dataset = "shades"'), encoding="utf-8"
+    )
+    rules: dict[str, tuple[float, ...] | None] = {
+        "certify.tsv": None,
+        "certify-grid.tsv": (0.05, 0.3),
+    }
     for name, radii in rules.items():
-        with Evaluation(shades, folder / name, stride=4, n0=10, n=200, alpha=0.001, radii=radii) as evaluation:
+        with Evaluation(
+            shades, folder / name, stride=4, n0=10, n=200, alpha=0.001, radii=radii
+        ) as evaluation:
             assert len(list(evaluation)) == 6
     return folder
 
@@ -182,5 +196,7 @@ def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def cifar10() -> Path:
     """The folder that holds the real CIFAR-10."""
     if not (data_root() / "cifar-10-batches-py").is_dir():
-        pytest.skip(f"CIFAR-10 is not in {data_root()}; set RSZOO_DATA to the folder that holds cifar-10-batches-py")
+        pytest.skip(
+            f"CIFAR-10 is not in {data_root()}; set RSZOO_DATA to the folder that holds cifar-10-batches-py"
+        )
     return data_root()

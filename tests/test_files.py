@@ -7,9 +7,9 @@ import pytest
 from conftest import disk_of
 
 from rszoo.architectures import NormalizedNetwork
-from rszoo.entry import recipe_source, write_entry
 from rszoo.files import replace_content, replacing
 from rszoo.recipe import Recipe
+from rszoo.zoo.entry import recipe_source, write_entry
 
 
 def test_a_file_is_replaced_and_nothing_lies_beside_it(tmp_path: Path) -> None:
@@ -24,10 +24,15 @@ def test_a_link_stays_one_and_what_is_no_file_stays_what_it_is(tmp_path: Path) -
     (tmp_path / "kept").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "kept" / "x")
     replace_content(tmp_path / "link", "text")
-    assert ((tmp_path / "link").is_symlink(), (tmp_path / "kept" / "x").read_text()) == (True, "text")
+    assert ((tmp_path / "link").is_symlink(), (tmp_path / "kept" / "x").read_text()) == (
+        True,
+        "text",
+    )
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path / "kept"):
-        with pytest.raises(ValueError, match=r"^Expected a file, got '.*', which is a folder or a device; "):
+        with pytest.raises(
+            ValueError, match=r"^Expected a file, got '.*', which is a folder or a device; "
+        ):
             replace_content(path, "text")
     assert (tmp_path / "pipe").is_fifo()
 
@@ -56,7 +61,9 @@ def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
     assert caught.value.filename == str(other)
 
 
-def test_a_full_disk_leaves_the_weights_that_were_there(entry: Path, network: NormalizedNetwork, recipe: Recipe) -> None:
+def test_a_full_disk_leaves_the_weights_that_were_there(
+    entry: Path, network: NormalizedNetwork, recipe: Recipe
+) -> None:
     before = {path: path.read_bytes() for path in entry.iterdir()}
     with disk_of(1000), pytest.raises(OSError, match="Expected room for weights in"):
         write_entry(entry, network, recipe_source(recipe))

@@ -32,15 +32,22 @@ def recipes() -> dict[str, str]:
 
 def noise() -> dict[str, str]:
     """SHA-256 of noisy copies of a grey image, which no network has seen."""
-    from rszoo.sampling import Stage, Stream, grid_block, normal_block
+    from rszoo.smoothing.noise import Stream, grid_block, normal_block
+    from rszoo.smoothing.requests import Stage
 
     stream, cpu = Stream(7, "grey", Stage.ESTIMATE), torch.device("cpu")
-    drawn = {"float": normal_block(stream, 3, (3, 32, 32), cpu), "grid": grid_block(stream, 3, (3, 32, 32), 0.25, cpu)}
-    return {kind: hashlib.sha256(block.contiguous().numpy().tobytes()).hexdigest() for kind, block in drawn.items()}
+    drawn = {
+        "float": normal_block(stream, 3, (3, 32, 32), cpu),
+        "grid": grid_block(stream, 3, (3, 32, 32), 0.25, cpu),
+    }
+    return {
+        kind: hashlib.sha256(block.contiguous().numpy().tobytes()).hexdigest()
+        for kind, block in drawn.items()
+    }
 
 
 def votes() -> dict[str, Any]:
-    from rszoo.inference import device_name
+    from rszoo.smoothing.runtime import device_name
 
     found: dict[str, Any] = {"processor": device_name(torch.device("cpu"))}
     for name in ENTRIES:
@@ -59,7 +66,7 @@ def readme() -> list[str]:
 
 def card() -> list[str]:
     """All numbers of a card, in order."""
-    from rszoo.cards import render_card
+    from rszoo.publishing.cards import render_card
     from rszoo.recipe import load_recipe
 
     text = render_card(ROOT / "rszoo" / "entries" / CARD, load_recipe(CARD))
@@ -71,16 +78,28 @@ def options() -> dict[str, list[str]]:
     from rszoo.cli import app
 
     verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    return {name: sorted(opt for each in verb.params for opt in each.opts) for name, verb in verbs.items()}
+    return {
+        name: sorted(opt for each in verb.params for opt in each.opts)
+        for name, verb in verbs.items()
+    }
 
 
-FACTS = {"recipes": recipes, "noise": noise, "votes": votes, "readme": readme, "card": card, "options": options}
+FACTS = {
+    "recipes": recipes,
+    "noise": noise,
+    "votes": votes,
+    "readme": readme,
+    "card": card,
+    "options": options,
+}
 
 
 @pytest.mark.parametrize("fact", FACTS)
 def test_is_as_it_was(fact: str) -> None:
     frozen, now = json.loads(FROZEN.read_text(encoding="utf-8"))[fact], FACTS[fact]()
-    if fact == "votes" and frozen.pop("processor") != now.pop("processor"):  # processors of other kinds round otherwise
+    if fact == "votes" and frozen.pop("processor") != now.pop(
+        "processor"
+    ):  # processors of other kinds round otherwise
         for key, (label, *counts) in frozen.items():
             assert now[key][0] == label
             assert all(abs(new - old) <= 10 for new, old in zip(now[key][1:], counts, strict=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.commands import run
+from support.commands import run
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -23,7 +23,9 @@ COHEN = {  # how the table names these rows, and the digits of their source
 def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     import rszoo
 
-    (block,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    (block,) = re.findall(
+        r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
     photograph = Path(rszoo.__file__).parent / "demo_images" / "horse.jpg"
     assert "cat.png" in block
     assert "n=10_000" in block
@@ -34,8 +36,13 @@ def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, Any]]:
     """What the command beside the table prints, as JSON."""
-    (command,) = re.findall(r"`rszoo (table [^`]*certify-grid[^`]*)`", README.read_text(encoding="utf-8"))
-    words = [glob(word, root_dir=ROOT) if word.endswith(".tsv") else [word] for word in shlex.split(command)]
+    (command,) = re.findall(
+        r"`rszoo (table [^`]*certify-grid[^`]*)`", README.read_text(encoding="utf-8")
+    )
+    words = [
+        glob(word, root_dir=ROOT) if word.endswith(".tsv") else [word]
+        for word in shlex.split(command)
+    ]
     with contextlib.chdir(ROOT):
         found: list[dict[str, Any]] = json.loads(run(*chain.from_iterable(words), "--json").output)
     return found
@@ -43,23 +50,42 @@ def rows() -> list[dict[str, Any]]:
 
 def test_the_table_is_that_of_the_command(rows: list[dict[str, Any]]) -> None:
     """Each of its rows, with one digit, or none where the source is the paper's table; no entry is left out."""
-    lines = [line for line in README.read_text(encoding="utf-8").splitlines() if re.match(r"\| (cifar10-|Cohen et al)", line)]
+    lines = [
+        line
+        for line in README.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\| (cifar10-|Cohen et al)", line)
+    ]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     table = {(name, float(sigma)): shares for name, sigma, *shares in cells}
     expected = {}
     for row in rows:
-        name, digits = next((value for start, value in COHEN.items() if row["title"].startswith(start)), (row["title"], 1))
-        shares = ["" if share is None else f"{100 * share:.{digits}f}" for share in row["accuracies"]]
+        name, digits = next(
+            (value for start, value in COHEN.items() if row["title"].startswith(start)),
+            (row["title"], 1),
+        )
+        shares = [
+            "" if share is None else f"{100 * share:.{digits}f}" for share in row["accuracies"]
+        ]
         expected[name, row["sigma"]] = shares
     assert table == expected
     assert len(table) == len(rows) == len(list(ROOT.glob("rszoo/entries/*/certify-grid.tsv"))) + 8
 
 
 @pytest.mark.parametrize("sigma", [0.12, 0.25, 0.5, 1.0])
-def test_an_entry_is_above_the_published_log_at_each_radius(sigma: float, rows: list[dict[str, Any]]) -> None:
+def test_an_entry_is_above_the_published_log_at_each_radius(
+    sigma: float, rows: list[dict[str, Any]]
+) -> None:
     """From 0.25 on, on the same images, as the README says."""
-    (published,) = [row for row in rows if row["title"].startswith("cohen-log-") and row["sigma"] == sigma]
+    (published,) = [
+        row for row in rows if row["title"].startswith("cohen-log-") and row["sigma"] == sigma
+    ]
     ours = [row for row in rows if row["kind"] == "log" and row["sigma"] == sigma]
-    stated = [i for i, share in enumerate(published["accuracies"]) if share is not None and published["radii"][i] > 0]
+    stated = [
+        i
+        for i, share in enumerate(published["accuracies"])
+        if share is not None and published["radii"][i] > 0
+    ]
     assert stated
-    assert all(max(row["accuracies"][i] for row in ours) > published["accuracies"][i] for i in stated)
+    assert all(
+        max(row["accuracies"][i] for row in ours) > published["accuracies"][i] for i in stated
+    )

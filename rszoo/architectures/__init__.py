@@ -22,11 +22,16 @@ An installed distribution adds one of its own by an entry point of that name in 
 item here.
 """
 
-FAMILIES: dict[str, Callable[[str, int, int], nn.Module]] = {"timm": timm_network, "torchvision": torchvision_network}
+FAMILIES: dict[str, Callable[[str, int, int], nn.Module]] = {
+    "timm": timm_network,
+    "torchvision": torchvision_network,
+}
 """(name, num_classes, channels) likewise, for the architectures that are called family/name."""
 
 
-def build(architecture: str, *, num_classes: int, mean: Sequence[float], std: Sequence[float]) -> NormalizedNetwork:
+def build(
+    architecture: str, *, num_classes: int, mean: Sequence[float], std: Sequence[float]
+) -> NormalizedNetwork:
     """A network with random weights, normalization included.
 
     Args:
@@ -46,7 +51,9 @@ def build(architecture: str, *, num_classes: int, mean: Sequence[float], std: Se
         network = make(num_classes, len(mean))
     else:
         known = ", ".join(ARCHITECTURES)
-        raise ValueError(f"Unknown architecture {architecture!r}; use one of {known}, timm/<name> or torchvision/<name>.")
+        raise ValueError(
+            f"Unknown architecture {architecture!r}; use one of {known}, timm/<name> or torchvision/<name>."
+        )
     return NormalizedNetwork(Normalize(mean, std), network)
 
 

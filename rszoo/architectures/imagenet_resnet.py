@@ -11,6 +11,8 @@ def resnet50(num_classes: int, channels: int = 3) -> nn.Module:
         ValueError: channels is not 3.
     """
     if channels != 3:
-        raise ValueError(f"Expected 3 channels for resnet50, got {channels}; use timm/resnet50 for other inputs.")
+        raise ValueError(
+            f"Expected 3 channels for resnet50, got {channels}; use timm/resnet50 for other inputs."
+        )
     network: nn.Module = torchvision_resnet50(weights=None, num_classes=num_classes)
     return network

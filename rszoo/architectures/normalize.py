@@ -25,7 +25,9 @@ class Normalize(nn.Module):
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         if len(mean) != len(std) or min(std) <= 0:
-            raise ValueError(f"Expected a mean and a positive std for each channel, got mean={mean}, std={std}.")
+            raise ValueError(
+                f"Expected a mean and a positive std for each channel, got mean={mean}, std={std}."
+            )
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
 

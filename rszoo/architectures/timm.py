@@ -13,6 +13,10 @@ def timm_network(name: str, num_classes: int, channels: int) -> nn.Module:
 
     if not timm.is_model(name):
         near = ", ".join(f"timm/{match}" for match in timm.list_models(f"*{name}*")[:3])
-        raise ValueError(f"Unknown architecture 'timm/{name}'; {f'near it are {near}' if near else 'see timm.list_models()'}.")
-    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, in_chans=channels)
+        raise ValueError(
+            f"Unknown architecture 'timm/{name}'; {f'near it are {near}' if near else 'see timm.list_models()'}."
+        )
+    network: nn.Module = timm.create_model(
+        name, pretrained=False, num_classes=num_classes, in_chans=channels
+    )
     return network

@@ -12,8 +12,12 @@ def torchvision_network(name: str, num_classes: int, channels: int) -> nn.Module
     from torchvision import models  # slow to import, and needed for these architectures only
 
     if name not in models.list_models(module=models):
-        raise ValueError(f"Unknown architecture 'torchvision/{name}'; see torchvision.models.list_models().")
+        raise ValueError(
+            f"Unknown architecture 'torchvision/{name}'; see torchvision.models.list_models()."
+        )
     if channels != 3:
-        raise ValueError(f"Expected 3 channels for torchvision/{name}, got {channels}; use timm/<name> for other inputs.")
+        raise ValueError(
+            f"Expected 3 channels for torchvision/{name}, got {channels}; use timm/<name> for other inputs."
+        )
     network: nn.Module = models.get_model(name, weights=None, num_classes=num_classes)
     return network

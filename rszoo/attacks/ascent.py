@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rszoo.attacks.base import frozen, norms, project
 from rszoo.attacks.gradient import check_max_batch, draws, logits_under
 from rszoo.attacks.objective import log_mean_softmax, pick
-from rszoo.sampling import gaussian_noise, image_key, step_generator
+from rszoo.smoothing.noise import gaussian_noise, image_key, step_generator
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ class Ascent(ABC):
         """Adversarial images within l2 distance eps of x; see `Attack`."""
         return self.search(model, x, y, noise)[0]
 
-    def search(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def search(
+        self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """What a call returns, and its scores (B,) where `best`; else they are infinite.
 
         Raises:
@@ -96,13 +98,17 @@ class Ascent(ABC):
 
 def keep(kept: Tensor, lowest: Tensor, found: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
     """For each image the one of two, images or perturbations, with the lower score, the first of equals; and that score."""
-    return torch.where((score < lowest).view(-1, 1, 1, 1), found, kept), torch.minimum(score, lowest)
+    return torch.where((score < lowest).view(-1, 1, 1, 1), found, kept), torch.minimum(
+        score, lowest
+    )
 
 
 def _in_unit_ball(image: Tensor, seed: int) -> Tensor:
     """A point drawn uniformly from the l2 ball of radius 1, of the shape of the image; its content selects the draw."""
     generator = step_generator(seed, f"start/{image_key(image)}", 0, image.device)
     drawn = gaussian_noise(image, 1.0, generator).unsqueeze(0)
-    length = float(torch.rand((), generator=generator, device=image.device)) ** (1 / math.prod(image.shape))
+    length = float(torch.rand((), generator=generator, device=image.device)) ** (
+        1 / math.prod(image.shape)
+    )
     start: Tensor = length * drawn / norms(drawn)
     return start[0]

@@ -65,4 +65,6 @@ def norms(delta: Tensor) -> Tensor:
 def project(delta: Tensor, eps: float | Tensor) -> Tensor:
     """The nearest point to each perturbation in the l2 ball of radius eps."""
     length = norms(delta)
-    return torch.where(length > eps, delta * (eps / length.clamp_min(torch.finfo(delta.dtype).tiny)), delta)
+    return torch.where(
+        length > eps, delta * (eps / length.clamp_min(torch.finfo(delta.dtype).tiny)), delta
+    )

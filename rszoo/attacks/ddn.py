@@ -61,15 +61,22 @@ class DDN:
                 vectors = draws(noise, step - 1, steps=self.steps, redraw=self.redraw)
                 adversarial, direction = self._look(model, x + delta, y, vectors)
                 better = adversarial & (norms(delta) < shortest)
-                shortest, best = torch.where(better, norms(delta), shortest), torch.where(better, delta, best)
+                shortest, best = (
+                    torch.where(better, norms(delta), shortest),
+                    torch.where(better, delta, best),
+                )
                 rate = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * step / self.steps)) / 2
-                norm = torch.minimum(norm * torch.where(adversarial, 1 - self.gamma, 1 + self.gamma), limit)
+                norm = torch.minimum(
+                    norm * torch.where(adversarial, 1 - self.gamma, 1 + self.gamma), limit
+                )
                 delta = self._on_grid(x, delta + rate * direction, norm)
         return (x + project(best, self.eps)).detach()
 
     def _look(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Whether each image is adversarial, (B, 1, 1, 1), and the direction to go from it."""
-        logits, gradient = objective_gradient(model, x, y, noise, objective=smoothadv, max_batch=self.max_batch)
+        logits, gradient = objective_gradient(
+            model, x, y, noise, objective=smoothadv, max_batch=self.max_batch
+        )
         adversarial = (log_mean_softmax(logits).argmax(1) == y) == self.targeted
         return adversarial.view(-1, 1, 1, 1), unit(-gradient if self.targeted else gradient)
 

@@ -20,7 +20,9 @@ grad(-log p) = sum_c (n_c p_c / m p) grad(-log p_c) with -log p_c the value of p
 
 def parts(noise: Tensor, max_batch: int | None) -> Sequence[Tensor]:
     """The noise (m, B, C, H, W), cut so that a pass has at most max_batch images, or B where B is more."""
-    return (noise,) if max_batch is None else torch.split(noise, max(1, max_batch // noise.shape[1]))
+    return (
+        (noise,) if max_batch is None else torch.split(noise, max(1, max_batch // noise.shape[1]))
+    )
 
 
 def draws(noise: Tensor, step: int, *, steps: int, redraw: bool) -> Tensor:
@@ -33,7 +35,9 @@ def draws(noise: Tensor, step: int, *, steps: int, redraw: bool) -> Tensor:
         return noise
     m, rest = divmod(len(noise), steps)
     if rest or not m:
-        raise ValueError(f"Expected a multiple of steps={steps} noise vectors, got {len(noise)}; pass steps * m of them.")
+        raise ValueError(
+            f"Expected a multiple of steps={steps} noise vectors, got {len(noise)}; pass steps * m of them."
+        )
     return noise[step * m : (step + 1) * m]
 
 
@@ -44,7 +48,13 @@ def logits_under(model: nn.Module, x: Tensor, noise: Tensor, *, max_batch: int |
 
 
 def objective_gradient(
-    model: nn.Module, x: Tensor, y: Tensor, noise: Tensor, *, objective: Objective, max_batch: int | None
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    noise: Tensor,
+    *,
+    objective: Objective,
+    max_batch: int | None,
 ) -> tuple[Tensor, Tensor]:
     """The logits under noise, (m, B, classes), and the gradient of the objective at x, (B, C, H, W), one pass a part.
 
@@ -73,4 +83,6 @@ def check_max_batch(max_batch: int | None) -> None:
         ValueError: max_batch is less than 1.
     """
     if max_batch is not None and max_batch < 1:
-        raise ValueError(f"Expected max_batch >= 1, got {max_batch}; it is the number of images in a pass.")
+        raise ValueError(
+            f"Expected max_batch >= 1, got {max_batch}; it is the number of images in a pass."
+        )

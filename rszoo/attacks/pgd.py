@@ -38,5 +38,7 @@ class PGD(Ascent):
 
     def look(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Logits under noise, and the direction of the gradient; see `Ascent`."""
-        logits, gradient = objective_gradient(model, x, y, noise, objective=self.objective, max_batch=self.max_batch)
+        logits, gradient = objective_gradient(
+            model, x, y, noise, objective=self.objective, max_batch=self.max_batch
+        )
         return logits, unit(-gradient if self.targeted else gradient)

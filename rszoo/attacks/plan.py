@@ -49,13 +49,25 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.attack not in get_args(AttackName):
-            raise ValueError(f"Unknown attack {self.attack!r}; use one of {', '.join(get_args(AttackName))}.")
+            raise ValueError(
+                f"Unknown attack {self.attack!r}; use one of {', '.join(get_args(AttackName))}."
+            )
         if self.steps < 1 or self.restarts < 1:
-            raise ValueError(f"Expected steps >= 1 and restarts >= 1, got {self.steps} and {self.restarts}; pass more.")
+            raise ValueError(
+                f"Expected steps >= 1 and restarts >= 1, got {self.steps} and {self.restarts}; pass more."
+            )
         self._check_noise()
-        options = {"random_start": self.random_start, "restarts": self.restarts > 1, "box=False": not self.box}
-        if self.attack not in ASCENTS and (given := [name for name, value in options.items() if value]):
-            raise ValueError(f"Expected no {given[0]} for {self.attack}, got one; it starts at the image and stays in the box.")
+        options = {
+            "random_start": self.random_start,
+            "restarts": self.restarts > 1,
+            "box=False": not self.box,
+        }
+        if self.attack not in ASCENTS and (
+            given := [name for name, value in options.items() if value]
+        ):
+            raise ValueError(
+                f"Expected no {given[0]} for {self.attack}, got one; it starts at the image and stays in the box."
+            )
 
     @property
     def vectors(self) -> int:
@@ -70,7 +82,11 @@ class Plan:
     def at(self, eps: float | Tensor, *, seed: int, max_batch: int | None = None) -> Attack:
         """The attack at distance eps, a number or one an image, (B, 1, 1, 1); the seed is that of random starts."""
         made: Ascent | DDN | Restarted
-        made = self._ascent(eps, seed, max_batch) if self.attack in ASCENTS else self._ddn(eps, max_batch)
+        made = (
+            self._ascent(eps, seed, max_batch)
+            if self.attack in ASCENTS
+            else self._ddn(eps, max_batch)
+        )
         if self.restarts > 1 and isinstance(made, Ascent):
             made = Restarted(made, self.restarts, seed)
         return Targeted(made) if self.targeted else made
@@ -103,7 +119,11 @@ class Plan:
 
     def _check_noise(self) -> None:
         if self.attack == "pgd" and (self.num_noise or self.redraw):
-            raise ValueError(f"Expected num_noise=0 and no redraw for pgd, got {self.num_noise}; it attacks without noise.")
+            raise ValueError(
+                f"Expected num_noise=0 and no redraw for pgd, got {self.num_noise}; it attacks without noise."
+            )
         least = {"pgd": 0, "stein": 2}.get(self.attack, 1)
         if self.num_noise < least:
-            raise ValueError(f"Expected num_noise >= {least} for {self.attack}, got {self.num_noise}; pass more vectors.")
+            raise ValueError(
+                f"Expected num_noise >= {least} for {self.attack}, got {self.num_noise}; pass more vectors."
+            )

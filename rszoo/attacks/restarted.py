@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from rszoo.attacks.ascent import Ascent, keep
-from rszoo.sampling import step_seed
+from rszoo.smoothing.noise import step_seed
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Restarted:
 
     def __post_init__(self) -> None:
         if self.restarts < 1:
-            raise ValueError(f"Expected restarts >= 1, got {self.restarts}; it counts the first run.")
+            raise ValueError(
+                f"Expected restarts >= 1, got {self.restarts}; it counts the first run."
+            )
 
     @property
     def targeted(self) -> bool:

@@ -54,7 +54,11 @@ class Stein(Ascent):
         return -p if self.targeted else p
 
     def _outputs(self, logits: Tensor, y: Tensor) -> Tensor:
-        outputs = one_hot(logits.argmax(2), logits.shape[2]).to(logits.dtype) if self.hard else logits.softmax(2)
+        outputs = (
+            one_hot(logits.argmax(2), logits.shape[2]).to(logits.dtype)
+            if self.hard
+            else logits.softmax(2)
+        )
         return pick(outputs, y)
 
 

@@ -26,7 +26,9 @@ class Targeted:
 
     def __post_init__(self) -> None:
         if not self.attack.targeted:
-            raise ValueError(f"Expected an attack with targeted=True, got {self.attack}; set it, else it moves away from c*.")
+            raise ValueError(
+                f"Expected an attack with targeted=True, got {self.attack}; set it, else it moves away from c*."
+            )
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:
         """Adversarial images as of the attack, y the labels; see `Attack`."""

@@ -8,7 +8,17 @@ from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper, 
 from rszoo.bounds.looks import looks, predict_looks
 from rszoo.bounds.prediction import hung_fithian, minimum_n_predict, sequential_hung_fithian
 from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
-from rszoo.bounds.radius import BOUNDS, RadiusBound, RadiusRule, bonferroni, cohen, joint, l2_radius, radius_upper, tcertify
+from rszoo.bounds.radius import (
+    BOUNDS,
+    RadiusBound,
+    RadiusRule,
+    bonferroni,
+    cohen,
+    joint,
+    l2_radius,
+    radius_upper,
+    tcertify,
+)
 from rszoo.bounds.sequential import POWER, RadiusTest, futile, predictive_power
 from rszoo.bounds.soft import (
     empirical_bernstein_lower,
@@ -19,7 +29,12 @@ from rszoo.bounds.soft import (
     soft_radius,
 )
 from rszoo.bounds.spending import critical_values
-from rszoo.bounds.test_set import certified_accuracy_lower, certified_accuracy_lower_bernstein, overstated_images, surprise
+from rszoo.bounds.test_set import (
+    certified_accuracy_lower,
+    certified_accuracy_lower_bernstein,
+    overstated_images,
+    surprise,
+)
 from rszoo.bounds.two_stage import two_stage_n
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from rszoo.faults import real
+from rszoo.errors import as_float
 
 Floats = NDArray[np.float64]
 
@@ -93,8 +93,10 @@ def minimum_n(alpha: float) -> int:
 
 def validate_alpha(alpha: float) -> None:
     """Raise ValueError unless 0 < alpha < 1."""
-    if not 0 < real("alpha", alpha) < 1:
-        raise ValueError(f"Expected 0 < alpha < 1, got {alpha}; pass a failure probability such as alpha=0.001.")
+    if not 0 < as_float("alpha", alpha) < 1:
+        raise ValueError(
+            f"Expected 0 < alpha < 1, got {alpha}; pass a failure probability such as alpha=0.001."
+        )
 
 
 def validate_n(n: int, alpha: float) -> None:
@@ -108,7 +110,9 @@ def validate_n(n: int, alpha: float) -> None:
 
 
 def _validate_counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
-    successes, trials = np.broadcast_arrays(np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64))
+    successes, trials = np.broadcast_arrays(
+        np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    )
     good = (successes >= 0) & (successes <= trials) & (trials >= 1)
     good &= (successes == np.floor(successes)) & (trials == np.floor(trials))
     if not good.all():

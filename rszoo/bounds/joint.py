@@ -88,7 +88,9 @@ def joint(counts: Counts, top: int, alpha: float) -> RadiusBound:
         z_upper=float(special.ndtri(clopper_pearson_upper(votes.runner_up, votes.n, beta / 2))),
         alpha=alpha,
     )
-    return RadiusBound(toward_zero(_largest(problem, candidate.radius)), candidate.p_lower, candidate.p_upper)
+    return RadiusBound(
+        toward_zero(_largest(problem, candidate.radius)), candidate.p_lower, candidate.p_upper
+    )
 
 
 def no_split(votes: Votes, alpha: float) -> RadiusBound:
@@ -166,7 +168,9 @@ def _exceedance(problem: Problem, u: float, t1: float, t2: float) -> float:
     outside += special.betainc(last + 1, n - last, p_b) if last < n else 0.0
 
     j = np.arange(first, last + 1)
-    k = np.searchsorted(problem.h, problem.g - problem.h[n - j] - 1e-12)  # the first N_A with G >= g
+    k = np.searchsorted(
+        problem.h, problem.g - problem.h[n - j] - 1e-12
+    )  # the first N_A with G >= g
     j, k = j[k <= n - j], k[k <= n - j]
     log_pmf = special.gammaln(n + 1) - special.gammaln(j + 1) - special.gammaln(n - j + 1)
     log_pmf += special.xlogy(j, p_b) + special.xlog1py(n - j, -p_b)

@@ -53,7 +53,9 @@ def lecuyer_radius(p_a: float, p_b: float) -> float:
         radius: Floats = b / np.sqrt(2 * np.log(1.25 * (1 + np.exp(b)) / gap))
         return radius
 
-    largest = min(1.0, 0.5 * math.log(p_a / p_b)) if p_b > 0 else 1.0  # the Gaussian mechanism needs b <= 1
+    largest = (
+        min(1.0, 0.5 * math.log(p_a / p_b)) if p_b > 0 else 1.0
+    )  # the Gaussian mechanism needs b <= 1
     return _supremum(value, np.linspace(0, largest, 1001)[1:])
 
 
@@ -80,20 +82,28 @@ def li_radius(p_a: float, p_b: float) -> float:
 
     def value(a: Floats) -> Floats:
         order = np.where(a == 1, 1e-300, 1 - a)  # the geometric mean, as a limit
-        ratio = np.expm1(-np.abs(order) * (log_a - log_b)) / 2  # keeps the small orders free of cancellation
+        ratio = (
+            np.expm1(-np.abs(order) * (log_a - log_b)) / 2
+        )  # keeps the small orders free of cancellation
         log_mean = np.where(order > 0, log_a, log_b) + np.log1p(ratio) / order
         with np.errstate(divide="ignore"):  # p_a = 1 certifies everything
-            radius: Floats = np.sqrt(np.maximum(0.0, -2 / a * np.log1p(2 * np.exp(log_mean) - p_a - p_b)))
+            radius: Floats = np.sqrt(
+                np.maximum(0.0, -2 / a * np.log1p(2 * np.exp(log_mean) - p_a - p_b))
+            )
         return radius
 
-    return min(_supremum(value, np.geomspace(1e-3, 1e3, 1001)), cohen_radius(p_a, p_b))  # of p_a near p_b it is rounding errors
+    return min(
+        _supremum(value, np.geomspace(1e-3, 1e3, 1001)), cohen_radius(p_a, p_b)
+    )  # of p_a near p_b it is rounding errors
 
 
 def _supremum(value: Callable[[Floats], Floats], grid: Floats) -> float:
     values = value(grid)
     best = int(np.argmax(values))
     bounds = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, grid.size - 1)])
-    refined = optimize.minimize_scalar(lambda x: -float(value(np.asarray(x))), bounds=bounds, method="bounded")
+    refined = optimize.minimize_scalar(
+        lambda x: -float(value(np.asarray(x))), bounds=bounds, method="bounded"
+    )
     return max(float(values[best]), -float(refined.fun))
 
 

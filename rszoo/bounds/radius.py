@@ -82,7 +82,9 @@ def l2_radius(bound_radius: float, sigma: float) -> float:
     Source: Cohen, Rosenfeld, Kolter 2019, Theorem 1.
     """
     if not 0 < sigma < np.inf:
-        raise ValueError(f"Expected sigma > 0, got {sigma}; pass the standard deviation of the noise in pixel units.")
+        raise ValueError(
+            f"Expected sigma > 0, got {sigma}; pass the standard deviation of the noise in pixel units."
+        )
     if not bound_radius >= 0:
         raise ValueError(f"Expected a radius >= 0, got {bound_radius}; pass RadiusBound.radius.")
     return toward_zero(sigma * bound_radius)
@@ -108,7 +110,10 @@ def radius_upper(counts: Counts, top: int, alpha: float, *, top_alone: bool = Fa
     """
     votes, n = np.asarray(counts), int(np.sum(counts))
     if top_alone:
-        return max(0.0, float(special.ndtri(clopper_pearson_upper(int(votes[top]), n, alpha))) * (1 + OUTWARD))
+        return max(
+            0.0,
+            float(special.ndtri(clopper_pearson_upper(int(votes[top]), n, alpha))) * (1 + OUTWARD),
+        )
     p_upper = clopper_pearson_upper(int(votes[top]), n, alpha / 2)
     others = np.delete(votes, top)
     lower = clopper_pearson_lower(others, n, alpha / 2 / len(others))
@@ -116,6 +121,21 @@ def radius_upper(counts: Counts, top: int, alpha: float, *, top_alone: bool = Fa
     return max(0.0, float(special.ndtri(p_upper) - special.ndtri(p_other)) / 2 * (1 + OUTWARD))
 
 
-BOUNDS: dict[str, RadiusRule] = {"cohen": cohen, "joint": joint, "tcertify": tcertify, "bonferroni": bonferroni}
+BOUNDS: dict[str, RadiusRule] = {
+    "cohen": cohen,
+    "joint": joint,
+    "tcertify": tcertify,
+    "bonferroni": bonferroni,
+}
 
-__all__ = ["BOUNDS", "RadiusBound", "RadiusRule", "bonferroni", "cohen", "joint", "l2_radius", "radius_upper", "tcertify"]
+__all__ = [
+    "BOUNDS",
+    "RadiusBound",
+    "RadiusRule",
+    "bonferroni",
+    "cohen",
+    "joint",
+    "l2_radius",
+    "radius_upper",
+    "tcertify",
+]

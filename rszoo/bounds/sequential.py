@@ -64,7 +64,9 @@ class RadiusTest:
         validate_radii(self.radii)
         for name in ("futility", "power"):
             if not 0 <= (value := getattr(self, name)) < 1:
-                raise ValueError(f"Expected 0 <= {name} < 1, got {value}; pass a probability such as {FUTILITY}.")
+                raise ValueError(
+                    f"Expected 0 <= {name} < 1, got {value}; pass a probability such as {FUTILITY}."
+                )
         _validate_counts(self.counts, looks(self.n))
 
     @property
@@ -80,7 +82,9 @@ class RadiusTest:
             ValueError: all n samples were drawn.
         """
         if len(self.counts) == len(looks(self.n)):
-            raise ValueError(f"Expected a look before n={self.n}, got the votes of all n samples; stop when outcome says so.")
+            raise ValueError(
+                f"Expected a look before n={self.n}, got the votes of all n samples; stop when outcome says so."
+            )
         return looks(self.n)[len(self.counts)]
 
     def update(self, count: int) -> "RadiusTest":
@@ -132,7 +136,11 @@ class RadiusTest:
             return "undecided"
         needed = int(critical[-1])
         behind = self.power and count * self.n < needed * samples
-        return "futile" if behind and predictive_power(needed, count, samples, n=self.n) < self.power else "continue"
+        return (
+            "futile"
+            if behind and predictive_power(needed, count, samples, n=self.n) < self.power
+            else "continue"
+        )
 
     def _critical(self, r: float) -> NDArray[np.int64]:
         return critical_values(r, n=self.n, alpha=self.alpha)
@@ -163,7 +171,9 @@ def predictive_power(needed: int, count: int, samples: int, *, n: int) -> float:
 
 def _validate_counts(counts: tuple[int, ...], times: tuple[int, ...]) -> None:
     if len(counts) > len(times):
-        raise ValueError(f"Expected at most {len(times)} counts, got {len(counts)}; stop when outcome says so.")
+        raise ValueError(
+            f"Expected at most {len(times)} counts, got {len(counts)}; stop when outcome says so."
+        )
     new_samples, new_votes = np.diff(times[: len(counts)], prepend=0), np.diff(counts, prepend=0)
     bad = (new_votes < 0) | (new_votes > new_samples) | (new_votes != np.floor(new_votes))
     if bad.any():

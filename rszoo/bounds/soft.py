@@ -66,7 +66,9 @@ def empirical_bernstein_lower(mean: float, variance: float, n: int, alpha: float
     """
     _validate(mean, n, alpha, smallest=2)
     if not variance >= 0:
-        raise ValueError(f"Expected variance >= 0, got {variance}; pass the sample variance (divisor n - 1).")
+        raise ValueError(
+            f"Expected variance >= 0, got {variance}; pass the sample variance (divisor n - 1)."
+        )
     log = math.log(2 / alpha)
     return max(0.0, mean - math.sqrt(2 * variance * log / n) - 7 * log / (3 * (n - 1)))
 
@@ -128,6 +130,8 @@ def lipschitz_radius(p_a: float, p_b: float) -> float:
 def _validate(mean: float, n: int, alpha: float, smallest: int) -> None:
     validate_alpha(alpha)
     if not 0 <= mean <= 1:
-        raise ValueError(f"Expected a mean in [0, 1], got {mean}; average softmax outputs, not logits.")
+        raise ValueError(
+            f"Expected a mean in [0, 1], got {mean}; average softmax outputs, not logits."
+        )
     if n < smallest:
         raise ValueError(f"Expected n >= {smallest}, got n={n}; draw more noise samples.")

@@ -55,8 +55,14 @@ def null_probability(radius_in_sigma: float) -> float:
 
 def validate_radii(radii: tuple[float, ...]) -> None:
     """Raise ValueError unless there are radii, all finite and >= 0, strictly increasing."""
-    if not radii or not all(0 <= r < np.inf for r in radii) or any(b <= a for a, b in pairwise(radii)):
-        raise ValueError(f"Expected increasing radii >= 0 in units of sigma, got {radii}; sort them and divide by sigma.")
+    if (
+        not radii
+        or not all(0 <= r < np.inf for r in radii)
+        or any(b <= a for a, b in pairwise(radii))
+    ):
+        raise ValueError(
+            f"Expected increasing radii >= 0 in units of sigma, got {radii}; sort them and divide by sigma."
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -64,11 +70,19 @@ def _spend(p: float, times: tuple[int, ...], alpha: float) -> NDArray[np.int64]:
     """The critical values of H0: p_A <= p for any look times."""
     critical = np.asarray(times) + 1  # never certify
     if p < 1:
-        kept, low, spent = np.ones(1), 0, 0.0  # kept[i]: P(not rejected so far, count = low + i), rounded up
+        kept, low, spent = (
+            np.ones(1),
+            0,
+            0.0,
+        )  # kept[i]: P(not rejected so far, count = low + i), rounded up
         budgets = [alpha / 2 * k / (len(times) - 1) for k in range(1, len(times))] + [alpha]
-        for k, (step, budget) in enumerate(zip(np.diff(times, prepend=0).tolist(), budgets, strict=True)):
+        for k, (step, budget) in enumerate(
+            zip(np.diff(times, prepend=0).tolist(), budgets, strict=True)
+        ):
             votes, first, cut = _trim(_binomial(step, p), NEGLIGIBLE * alpha)
-            kept, skipped, cut_again = _trim(np.convolve(kept, votes) * ROUNDING, NEGLIGIBLE * alpha)
+            kept, skipped, cut_again = _trim(
+                np.convolve(kept, votes) * ROUNDING, NEGLIGIBLE * alpha
+            )
             low, spent = low + first + skipped, spent + cut + cut_again
             tails = np.append(np.cumsum(kept[::-1])[::-1] * ROUNDING, 0.0)
             index = int(np.argmax(tails <= max(0.0, budget - spent)))
@@ -81,7 +95,13 @@ def _binomial(m: int, p: float) -> Floats:
     """P(Bin(m, p) = j) for j = 0..m, rounded up: the logarithm may be wrong by some units in the last place of each term."""
     j = np.arange(m + 1.0)
     log_factorial = special.gammaln(j + 1)
-    terms = (log_factorial[-1], -log_factorial, -log_factorial[::-1], special.xlogy(j, p), special.xlog1py(j[::-1], -p))
+    terms = (
+        log_factorial[-1],
+        -log_factorial,
+        -log_factorial[::-1],
+        special.xlogy(j, p),
+        special.xlog1py(j[::-1], -p),
+    )
     error = 8 * np.finfo(float).eps * sum(np.abs(term) for term in terms)
     pmf: Floats = np.exp(sum(terms) + error)
     return pmf

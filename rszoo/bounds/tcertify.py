@@ -43,7 +43,10 @@ def tcertify(counts: Counts, top: int, alpha: float) -> RadiusBound:
     """
     votes = split_votes(counts, top, alpha)
     splits = [alpha * i / GRID for i in range(1, GRID)]
-    return max((_fixed_split(votes, alpha, split) for split in [alpha, *splits]), key=lambda bound: bound.radius)
+    return max(
+        (_fixed_split(votes, alpha, split) for split in [alpha, *splits]),
+        key=lambda bound: bound.radius,
+    )
 
 
 def _fixed_split(votes: Votes, alpha: float, split: float) -> RadiusBound:

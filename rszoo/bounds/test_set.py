@@ -46,7 +46,9 @@ def certified_accuracy_lower(certified: int, images: int, *, alpha: float, rho: 
     return (certified - (float(bad[good[0]]) if good.size else 0.0)) / images
 
 
-def certified_accuracy_lower_bernstein(certified: int, images: int, *, alpha: float, rho: float) -> float:
+def certified_accuracy_lower_bernstein(
+    certified: int, images: int, *, alpha: float, rho: float
+) -> float:
     """As `certified_accuracy_lower`, by Bernstein's inequality: valid for alpha <= 1/2, and smaller.
 
     Returns:
@@ -120,7 +122,9 @@ def overstated_images(images: int, *, alpha: float, rho: float) -> int:
 def _validate(certified: int, images: int, alpha: float, rho: float) -> None:
     validate_alpha(alpha)
     if not 0 < rho < 1:
-        raise ValueError(f"Expected 0 < rho < 1, got {rho}; pass a failure probability such as rho=0.001.")
+        raise ValueError(
+            f"Expected 0 < rho < 1, got {rho}; pass a failure probability such as rho=0.001."
+        )
     if not 0 <= certified <= images or images < 1:
         raise ValueError(
             f"Expected 0 <= certified <= images and images >= 1, got {certified} and {images}; pass counts of images."

@@ -15,7 +15,9 @@ from rszoo.bounds.binomial import minimum_n, validate_n
 NODES = 20
 
 
-def two_stage_n(pilot_top_count: int, pilot_n: int, *, n_max: int, tolerance_in_sigma: float, alpha: float) -> int:
+def two_stage_n(
+    pilot_top_count: int, pilot_n: int, *, n_max: int, tolerance_in_sigma: float, alpha: float
+) -> int:
     """The smallest n whose predicted radius is at most `tolerance_in_sigma` below that of `n_max`.
 
     The prediction for m samples is the mean of max(0, z(L)) over p_A, where L is the Clopper-Pearson lower bound at alpha
@@ -69,4 +71,6 @@ def _validate(count: int, pilot_n: int, tolerance: float) -> None:
             "pass the votes of the pilot for the selected class and the samples of the pilot."
         )
     if not tolerance >= 0:
-        raise ValueError(f"Expected tolerance_in_sigma >= 0, got {tolerance}; pass a radius in units of sigma such as 0.05.")
+        raise ValueError(
+            f"Expected tolerance_in_sigma >= 0, got {tolerance}; pass a radius in units of sigma such as 0.05."
+        )

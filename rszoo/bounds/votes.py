@@ -60,9 +60,13 @@ def split_votes(counts: Counts, top: int, alpha: float) -> Votes:
             "pass one count per class, zeros included."
         )
     if np.any(votes != np.floor(votes)) or np.any(votes < 0):
-        raise ValueError(f"Expected whole numbers of votes >= 0, got {votes.min()}; pass counts, not frequencies.")
+        raise ValueError(
+            f"Expected whole numbers of votes >= 0, got {votes.min()}; pass counts, not frequencies."
+        )
     if not 0 <= top < votes.size:
-        raise ValueError(f"Expected 0 <= top < {votes.size}, got {top}; pass the index of the selected class.")
+        raise ValueError(
+            f"Expected 0 <= top < {votes.size}, got {top}; pass the index of the selected class."
+        )
     votes = votes.astype(np.int64)
     n = int(votes.sum())
     validate_n(n, alpha)
@@ -77,5 +81,7 @@ def toward_zero(radius: float) -> float:
 def two_sided(p_lower: float, p_upper: float) -> RadiusBound:
     """The radius (z(p_lower) - z(p_upper)) / 2 in units of sigma, toward zero, also where the two quantiles all but cancel."""
     lower, upper = float(special.ndtri(p_lower)), float(special.ndtri(p_upper))
-    rounding = 1e-15 * (abs(lower) + abs(upper)) if lower * upper > 0 else 0.0  # of one sign, they cancel
+    rounding = (
+        1e-15 * (abs(lower) + abs(upper)) if lower * upper > 0 else 0.0
+    )  # of one sign, they cancel
     return RadiusBound(toward_zero((lower - upper - rounding) / 2), p_lower, p_upper)

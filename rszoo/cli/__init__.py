@@ -6,11 +6,11 @@ No verb imports torch before it needs it: `rszoo --help`, `rszoo list` and `rszo
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version as installed_version
 from typing import Annotated
 
 import typer
 
-import rszoo
 from rszoo.cli.attack import attack
 from rszoo.cli.audit import audit
 from rszoo.cli.bundle import bundle
@@ -29,7 +29,7 @@ from rszoo.cli.show import show
 from rszoo.cli.table import table
 from rszoo.cli.train import train
 from rszoo.cli.verify import verify
-from rszoo.runtime import tune_process
+from rszoo.smoothing.runtime import tune_process
 
 VERBS: dict[str, Callable[..., None]] = {
     "list": list_entries,
@@ -52,7 +52,12 @@ VERBS: dict[str, Callable[..., None]] = {
     "bundle": bundle,
 }
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 for _name, _verb in VERBS.items():
     app.command(_name)(_verb)
 
@@ -63,7 +68,9 @@ def main() -> None:
     A fault of the program itself keeps its traceback.
     """
     tune_process()
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # the Hub's client announces each retry; our error says it all
+    os.environ.setdefault(
+        "HF_HUB_VERBOSITY", "error"
+    )  # the Hub's client announces each retry; our error says it all
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
@@ -85,14 +92,17 @@ def sentence(error: ValueError | OSError) -> str:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"rszoo {rszoo.__version__}")
+        print(f"rszoo {installed_version('rszoo')}")
         raise typer.Exit
 
 
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
     ] = False,
 ) -> None:
     """Smoothed classifiers by name, whose predictions are certified."""

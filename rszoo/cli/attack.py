@@ -22,42 +22,79 @@ USUAL_NOISE, USUAL_EPS, USUAL_FACTORS = 16, "0.25,0.5,1.0", "0.9,1.0,1.5,2.0"
 
 def attack(
     name: Annotated[
-        str | None, Argument(metavar="NAME", help="As for 'rszoo certify'; with --against, absent: the log's.")
+        str | None,
+        Argument(metavar="NAME", help="As for 'rszoo certify'; with --against, absent: the log's."),
     ] = None,
     *,
-    out: Annotated[Path | None, Option(metavar="LOG", help="The log; one of the same attack is continued.")] = None,
-    against: Annotated[
-        Path | None, Option(metavar="LOG", help="Instead: attack the certificates in this log of 'evaluate', and report.")
+    out: Annotated[
+        Path | None, Option(metavar="LOG", help="The log; one of the same attack is continued.")
     ] = None,
-    attack: Annotated[AttackName, Option(help="What attacks; pgd is on the base classifier, without noise.")] = "smoothadv-pgd",
-    eps: Annotated[str | None, Option(help="l2 distances in pixel units.", show_default=USUAL_EPS)] = None,
-    factor: Annotated[str | None, Option(help="Distances over the radius, with --against.", show_default=USUAL_FACTORS)] = None,
+    against: Annotated[
+        Path | None,
+        Option(
+            metavar="LOG",
+            help="Instead: attack the certificates in this log of 'evaluate', and report.",
+        ),
+    ] = None,
+    attack: Annotated[
+        AttackName, Option(help="What attacks; pgd is on the base classifier, without noise.")
+    ] = "smoothadv-pgd",
+    eps: Annotated[
+        str | None, Option(help="l2 distances in pixel units.", show_default=USUAL_EPS)
+    ] = None,
+    factor: Annotated[
+        str | None,
+        Option(help="Distances over the radius, with --against.", show_default=USUAL_FACTORS),
+    ] = None,
     steps: Annotated[int, Option(help="Steps, T.")] = 20,
     num_noise: Annotated[
-        int | None, Option(help="Noise vectors of a step, m; none for pgd.", show_default=str(USUAL_NOISE))
+        int | None,
+        Option(help="Noise vectors of a step, m; none for pgd.", show_default=str(USUAL_NOISE)),
     ] = None,
-    random_start: Annotated[bool, Option("--random-start", help="Start at random in the ball.")] = False,
+    random_start: Annotated[
+        bool, Option("--random-start", help="Start at random in the ball.")
+    ] = False,
     restarts: Annotated[int, Option(help="Runs, of which the best is taken.")] = 1,
     targeted: Annotated[bool, Option("--targeted", help="Move to the runner-up class.")] = False,
     no_box: Annotated[bool, Option("--no-box", help="Let images leave [0, 1].")] = False,
     redraw: Annotated[bool, Option("--redraw", help="New noise at every step.")] = False,
     n: Annotated[int, Option(help="Samples of PREDICT, which judges on noise of its own.")] = 1000,
-    alpha: Annotated[float | None, Option(help="Its failure probability, for each line.", show_default="recipe")] = None,
-    split: Annotated[Literal["train", "test"] | None, Option(help="Part of the data set.", show_default="recipe")] = None,
+    alpha: Annotated[
+        float | None, Option(help="Its failure probability, for each line.", show_default="recipe")
+    ] = None,
+    split: Annotated[
+        Literal["train", "test"] | None, Option(help="Part of the data set.", show_default="recipe")
+    ] = None,
     start: Annotated[int, Option(help="Number of the first image.")] = 0,
-    stop: Annotated[int | None, Option(help="Number of the first image that is left out.", show_default="all")] = None,
-    stride: Annotated[int | None, Option(help="Every so many images.", show_default="recipe")] = None,
-    sigma: Annotated[float | None, Option(help="Noise other than that of the training.", show_default="entry")] = None,
-    precision: Annotated[str | None, Option(help="float32 or bfloat16, of the votes.", show_default="entry")] = None,
-    seed: Annotated[int | None, Option(help="Of all noise and of random starts.", show_default="recipe")] = None,
+    stop: Annotated[
+        int | None, Option(help="Number of the first image that is left out.", show_default="all")
+    ] = None,
+    stride: Annotated[
+        int | None, Option(help="Every so many images.", show_default="recipe")
+    ] = None,
+    sigma: Annotated[
+        float | None, Option(help="Noise other than that of the training.", show_default="entry")
+    ] = None,
+    precision: Annotated[
+        str | None, Option(help="float32 or bfloat16, of the votes.", show_default="entry")
+    ] = None,
+    seed: Annotated[
+        int | None, Option(help="Of all noise and of random starts.", show_default="recipe")
+    ] = None,
     shard: Shard = None,
     device: Device = "cpu",
     download: Download = False,
     batch_size: BatchSize = None,
     attack_batch: Annotated[
-        int | None, Option(help="Noisy images attacked at once; part of the protocol.", show_default="by image shape")
+        int | None,
+        Option(
+            help="Noisy images attacked at once; part of the protocol.",
+            show_default="by image shape",
+        ),
     ] = None,
-    save_images: Annotated[Path | None, Option(metavar="DIR", help="Also a picture an image and distance, here.")] = None,
+    save_images: Annotated[
+        Path | None, Option(metavar="DIR", help="Also a picture an image and distance, here.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Attack a data set into a log, judged by PREDICT; or, with --against, certificates within and beyond their radii.
@@ -80,7 +117,14 @@ def attack(
     )
     if against is not None:
         name = _named(against) if name is None else name
-        own = {"--out": out, "--eps": eps, "--split": split, "--sigma": sigma, "--precision": precision, "--shard": shard}
+        own = {
+            "--out": out,
+            "--eps": eps,
+            "--split": split,
+            "--sigma": sigma,
+            "--precision": precision,
+            "--shard": shard,
+        }
         _refuse(own | {"--save-images": save_images, "--download": download}, "with --against")
         certificates = CertificateAttack(
             name,
@@ -104,7 +148,9 @@ def attack(
         raise ValueError("Expected the NAME of an entry, got none; 'rszoo list' prints them.")
     entry = name
     if out is None:
-        raise ValueError("Expected --out LOG or --against LOG, got none; say where to log, or what to attack.")
+        raise ValueError(
+            "Expected --out LOG or --against LOG, got none; say where to log, or what to attack."
+        )
     distances = parse_numbers(eps or USUAL_EPS, "--eps")
     run_logged(
         out,
@@ -136,11 +182,13 @@ def attack(
 
 def _named(log: Path) -> str:
     """The entry that a log is of."""
-    from rszoo.records import read_log
+    from rszoo.logs.format import read_log
 
     protocol = read_log(log).protocol
     if protocol is None:
-        raise ValueError(f"Expected the NAME of the entry that {log} is of, got none, and the log names none; pass it.")
+        raise ValueError(
+            f"Expected the NAME of the entry that {log} is of, got none, and the log names none; pass it."
+        )
     return protocol.name
 
 
@@ -172,7 +220,16 @@ def _print_report(certificates: "CertificateAttack", rows: "Sequence[Tightness]"
     for row in rows:
         share = f"{len(row.succeeded) / row.attacked:.3f}"
         chance = "-" if row.probability is None else round_up(row.probability, 3)
-        cells.append([f"{row.factor:g}", str(row.attacked), str(len(row.succeeded)), str(row.abstained), share, chance])
+        cells.append(
+            [
+                f"{row.factor:g}",
+                str(row.attacked),
+                str(len(row.succeeded)),
+                str(row.abstained),
+                share,
+                chance,
+            ]
+        )
     print_table(columns, cells)
     print(
         f"{len(certificates)} certificates of {certificates.images} images, attacked up to these factors of their radii.\n"

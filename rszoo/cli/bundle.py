@@ -6,15 +6,25 @@ from typing import Annotated
 
 from typer import Argument
 
-from rszoo.config import EntryConfig, read_config, sha256
-from rszoo.hub import BESIDE, FILES
 from rszoo.recipe import Recipe, load_recipe, recipe_folder
-from rszoo.registry import Entry, get_entry, in_checkout, list_models, packaged_folder, pin, staged_folder
+from rszoo.zoo.config import EntryConfig, read_config, sha256
+from rszoo.zoo.layout import BESIDE, FILES
+from rszoo.zoo.registry import (
+    Entry,
+    get_entry,
+    in_checkout,
+    list_models,
+    packaged_folder,
+    pin,
+    staged_folder,
+)
 
 PACKAGED_BYTES = 1_500_000
 
 
-def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a finished run.")]) -> None:
+def bundle(
+    run: Annotated[Path, Argument(metavar="RUN", help="The folder of a finished run.")],
+) -> None:
     """For maintainers: copy a finished run and its evidence into the package, check them, and pin them in the registry.
 
     The evidence is certify.tsv and certify-grid.tsv of 'rszoo evaluate', and certify-float32.tsv of the other precision; the
@@ -31,7 +41,9 @@ def bundle(run: Annotated[Path, Argument(metavar="RUN", help="The folder of a fi
     _copy(run, folder, recipe)
     pinned = sha256(folder / "config.json")
     if config.name not in list_models() or get_entry(config.name).config_sha256 != pinned:
-        pin(config.name, Entry(config_sha256=pinned))  # a Hub revision pinned before holds other weights
+        pin(
+            config.name, Entry(config_sha256=pinned)
+        )  # a Hub revision pinned before holds other weights
     if in_checkout():  # where weights of another size were before
         staged, packaged = staged_folder(config.name), packaged_folder(config.name)
         shutil.rmtree(packaged if folder == staged else staged, ignore_errors=True)
@@ -72,9 +84,9 @@ def _home(name: str, weights: Path) -> Path:
 
 def _copy(run: Path, folder: Path, recipe: Recipe) -> None:
     """The files reach `folder` only after their copies have passed every check of an entry and of its evidence."""
-    from rszoo.cards import read_evidence
-    from rszoo.entry import read_entry
-    from rszoo.verification import RECIPE
+    from rszoo.publishing.cards import read_evidence
+    from rszoo.zoo.entry import read_entry
+    from rszoo.zoo.layout import RECIPE
 
     staging = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)

@@ -8,33 +8,51 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from rszoo.config import read_config
 from rszoo.files import replace_content
 from rszoo.recipe import Recipe, load_recipe, recipe_folder, recipe_names
-from rszoo.registry import FOLDER_PREFIX, bundled_folder, get_entry, list_models, staged_folder
+from rszoo.zoo.config import read_config
+from rszoo.zoo.registry import FOLDER_PREFIX, bundled_folder, get_entry, list_models, staged_folder
 
 
 def card(
     entry: Annotated[
-        str | None, Argument(metavar="[NAME|FOLDER]", help="A name of 'rszoo list', or the folder of an entry.")
+        str | None,
+        Argument(
+            metavar="[NAME|FOLDER]", help="A name of 'rszoo list', or the folder of an entry."
+        ),
     ] = None,
     *,
-    out: Annotated[Path | None, Option(metavar="FILE", help="Write it there, and its picture beside it.")] = None,
-    recipe: Annotated[Path | None, Option(metavar="TOML", help="The recipe of a FOLDER without one.")] = None,
-    everything: Annotated[bool, Option("--all", help="Write model_cards/NAME.md and .png of all bundled entries.")] = False,
-    check: Annotated[bool, Option("--check", help="Compare model_cards/ with what --all would write.")] = False,
+    out: Annotated[
+        Path | None, Option(metavar="FILE", help="Write it there, and its picture beside it.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, Option(metavar="TOML", help="The recipe of a FOLDER without one.")
+    ] = None,
+    everything: Annotated[
+        bool, Option("--all", help="Write model_cards/NAME.md and .png of all bundled entries.")
+    ] = False,
+    check: Annotated[
+        bool, Option("--check", help="Compare model_cards/ with what --all would write.")
+    ] = False,
 ) -> None:
     """Render the model card of an entry: the README.md of its Hub repository, from its config, recipe and logs."""
     _check_options(entry, out, everything=everything, check=check)
     if everything or check:
         names = _bundled() if entry is None else [entry]
         differing = [line for name in names for line in _kept(name, write=not check)]
-        print("\n".join(differing or [f"Cards {'compared, without a difference' if check else 'written'}: {len(names)}."]))
+        print(
+            "\n".join(
+                differing
+                or [
+                    f"Cards {'compared, without a difference' if check else 'written'}: {len(names)}."
+                ]
+            )
+        )
         sys.exit(1 if differing else 0)
     assert entry is not None
     folder = _folder(entry)
     made_by = _recipe(folder, recipe)
-    from rszoo.cards import read_evidence, render, save_picture
+    from rszoo.publishing.cards import read_evidence, render, save_picture
 
     evidence = read_evidence(folder, made_by)
     text = render(evidence)
@@ -50,11 +68,17 @@ def _check_options(entry: str | None, out: Path | None, *, everything: bool, che
     if everything and (entry is not None or check):
         raise ValueError("Expected --all alone, got it with another argument; leave that out.")
     if out is not None and out.is_dir():
-        raise ValueError(f"Expected a file for the card, got the folder {str(out)!r}; pass --out {out / 'README.md'}.")
+        raise ValueError(
+            f"Expected a file for the card, got the folder {str(out)!r}; pass --out {out / 'README.md'}."
+        )
     if out is not None and (everything or check):
-        raise ValueError("Expected --out with one card, got it with --all or --check; leave it out.")
+        raise ValueError(
+            "Expected --out with one card, got it with --all or --check; leave it out."
+        )
     if entry is None and not (everything or check):
-        raise ValueError("Expected the name or the folder of an entry, got none; 'rszoo list' prints the names.")
+        raise ValueError(
+            "Expected the name or the folder of an entry, got none; 'rszoo list' prints the names."
+        )
 
 
 def _bundled() -> Sequence[str]:
@@ -85,9 +109,12 @@ def _recipe(folder: Path, path: Path | None) -> Recipe | None:
 
 def _kept(name: str, *, write: bool) -> list[str]:
     """Write the card of an entry into the checkout, or say where the one that is there differs."""
-    from rszoo.cards import read_evidence, render, save_picture
+    from rszoo.publishing.cards import read_evidence, render, save_picture
 
-    paths = [_cards() / f"{name}.md", *([staged_folder(name) / "README.md"] if staged_folder(name).is_dir() else [])]
+    paths = [
+        _cards() / f"{name}.md",
+        *([staged_folder(name) / "README.md"] if staged_folder(name).is_dir() else []),
+    ]
     evidence = read_evidence(_folder(name), load_recipe(name))
     text = render(evidence)
     if not write:
@@ -103,11 +130,16 @@ def _difference(path: Path, text: str) -> list[str]:
     found = path.read_bytes().decode("utf-8", "replace").split("\n") if path.is_file() else []
     pairs = zip_longest(found, text.split("\n"))
     faults = [(number, new, old) for number, (old, new) in enumerate(pairs, 1) if old != new]
-    return [f"{path}, line {number}: expected {new!r}, got {old!r}; run 'rszoo card --all'." for number, new, old in faults[:1]]
+    return [
+        f"{path}, line {number}: expected {new!r}, got {old!r}; run 'rszoo card --all'."
+        for number, new, old in faults[:1]
+    ]
 
 
 def _cards() -> Path:
     folder = recipe_folder().parent / "model_cards"
     if not folder.is_dir():
-        raise FileNotFoundError(f"Expected a checkout with {folder}, got none; render one card with 'rszoo card NAME'.")
+        raise FileNotFoundError(
+            f"Expected a checkout with {folder}, got none; render one card with 'rszoo card NAME'."
+        )
     return folder

@@ -5,11 +5,22 @@ from typing import Annotated
 
 from typer import Option
 
-from rszoo.certificate import Certificate
 from rszoo.cli.images import Voted, vote
-from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, Name, Radii, Seed, Tolerance, parse_numbers
+from rszoo.cli.options import (
+    Alpha,
+    BatchSize,
+    Device,
+    Images,
+    Json,
+    Name,
+    Radii,
+    Seed,
+    Tolerance,
+    parse_numbers,
+)
 from rszoo.cli.output import print_json, print_table
-from rszoo.records import round_down
+from rszoo.logs.format import round_down
+from rszoo.smoothing.certificate import Certificate
 
 EVIDENCE = ("label", "radius", "p_lower", "n", "time")
 
@@ -21,7 +32,9 @@ def certify(
     n0: Annotated[int, Option(help="Noise samples that select the class.")] = 100,
     n: Annotated[int, Option(help="Noise samples that bound its probability.")] = 100_000,
     alpha: Alpha = 0.001,
-    bound: Annotated[str, Option(help="The radius rule: cohen, joint, tcertify or bonferroni.")] = "cohen",
+    bound: Annotated[
+        str, Option(help="The radius rule: cohen, joint, tcertify or bonferroni.")
+    ] = "cohen",
     radius: Radii = None,
     tolerance: Tolerance = None,
     seed: Seed = 0,
@@ -33,7 +46,7 @@ def certify(
 
     A radius is a distance between images of the classifier's size: of a file of another size it is that of the resized image.
     """
-    from rszoo.zoo import load
+    from rszoo.zoo.loading import load
 
     radii = None if radius is None else parse_numbers(radius, "--radius")
     classifier = load(name, device=device)
@@ -73,4 +86,10 @@ def evidence(voted: Voted[Certificate]) -> tuple[str, ...]:
     """The cells of the columns `EVIDENCE`; radius and p_lower are rounded down."""
     found = voted.result
     radius = "-" if found.abstained else round_down(found.radius, 3)
-    return voted.label or "abstain", radius, round_down(found.p_lower, 4), str(found.n), f"{voted.seconds:.1f} s"
+    return (
+        voted.label or "abstain",
+        radius,
+        round_down(found.p_lower, 4),
+        str(found.n),
+        f"{voted.seconds:.1f} s",
+    )

@@ -20,9 +20,9 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare two logs on the images that both have: certified by one only, McNemar's exact test, difference of the ACRs."""
-    from rszoo.analysis import answers, check_comparable, results, tested_radii
-    from rszoo.analysis import compare as compared
-    from rszoo.analysis.comparison import told_apart
+    from rszoo.logs.analysis import answers, check_comparable, results, tested_radii
+    from rszoo.logs.analysis import compare as compared
+    from rszoo.logs.analysis.comparison import told_apart
 
     a, b = told_apart(read_logs([first, second]))
     check_comparable([a, b], anyway=anyway)
@@ -36,12 +36,17 @@ def compare(
         return
     print(f"A: {a.title}\nB: {b.title}")
     alone = f"; {found.first_alone} only A has and {found.second_alone} only B has are left out"
-    print(f"{found.images} images in both{alone if found.first_alone or found.second_alone else ''}.\n")
+    print(
+        f"{found.images} images in both{alone if found.first_alone or found.second_alone else ''}.\n"
+    )
     rows = [
-        (f"{pair.radius:g}", str(pair.only_first), str(pair.only_second), round_up(pair.p_value, 2)) for pair in found.pairs
+        (f"{pair.radius:g}", str(pair.only_first), str(pair.only_second), round_up(pair.p_value, 2))
+        for pair in found.pairs
     ]
     print_table(("radius", "only A", "only B", "p_value"), rows)
     print()
     if found.difference is not None:
-        print(f"ACR of A minus ACR of B: {found.difference:+.4f}, standard error {found.standard_error:.4f}.")
+        print(
+            f"ACR of A minus ACR of B: {found.difference:+.4f}, standard error {found.standard_error:.4f}."
+        )
     print("Each p-value (McNemar, exact, two-sided) is for one radius, chosen beforehand.")

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from rszoo.certificate import Certificate
 from rszoo.cli.certify import EVIDENCE, evidence
 from rszoo.cli.images import Voted, open_image, vote
 from rszoo.cli.output import print_table
 from rszoo.cli.plot import check_out
-from rszoo.records import round_down
+from rszoo.logs.format import round_down
+from rszoo.smoothing.certificate import Certificate
 
 if TYPE_CHECKING:
     from rszoo.plots import Panel
-    from rszoo.smoothing import SmoothedClassifier
+    from rszoo.smoothing.classifier import SmoothedClassifier
 
 ENTRY = "cifar10-resnet20-gaussian-s0.25"
 PHOTOGRAPHS = Path(__file__).parents[1] / "demo_images"
@@ -26,19 +26,26 @@ SEED = 0
 
 def demo(
     *,
-    out: Annotated[Path, Option(metavar="FILE", help="The picture: .png, .pdf or .svg.")] = Path("demo.png"),
+    out: Annotated[Path, Option(metavar="FILE", help="The picture: .png, .pdf or .svg.")] = Path(
+        "demo.png"
+    ),
     name: Annotated[str, Option(help="The entry, as for 'rszoo certify'.")] = ENTRY,
     n: Annotated[int, Option(help="Noise samples an image.")] = 10_000,
 ) -> None:
     """Certify the photographs of the package, offline, and draw what happened."""
     check_out(out)
-    from rszoo.zoo import load
+    from rszoo.zoo.loading import load
 
     labels = _labels()
     classifier = load(name)
-    print(f"{name}: {len(labels)} photographs, {n} noisy copies each at sigma = {classifier.sigma:g}.\n")
+    print(
+        f"{name}: {len(labels)} photographs, {n} noisy copies each at sigma = {classifier.sigma:g}.\n"
+    )
     voted = vote(classifier, list(labels), lambda x: classifier.certify(x, n=n, seed=SEED))
-    print_table(("image", "shows", *EVIDENCE), [(each.image.name, labels[each.image], *evidence(each)) for each in voted])
+    print_table(
+        ("image", "shows", *EVIDENCE),
+        [(each.image.name, labels[each.image], *evidence(each)) for each in voted],
+    )
     print(
         f"\nNo change of the pixels (in [0, 1]) of l2 norm below the radius changes the label, up to a failure\n"
         f"probability of {voted[0].result.alpha:g} a line. A certified label is stable; that it is right is another matter.\n"
@@ -63,8 +70,9 @@ def _labels() -> dict[Path, str]:
 def _panel(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows: str) -> "Panel":
     """The data of one row of the picture; its noisy copies are the first of those that voted."""
     from rszoo.plots import Panel
-    from rszoo.sampling import Stage, image_key
-    from rszoo.voting import Noise
+    from rszoo.smoothing.engine import Noise
+    from rszoo.smoothing.noise import image_key
+    from rszoo.smoothing.requests import Stage
 
     x = classifier.transform(open_image(voted.image))
     noise = Noise(classifier.noise, classifier.sigma, SEED)

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from rszoo.certificate import Certificate, Prediction
+from rszoo.smoothing.certificate import Certificate, Prediction
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from rszoo.smoothing import SmoothedClassifier
+    from rszoo.smoothing.classifier import SmoothedClassifier
 
 Result = TypeVar("Result", Certificate, Prediction)
 
@@ -39,7 +39,9 @@ class Voted(Generic[Result]):
 
 
 def vote(
-    classifier: "SmoothedClassifier", paths: Sequence[Path], call: Callable[["Tensor"], Result | list[Result]]
+    classifier: "SmoothedClassifier",
+    paths: Sequence[Path],
+    call: Callable[["Tensor"], Result | list[Result]],
 ) -> list[Voted[Result]]:
     """Put images to the vote one by one, after all of them have been read.
 
@@ -61,10 +63,12 @@ def vote(
 
 def _resized(image: "Image", x: "Tensor") -> bool:
     """Whether x is not the image as it is, upright."""
-    from rszoo.images import image_transform
+    from rszoo.data.images import image_transform
 
     upright = sorted(image.size) == sorted(x.shape[1:])  # it may be turned by its metadata
-    return not upright or not x.equal(image_transform((x.shape[0], x.shape[1], x.shape[2]), min(image.size))(image))
+    return not upright or not x.equal(
+        image_transform((x.shape[0], x.shape[1], x.shape[2]), min(image.size))(image)
+    )
 
 
 def open_image(path: Path) -> "Image":
@@ -77,12 +81,26 @@ def open_image(path: Path) -> "Image":
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
-        raise FileNotFoundError(f"Expected an image, got {str(path)!r}, which is no file; check the path.")
+        raise FileNotFoundError(
+            f"Expected an image, got {str(path)!r}, which is no file; check the path."
+        )
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # of odd metadata: the pixels count
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(path) as image,
+        ):  # of odd metadata: the pixels count
             image.load()
             return image
     except UnidentifiedImageError as error:
-        raise ValueError(f"Expected an image, got {str(path)!r}; pass a PNG or JPEG file.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
-        raise ValueError(f"Expected a whole image, got {str(path)!r} with this fault: {error}; copy it again.") from error
+        raise ValueError(
+            f"Expected an image, got {str(path)!r}; pass a PNG or JPEG file."
+        ) from error
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:  # what Pillow's decoders raise
+        raise ValueError(
+            f"Expected a whole image, got {str(path)!r} with this fault: {error}; copy it again."
+        ) from error

@@ -9,22 +9,36 @@ from rszoo.cli.options import Device
 
 
 def import_entry(
-    file: Annotated[Path, Argument(metavar="FILE", help="A checkpoint: a dict with 'state_dict' or 'net', by torch.save.")],
+    file: Annotated[
+        Path,
+        Argument(
+            metavar="FILE", help="A checkpoint: a dict with 'state_dict' or 'net', by torch.save."
+        ),
+    ],
     *,
     dataset: Annotated[str, Option(help="What it was trained on: cifar10, imagenet ...")],
     sigma: Annotated[float, Option(help="The noise that it was trained for, pixels in [0, 1].")],
     out: Annotated[Path, Option(metavar="DIR", help="A new or empty folder.")],
-    arch: Annotated[str | None, Option(help="resnet110, resnet50 ...", show_default="what the file names")] = None,
+    arch: Annotated[
+        str | None, Option(help="resnet110, resnet50 ...", show_default="what the file names")
+    ] = None,
     normalization: Annotated[
-        str, Option(help="standard: (x - mean) / std; center: x - mean; none; auto: the file's, or tried on noisy test images.")
+        str,
+        Option(
+            help="standard: (x - mean) / std; center: x - mean; none; auto: the file's, or tried on noisy test images."
+        ),
     ] = "auto",
-    method: Annotated[str, Option(help="A word for the name, such as gaussian or smoothadv.")] = "imported",
-    license: Annotated[str, Option(help="SPDX identifier of the licence of the weights.")] = "unknown",
+    method: Annotated[
+        str, Option(help="A word for the name, such as gaussian or smoothadv.")
+    ] = "imported",
+    license: Annotated[
+        str, Option(help="SPDX identifier of the licence of the weights.")
+    ] = "unknown",
     device: Device = "cpu",
 ) -> None:
     """Make an entry of a checkpoint of Cohen et al., Salman et al., MACER, Consistency or their successors."""
-    from rszoo.checkpoints import import_checkpoint
-    from rszoo.inference import find_device
+    from rszoo.publishing.checkpoints import import_checkpoint
+    from rszoo.smoothing.runtime import find_device
 
     made = import_checkpoint(
         file,

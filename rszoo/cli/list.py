@@ -11,24 +11,33 @@ from typer import Argument, Option
 from rszoo.cli.logs import parse_radii
 from rszoo.cli.options import Json
 from rszoo.cli.output import print_json, print_table
-from rszoo.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
+from rszoo.logs.format import round_down
+from rszoo.publishing.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
 from rszoo.recipe import recipe_names
-from rszoo.records import round_down
-from rszoo.registry import bundled_folder, get_entry, list_models, staged_folder
+from rszoo.zoo.registry import bundled_folder, get_entry, list_models, staged_folder
 
 COLUMNS = ("name", "dataset", "architecture", "method", "sigma", "weights", "size", "licence")
 EVIDENCE = ("samples", "ACR", "n of ACR", "abstain", "images", "alpha")
 
 
 def list_entries(
-    pattern: Annotated[str, Argument(metavar="[PATTERN]", help="A shell pattern such as 'cifar10-*-s0.25'.")] = "*",
+    pattern: Annotated[
+        str, Argument(metavar="[PATTERN]", help="A shell pattern such as 'cifar10-*-s0.25'.")
+    ] = "*",
     *,
-    everything: Annotated[bool, Option("--all", help="Also the recipes that have no weights yet.")] = False,
+    everything: Annotated[
+        bool, Option("--all", help="Also the recipes that have no weights yet.")
+    ] = False,
     radius: Annotated[
         list[str] | None,
-        Option(metavar="R,R,...", help="Also the certified accuracy at these l2 radii, in pixel units, from bundled logs."),
+        Option(
+            metavar="R,R,...",
+            help="Also the certified accuracy at these l2 radii, in pixel units, from bundled logs.",
+        ),
     ] = None,
-    sort: Annotated[bool, Option("--sort", help="The best first: at the first --radius; without one, by ACR.")] = False,
+    sort: Annotated[
+        bool, Option("--sort", help="The best first: at the first --radius; without one, by ACR.")
+    ] = False,
     by: Annotated[
         str | None,
         Option(
@@ -40,7 +49,9 @@ def list_entries(
     method: Annotated[str | None, Option(help="Only entries of this training method.")] = None,
     architecture: Annotated[str | None, Option(help="Only entries of this architecture.")] = None,
     sigma: Annotated[float | None, Option(help="Only entries of this sigma.")] = None,
-    max_size: Annotated[float | None, Option(metavar="MB", help="Only entries whose weights take at most that.")] = None,
+    max_size: Annotated[
+        float | None, Option(metavar="MB", help="Only entries whose weights take at most that.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the entries that can be loaded, where their weights are, and what is certified of them."""
@@ -49,7 +60,9 @@ def list_entries(
     if isinstance(order, float):
         radii = sorted({*radii, order})
     certified = bool(radii) or order == "acr"
-    wanted = Filter(dataset=dataset, architecture=architecture, method=method, sigma=sigma, max_size=max_size)
+    wanted = Filter(
+        dataset=dataset, architecture=architecture, method=method, sigma=sigma, max_size=max_size
+    )
     names = _names(pattern, everything=everything)
     found = ordered(standings(names, radii if certified or json else None, wanted=wanted), order)
     if json:
@@ -58,7 +71,9 @@ def list_entries(
         _print(found, radii if certified else None)
     else:
         narrowed = "" if wanted == Filter() else f" with {wanted}"
-        print(f"No entry matches {pattern!r}{narrowed}; 'rszoo list --all' prints the recipes as well.")
+        print(
+            f"No entry matches {pattern!r}{narrowed}; 'rszoo list --all' prints the recipes as well."
+        )
 
 
 def place(name: str) -> str:
@@ -80,7 +95,9 @@ def _names(pattern: str, *, everything: bool) -> list[str]:
 
 def _order(by: str | None, *, sort: bool, radii: Sequence[str] | None) -> float | Key:
     if by is not None and sort:
-        raise ValueError(f"Expected --sort (the best first) or --by, got both, with --by {by}; keep one.")
+        raise ValueError(
+            f"Expected --sort (the best first) or --by, got both, with --by {by}; keep one."
+        )
     if sort:
         by = ",".join(radii).split(",")[0] if radii else "acr"
     if by is None:
@@ -90,7 +107,9 @@ def _order(by: str | None, *, sort: bool, radii: Sequence[str] | None) -> float 
     try:
         (radius,) = parse_radii(by, largest=0.0)
     except ValueError as error:
-        raise ValueError(f"Expected --by {'|'.join(get_args(Key))} or a radius, got {by!r}; write --by 0.5.") from error
+        raise ValueError(
+            f"Expected --by {'|'.join(get_args(Key))} or a radius, got {by!r}; write --by 0.5."
+        ) from error
     return radius
 
 
@@ -105,17 +124,23 @@ def _print(found: Sequence[Standing], radii: Sequence[float] | None) -> None:
         print_table(columns, rows)
         return
     kept, common = told_apart(columns, rows)
-    print_table([columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
+    print_table(
+        [columns[place] for place in kept], [[row[place] for place in kept] for row in rows]
+    )
     if common:
         print("All: " + ", ".join(common))
 
 
-def told_apart(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[int], list[str]]:
+def told_apart(
+    columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[int], list[str]]:
     """The columns that a terminal has to show, and what is the same in all rows: facts of the entries and of their evidence."""
     same = {
         place
         for place, column in enumerate(columns)
-        if column in (*COLUMNS[1:], *EVIDENCE[2:]) and len(rows) > 1 and len({row[place] for row in rows}) == 1
+        if column in (*COLUMNS[1:], *EVIDENCE[2:])
+        and len(rows) > 1
+        and len({row[place] for row in rows}) == 1
     }
     kept = [place for place in range(len(columns)) if place not in same]
     return kept, [f"{columns[place]} {rows[0][place]}" for place in sorted(same)]

@@ -9,29 +9,43 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from rszoo.cli.options import parse_numbers
-from rszoo.records import Log, read_log
+from rszoo.logs.format import Log, read_log
 
 if TYPE_CHECKING:
-    from rszoo.analysis import Given
+    from rszoo.logs.analysis import Given
 
 LOG_HELP = "Logs of 'rszoo evaluate' or 'rszoo attack', or files that Cohen et al. published."
 
 Logs = Annotated[list[Path], Argument(metavar="LOG...", help=LOG_HELP)]
 OptionalLogs = Annotated[list[Path] | None, Argument(metavar="[LOG...]", help=LOG_HELP)]
-Radii = Annotated[str | None, Option("--radius", metavar="R,R,...", help="l2 radii in pixel units.", show_default="a grid")]
+Radii = Annotated[
+    str | None,
+    Option("--radius", metavar="R,R,...", help="l2 radii in pixel units.", show_default="a grid"),
+]
 GivenText = Annotated[
     str | None,
     Option(
-        "--given", metavar="n=N,alpha=A[,sigma=S]", help="What published files do not state; sigma is else read from the name."
+        "--given",
+        metavar="n=N,alpha=A[,sigma=S]",
+        help="What published files do not state; sigma is else read from the name.",
     ),
 ]
 LowerBound = Annotated[
-    float | None, Option(metavar="RHO", help="Also lower bounds that are too large with probability at most RHO.")
+    float | None,
+    Option(
+        metavar="RHO", help="Also lower bounds that are too large with probability at most RHO."
+    ),
 ]
-Anyway = Annotated[bool, Option("--anyway", help="Compare logs of different protocols or images all the same.")]
+Anyway = Annotated[
+    bool, Option("--anyway", help="Compare logs of different protocols or images all the same.")
+]
 PublishedKeys = Annotated[
     list[str] | None,
-    Option("--published", metavar="KEY", help="Published rows too, by key or pattern such as 'cohen-cifar10-*'."),
+    Option(
+        "--published",
+        metavar="KEY",
+        help="Published rows too, by key or pattern such as 'cohen-cifar10-*'.",
+    ),
 ]
 
 
@@ -42,7 +56,7 @@ def read_logs(paths: Sequence[Path]) -> list[Log]:
 
 def note_named_sigma(logs: Sequence[Log], given: "Given") -> None:
     """Say on stderr which sigmas were taken from the names of files."""
-    from rszoo.analysis.setting import named_sigma
+    from rszoo.logs.analysis.setting import named_sigma
 
     if given.sigma is None and any(named_sigma(log) is not None for log in logs):
         print("rszoo: sigma of the published files was read from their names.", file=sys.stderr)
@@ -50,7 +64,7 @@ def note_named_sigma(logs: Sequence[Log], given: "Given") -> None:
 
 def parse_given(text: str | None) -> "Given":
     """The values of --given."""
-    from rszoo.analysis import Given
+    from rszoo.logs.analysis import Given
 
     cells = [cell.partition("=") for cell in (text or "").split(",") if cell.strip()]
     values = {key.strip(): value.strip() for key, _, value in cells}
@@ -63,7 +77,9 @@ def parse_given(text: str | None) -> "Given":
             alpha=float(values["alpha"]) if "alpha" in values else None,
         )
     except ValueError as error:
-        raise ValueError(f"Expected --given such as n=100000,alpha=0.001,sigma=0.25, got {text!r}; correct it.") from error
+        raise ValueError(
+            f"Expected --given such as n=100000,alpha=0.001,sigma=0.25, got {text!r}; correct it."
+        ) from error
     check_given(given)
     return given
 

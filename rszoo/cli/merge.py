@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from rszoo.records import merge as join
+from rszoo.logs.format import merge as join
 
 
 def merge(

@@ -40,7 +40,15 @@ def print_grid(columns: Sequence[str], rows: Sequence[Sequence[str]], format: st
 
         styles = {"markdown": "github", "latex": "latex_booktabs"}
         align = ["left", *["right"] * (len(columns) - 1)]
-        print(tabulate(rows, headers=columns, tablefmt=styles[format], colalign=align, disable_numparse=True))
+        print(
+            tabulate(
+                rows,
+                headers=columns,
+                tablefmt=styles[format],
+                colalign=align,
+                disable_numparse=True,
+            )
+        )
 
 
 def print_json(value: object) -> None:

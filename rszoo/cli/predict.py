@@ -15,20 +15,24 @@ def predict(
     *,
     n: Annotated[int, Option(help="Noise samples an image.")] = 1000,
     alpha: Alpha = 0.001,
-    early: Annotated[bool, Option("--early", help="Stop as soon as the answer is settled, at the same alpha.")] = False,
+    early: Annotated[
+        bool, Option("--early", help="Stop as soon as the answer is settled, at the same alpha.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "cpu",
     batch_size: BatchSize = None,
     json: Json = False,
 ) -> None:
     """Predict the class of images by a vote under noise, or abstain."""
-    from rszoo.zoo import load
+    from rszoo.zoo.loading import load
 
     classifier = load(name, device=device)
     voted = vote(
         classifier,
         images,
-        lambda x: classifier.predict(x, n=n, alpha=alpha, early=early, seed=seed, batch_size=batch_size),
+        lambda x: classifier.predict(
+            x, n=n, alpha=alpha, early=early, seed=seed, batch_size=batch_size
+        ),
     )
     if json:
         print_json([each.as_json() for each in voted])

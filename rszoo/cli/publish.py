@@ -9,19 +9,33 @@ from rszoo.cli.output import print_table
 from rszoo.cli.verify import print_checks
 
 if TYPE_CHECKING:
-    from rszoo.publish import Publication
+    from rszoo.publishing.publish import Publication
 
 
 def publish(
     name: Name,
     *,
-    repo: Annotated[str, Option(metavar="ORG/NAME", help="The Hub repository; it is made if it is not there.")],
-    private: Annotated[bool, Option("--private", help="Only if the repository is, or is made, private.")] = False,
-    create_pr: Annotated[bool, Option("--create-pr", help="Propose the commit as a pull request; nothing is pinned.")] = False,
-    revision: Annotated[str | None, Option(metavar="BRANCH", help="A branch.", show_default="main")] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Print what would be done, and change nothing.")] = False,
-    without_evidence: Annotated[bool, Option("--without-evidence", help="Publish without a log of certificates.")] = False,
-    images: Annotated[int, Option(metavar="K", help="Certificates of each log to make again.", min=0)] = 3,
+    repo: Annotated[
+        str, Option(metavar="ORG/NAME", help="The Hub repository; it is made if it is not there.")
+    ],
+    private: Annotated[
+        bool, Option("--private", help="Only if the repository is, or is made, private.")
+    ] = False,
+    create_pr: Annotated[
+        bool, Option("--create-pr", help="Propose the commit as a pull request; nothing is pinned.")
+    ] = False,
+    revision: Annotated[
+        str | None, Option(metavar="BRANCH", help="A branch.", show_default="main")
+    ] = None,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Print what would be done, and change nothing.")
+    ] = False,
+    without_evidence: Annotated[
+        bool, Option("--without-evidence", help="Publish without a log of certificates.")
+    ] = False,
+    images: Annotated[
+        int, Option(metavar="K", help="Certificates of each log to make again.", min=0)
+    ] = 3,
     device: Device = "cpu",
 ) -> None:
     """Publish an entry that passes the checks of 'verify': weights, evidence, recipe and card, in one commit.
@@ -29,7 +43,7 @@ def publish(
     In a checkout the registry then pins the commit of an entry whose recipe is there. The token is that of the Hub's client:
     'hf auth login', or HF_TOKEN.
     """
-    from rszoo.publish import publish as published
+    from rszoo.publishing.publish import publish as published
 
     done = published(
         name,
@@ -43,7 +57,10 @@ def publish(
         device=device,
     )
     print_checks(done.checks)
-    print_table(("file", "bytes", "sha256"), [(file.name, str(file.size), file.sha256) for file in done.files])
+    print_table(
+        ("file", "bytes", "sha256"),
+        [(file.name, str(file.size), file.sha256) for file in done.files],
+    )
     print(_outcome(done, repo, create_pr=create_pr, branch=revision or "main"))
 
 

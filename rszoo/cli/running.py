@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from rszoo.records import AttackProtocol, merge
+from rszoo.logs.format import AttackProtocol, merge
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 LONGEST = timedelta(days=30)  # a process waits that long for the others
 
-Shard = Annotated[str | None, Option(metavar="I/K", help="Only the I-th of K parts, for batch systems; then 'merge'.")]
+Shard = Annotated[
+    str | None,
+    Option(metavar="I/K", help="Only the I-th of K parts, for batch systems; then 'merge'."),
+]
 
 
 def run_logged(
@@ -35,8 +38,8 @@ def run_logged(
         shard: as I/K.
         device: its name.
     """
-    from rszoo import processes
-    from rszoo.inference import find_device
+    from rszoo.smoothing.runtime import find_device
+    from rszoo.training import distributed as processes
 
     where = processes.join(find_device(device), timeout=LONGEST)
     part = None if shard is None else _pair(shard)
@@ -56,34 +59,53 @@ def _run(evaluation: "LoggedEvaluation[Any]") -> None:
 
     protocol, log = evaluation.protocol, evaluation.log
     total, done = len(protocol.indices), len(protocol.indices) - len(log.remaining)
-    trained = "" if protocol.sigma == protocol.trained_sigma else f" (trained at {protocol.trained_sigma:g})"
+    trained = (
+        ""
+        if protocol.sigma == protocol.trained_sigma
+        else f" (trained at {protocol.trained_sigma:g})"
+    )
     minutes, most = evaluation.estimate() / 60, "at most " if protocol.adaptive else ""
     print(
         f"{protocol.name} at sigma {protocol.sigma:g}{trained}: {total} images of {protocol.dataset} {protocol.split}, "
         f"{done} done, {most}{protocol.samples_an_image} samples each; {most}about {minutes:.1f} minutes."
     )
-    correct = sum(record.correct for record in log.records[protocol.lines_an_image - 1 :: protocol.lines_an_image])
+    correct = sum(
+        record.correct
+        for record in log.records[protocol.lines_an_image - 1 :: protocol.lines_an_image]
+    )
     started = time.perf_counter()
-    with tqdm(evaluation, total=total, initial=done, unit="image", disable=None, smoothing=0.1) as bar:
+    with tqdm(
+        evaluation, total=total, initial=done, unit="image", disable=None, smoothing=0.1
+    ) as bar:
         for number, records in enumerate(bar, 1):
             correct += records[-1].correct
             rate = 60 * number / (time.perf_counter() - started)
-            bar.set_postfix_str(f"{rate:.1f} images/min, accuracy {correct / (done + number):.3f}", refresh=False)
+            bar.set_postfix_str(
+                f"{rate:.1f} images/min, accuracy {correct / (done + number):.3f}", refresh=False
+            )
     where = f" at eps {protocol.eps[-1]:g}" if isinstance(protocol, AttackProtocol) else ""
-    print(f"{log.path} holds {total} images, {correct / total:.4f} of them right{where}; 'rszoo table {log.path}' says more.")
+    print(
+        f"{log.path} holds {total} images, {correct / total:.4f} of them right{where}; 'rszoo table {log.path}' says more."
+    )
 
 
 def _shards(out: Path, count: int) -> list[Path]:
-    return [out.with_name(f"{out.name}.shard-{number}-of-{count}") for number in range(1, count + 1)]
+    return [
+        out.with_name(f"{out.name}.shard-{number}-of-{count}") for number in range(1, count + 1)
+    ]
 
 
 def _own_part(part: tuple[int, int] | None, out: Path) -> tuple[int, int]:
-    from rszoo import processes
+    from rszoo.training import distributed as processes
 
     if part is not None:
-        raise ValueError(f"Expected no --shard under torchrun, got {part[0]}/{part[1]}; each process takes its own.")
+        raise ValueError(
+            f"Expected no --shard under torchrun, got {part[0]}/{part[1]}; each process takes its own."
+        )
     if out.exists():
-        raise FileExistsError(f"Expected a new file under torchrun, got --out {str(out)!r}, which is there; choose another.")
+        raise FileExistsError(
+            f"Expected a new file under torchrun, got --out {str(out)!r}, which is there; choose another."
+        )
     return processes.rank() + 1, processes.count()
 
 

@@ -10,13 +10,15 @@ from typer import Argument
 from rszoo.cli.list import place
 from rszoo.cli.options import Json
 from rszoo.cli.output import print_json, print_table
-from rszoo.config import EntryConfig, read_config, sha256
 from rszoo.recipe import Recipe, load_recipe, recipe_names
-from rszoo.registry import FOLDER_PREFIX, Entry, bundled_folder, get_entry, is_path, list_models
+from rszoo.zoo.config import EntryConfig, read_config, sha256
+from rszoo.zoo.registry import FOLDER_PREFIX, Entry, bundled_folder, get_entry, is_path, list_models
 
 
 def show(
-    name: Annotated[str, Argument(metavar="NAME", help="A name of 'rszoo list --all', or an entry's folder.")],
+    name: Annotated[
+        str, Argument(metavar="NAME", help="A name of 'rszoo list --all', or an entry's folder.")
+    ],
     *,
     json: Json = False,
 ) -> None:
@@ -25,13 +27,21 @@ def show(
         _show_folder(folder, json=json)
         return
     planned = recipe_names()
-    entry = None if name in planned and name not in list_models() else get_entry(name, recipes=planned)
+    entry = (
+        None if name in planned and name not in list_models() else get_entry(name, recipes=planned)
+    )
     recipe, config = load_recipe(name), None
     if entry is not None and bundled_folder(name).is_dir():
         config = read_config(bundled_folder(name), expected_sha256=entry.config_sha256)
     if json:
         sources = {"registry": entry, "recipe": recipe, "config": config}
-        print_json({"name": name, "weights": place(name), **{key: msgspec.to_builtins(sources[key]) for key in sources}})
+        print_json(
+            {
+                "name": name,
+                "weights": place(name),
+                **{key: msgspec.to_builtins(sources[key]) for key in sources},
+            }
+        )
         return
     facts = _recipe_facts(recipe) | _config_facts(config) | _weights_facts(name, entry)
     print_table(("", name), list(facts.items()))
@@ -41,18 +51,31 @@ def _folder(name: str) -> Path | None:
     """The folder that NAME is for `rszoo.load`; a recipe comes before a folder of its name that is no entry's."""
     if is_path(name):
         return Path(name.removeprefix(FOLDER_PREFIX))
-    return Path(name) if name not in list_models() and (Path(name) / "config.json").is_file() else None
+    return (
+        Path(name) if name not in list_models() and (Path(name) / "config.json").is_file() else None
+    )
 
 
 def _show_folder(folder: Path, *, json: bool) -> None:
-    config, found = read_config(folder), "folder" if (folder / "model.safetensors").is_file() else "missing"
+    config, found = (
+        read_config(folder),
+        "folder" if (folder / "model.safetensors").is_file() else "missing",
+    )
     if json:
-        shown = {"weights": found, "registry": None, "recipe": None, "config": msgspec.to_builtins(config)}
+        shown = {
+            "weights": found,
+            "registry": None,
+            "recipe": None,
+            "config": msgspec.to_builtins(config),
+        }
         print_json({"name": config.name, **shown})
         return
     keys = ("license", "dataset", "architecture", "method", "sigma", "precision", "noise")
     facts = {key: str(getattr(config, key)) for key in keys} | _config_facts(config)
-    facts |= {"config.json": f"sha256 {sha256(folder / 'config.json')}", "weights": f"{found}: {folder}"}
+    facts |= {
+        "config.json": f"sha256 {sha256(folder / 'config.json')}",
+        "weights": f"{found}: {folder}",
+    }
     print_table(("", config.name), list(facts.items()))
 
 
@@ -93,5 +116,11 @@ def _weights_facts(name: str, entry: Entry | None) -> dict[str, str]:
         return {"weights": f"none yet; 'rszoo train {name} --out DIR' makes them"}
     found = place(name)
     folder = bundled_folder(name)
-    where = folder if folder.is_dir() else f"{entry.repo_id}@{entry.revision}" if found == "hub" else "a checkout has them"
+    where = (
+        folder
+        if folder.is_dir()
+        else f"{entry.repo_id}@{entry.revision}"
+        if found == "hub"
+        else "a checkout has them"
+    )
     return {"config.json": f"sha256 {entry.config_sha256}", "weights": f"{found}: {where}"}

@@ -11,13 +11,15 @@ from rszoo.cli.options import BatchSize, Device, Json, Name
 from rszoo.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from rszoo.verification import Check
+    from rszoo.publishing.verify import Check
 
 
 def verify(
     name: Name,
     *,
-    images: Annotated[int, Option(metavar="K", help="Certificates of each log to make again.", min=0)] = 3,
+    images: Annotated[
+        int, Option(metavar="K", help="Certificates of each log to make again.", min=0)
+    ] = 3,
     device: Device = "cpu",
     batch_size: BatchSize = None,
     json: Json = False,
@@ -27,7 +29,7 @@ def verify(
     A certificate that is made again is also put to fresh votes, which must not refute its radius at the alpha of the log. Votes
     other than the log's are told: processors of two kinds may round differently. Exit code 1 if a check failed.
     """
-    from rszoo.verification import verify as verified
+    from rszoo.publishing.verify import verify as verified
 
     checks = verified(name, images=images, device=device, batch_size=batch_size)
     if json:
@@ -40,4 +42,7 @@ def verify(
 
 def print_checks(checks: "Sequence[Check]") -> None:
     """Print checks as a table."""
-    print_table(("check", "result", "finding"), [(check.name, check.outcome, check.finding) for check in checks])
+    print_table(
+        ("check", "result", "finding"),
+        [(check.name, check.outcome, check.finding) for check in checks],
+    )

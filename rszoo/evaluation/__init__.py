@@ -1,6 +1,6 @@
 """A data set through CERTIFY, PREDICT or an attack into a log, and certificates put to the test by attacks."""
 
-from rszoo.evaluation.attacker import Attacked, Attacker, Target, attack
+from rszoo.attacks.attacker import Attacked, Attacker, Target, attack
 from rszoo.evaluation.attacking import AttackEvaluation
 from rszoo.evaluation.certification import Evaluation
 from rszoo.evaluation.logged import LoggedEvaluation

@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 
 from rszoo.attacks import Plan
-from rszoo.evaluation.attacker import Attacked, Attacker, Target, attack
+from rszoo.attacks.attacker import Attacked, Attacker, Target, attack
 from rszoo.evaluation.logged import LoggedEvaluation
 from rszoo.evaluation.pictures import save_pictures
 from rszoo.evaluation.protocols import attack_protocol, prepared
-from rszoo.records import AttackProtocol, Record
+from rszoo.logs.format import AttackProtocol, Record
 
 
 class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
@@ -91,7 +91,9 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         if save_images is not None:
             save_images.mkdir(exist_ok=True)
         self.attacker, self.folder = attacker, save_images
-        super().__init__(out, protocol, classifier=entry.classifier, images=made.images, batch_size=batch_size)
+        super().__init__(
+            out, protocol, classifier=entry.classifier, images=made.images, batch_size=batch_size
+        )
 
     def results(self, remaining: Sequence[int]) -> Iterator[Sequence[Record]]:
         """A line for each distance; see `LoggedEvaluation`."""
@@ -107,7 +109,12 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         for idx, lines in zip((idx for batch in batches for idx in batch), found, strict=True):
             if idx in left:
                 if self.folder is not None:
-                    save_pictures(self.folder, idx, [each.image for each in lines], eps=self.protocol.distances)
+                    save_pictures(
+                        self.folder,
+                        idx,
+                        [each.image for each in lines],
+                        eps=self.protocol.distances,
+                    )
                 yield [self._attacked(idx, each) for each in lines]
 
     def estimate(self) -> float:
@@ -116,7 +123,10 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
             return 0.0
         plan = self.attacker.plan
         trial = Attacker(
-            self.classifier, replace(plan, steps=1, restarts=1), seed=self.protocol.seed, batch=self.protocol.attack_batch
+            self.classifier,
+            replace(plan, steps=1, restarts=1),
+            seed=self.protocol.seed,
+            batch=self.protocol.attack_batch,
         )
         targets = [self._target(idx) for idx in self.protocol.batches[0]]
         for _ in range(2):  # the first time warms up
@@ -126,7 +136,9 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         return super().estimate() + seconds * len(self.log.remaining)
 
     def _target(self, idx: int) -> Target:
-        return Target(str(idx), self.pixels(idx), int(self.images.labels[idx]), self.protocol.distances)
+        return Target(
+            str(idx), self.pixels(idx), int(self.images.labels[idx]), self.protocol.distances
+        )
 
     def _attacked(self, idx: int, found: Attacked) -> Record:
         return replace(self.record(idx, found.prediction), eps=found.eps, l2=found.l2)

@@ -6,13 +6,13 @@ from typing import Literal, get_args
 
 import torch
 
-from rszoo import procedures
-from rszoo.certificate import Certificate, Prediction
 from rszoo.evaluation.logged import LoggedEvaluation
 from rszoo.evaluation.protocols import certify_protocol, predict_protocol, prepared
-from rszoo.records import CertifyProtocol, PredictProtocol, Record
-from rszoo.smoothing import SmoothedClassifier
-from rszoo.voting import Procedure
+from rszoo.logs.format import CertifyProtocol, PredictProtocol, Record
+from rszoo.smoothing import procedures
+from rszoo.smoothing.certificate import Certificate, Prediction
+from rszoo.smoothing.classifier import SmoothedClassifier
+from rszoo.smoothing.requests import Procedure
 
 Task = Literal["certify", "predict"]
 
@@ -73,7 +73,9 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
         batch_size: int | None = None,
     ) -> None:
         if task not in get_args(Task):
-            raise ValueError(f"Expected task 'certify' or 'predict', got {task!r}; choose one of these.")
+            raise ValueError(
+                f"Expected task 'certify' or 'predict', got {task!r}; choose one of these."
+            )
         made = prepared(
             name,
             split=split,
@@ -88,21 +90,38 @@ class Evaluation(LoggedEvaluation[CertifyProtocol | PredictProtocol]):
             device=device,
             download=download,
         )
-        rule: dict[str, object] = {"radii": radii, "tolerance": tolerance, "correct_only": correct_only, "power": power}
+        rule: dict[str, object] = {
+            "radii": radii,
+            "tolerance": tolerance,
+            "correct_only": correct_only,
+            "power": power,
+        }
         protocol: CertifyProtocol | PredictProtocol
         if task == "predict":
             protocol = predict_protocol(made.shared, n, {"n0": n0, "bound": bound} | rule)
         else:
             protocol = certify_protocol(made.shared, made.usual, rule, n0=n0, n=n, bound=bound)
         self._procedure = _maker(protocol, made.entry.classifier)
-        super().__init__(out, protocol, classifier=made.entry.classifier, images=made.images, batch_size=batch_size)
+        super().__init__(
+            out,
+            protocol,
+            classifier=made.entry.classifier,
+            images=made.images,
+            batch_size=batch_size,
+        )
 
     def results(self, remaining: Sequence[int]) -> Iterator[Sequence[Record]]:
         """One line an image, or for PREDICT one for each n; see `LoggedEvaluation`."""
-        jobs = ((self.pixels(idx), str(idx), self._procedure(int(self.images.labels[idx]))) for idx in remaining)
+        jobs = (
+            (self.pixels(idx), str(idx), self._procedure(int(self.images.labels[idx])))
+            for idx in remaining
+        )
         found = self.classifier.run(jobs, seed=self.protocol.seed, batch_size=self.batch_size)
         for idx, result in zip(remaining, found, strict=True):
-            yield [self.record(idx, each) for each in (result if isinstance(result, list) else [result])]
+            yield [
+                self.record(idx, each)
+                for each in (result if isinstance(result, list) else [result])
+            ]
 
 
 def _maker(

@@ -10,12 +10,12 @@ from typing import Generic, Self, TypeVar
 
 from torch import Tensor
 
-from rszoo import procedures
-from rszoo.certificate import Certificate, Prediction
-from rszoo.datasets import LabelledImages
-from rszoo.inference import default_batch
-from rszoo.records import AnyProtocol, LogWriter, Record
-from rszoo.smoothing import SmoothedClassifier
+from rszoo.data.datasets import LabelledImages
+from rszoo.logs.format import AnyProtocol, LogWriter, Record
+from rszoo.smoothing import procedures
+from rszoo.smoothing.certificate import Certificate, Prediction
+from rszoo.smoothing.classifier import SmoothedClassifier
+from rszoo.smoothing.runtime import default_batch
 
 TRIAL_BATCHES = 4
 
@@ -40,15 +40,31 @@ class LoggedEvaluation(ABC, Generic[Kind]):
     """
 
     def __init__(
-        self, out: str | Path, protocol: Kind, *, classifier: SmoothedClassifier, images: LabelledImages, batch_size: int | None
+        self,
+        out: str | Path,
+        protocol: Kind,
+        *,
+        classifier: SmoothedClassifier,
+        images: LabelledImages,
+        batch_size: int | None,
     ) -> None:
-        self.protocol, self.classifier, self.images, self.batch_size = protocol, classifier, images, batch_size
+        self.protocol, self.classifier, self.images, self.batch_size = (
+            protocol,
+            classifier,
+            images,
+            batch_size,
+        )
         self.log = LogWriter(Path(out), protocol)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.log.close()
 
     def __iter__(self) -> Iterator[Sequence[Record]]:
@@ -84,14 +100,24 @@ class LoggedEvaluation(ABC, Generic[Kind]):
         else:
             radius, selected = None, found.counts.index(max(found.counts))
         votes = {each: count for each, count in enumerate(found.counts) if count}
-        return Record(idx, label, found.label, found.label == label, 0.0, radius, selected, votes, path)
+        return Record(
+            idx, label, found.label, found.label == label, 0.0, radius, selected, votes, path
+        )
 
     def _seconds_a_sample(self) -> float:
         voter = self.classifier
-        samples = TRIAL_BATCHES * (self.batch_size or default_batch(voter.form, voter.input_shape, voter.device))
+        samples = TRIAL_BATCHES * (
+            self.batch_size or default_batch(voter.form, voter.input_shape, voter.device)
+        )
         setting = voter.setting(self.protocol.alpha, self.protocol.seed)
         for _ in range(2):  # the first time warms up
             started = time.perf_counter()
-            jobs = [(self.pixels(self.log.remaining[0]), "trial", procedures.predict(setting, n=(samples,)))]
+            jobs = [
+                (
+                    self.pixels(self.log.remaining[0]),
+                    "trial",
+                    procedures.predict(setting, n=(samples,)),
+                )
+            ]
             list(voter.run(jobs, seed=0, batch_size=self.batch_size))
         return (time.perf_counter() - started) / samples

@@ -11,7 +11,9 @@ from torch import Tensor
 SIDE = 224  # pixels that a small image is enlarged to, about
 
 
-def save_pictures(folder: Path, idx: int, images: Sequence[Tensor], *, eps: Sequence[float]) -> None:
+def save_pictures(
+    folder: Path, idx: int, images: Sequence[Tensor], *, eps: Sequence[float]
+) -> None:
     """One PNG for each distance but 0, named by number and distance: idx-00007-eps-0.25.png.
 
     Args:
@@ -29,7 +31,15 @@ def _side_by_side(x: Tensor, found: Tensor) -> Image.Image:
     """Image, perturbation (0 is mid-grey, its largest value black or white), adversarial image."""
     delta = found - x
     scaled = 0.5 + 0.5 * delta / delta.abs().max().clamp_min(torch.finfo(delta.dtype).tiny)
-    row = torch.cat([x, scaled, found], dim=2).clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    row = (
+        torch.cat([x, scaled, found], dim=2)
+        .clamp(0, 1)
+        .mul(255)
+        .round()
+        .byte()
+        .permute(1, 2, 0)
+        .numpy()
+    )
     picture = Image.fromarray(np.squeeze(row, 2) if row.shape[2] == 1 else row)
     times = max(1, SIDE // picture.height)
     return picture.resize((times * picture.width, times * picture.height), Image.Resampling.NEAREST)

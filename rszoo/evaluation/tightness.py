@@ -9,15 +9,15 @@ from pathlib import Path
 
 import torch
 
-from rszoo.analysis import results
 from rszoo.attacks import Plan
+from rszoo.attacks.attacker import Attacked, Attacker, Target, attack
 from rszoo.bounds import surprise
-from rszoo.certificate import ABSTAIN
-from rszoo.datasets import open_images
-from rszoo.evaluation.attacker import Attacked, Attacker, Target, attack
+from rszoo.data.datasets import open_images
 from rszoo.evaluation.protocols import check_decides
-from rszoo.records import CertifyProtocol, Record, read_log
-from rszoo.zoo import OpenEntry, open_entry
+from rszoo.logs.analysis import results
+from rszoo.logs.format import CertifyProtocol, Record, read_log
+from rszoo.smoothing.certificate import ABSTAIN
+from rszoo.zoo.loading import OpenEntry, open_entry
 
 INSIDE = 1 - 1e-6  # a certificate holds below its radius
 LEVEL = 0.001  # contradictions less probable than this are none that chance explains
@@ -64,7 +64,12 @@ def put_to_the_test(
         For each certificate what was found at each factor of the radius; just below it at factor 1.
     """
     scaled = (
-        Target(each.key, each.x, each.label, [factor * each.eps[0] * (INSIDE if factor <= 1 else 1.0) for factor in factors])
+        Target(
+            each.key,
+            each.x,
+            each.label,
+            [factor * each.eps[0] * (INSIDE if factor <= 1 else 1.0) for factor in factors],
+        )
         for each in certificates
     )
     size = max(1, attacker.batch // (max(1, attacker.plan.num_noise) * len(factors)))
@@ -91,7 +96,11 @@ def tally(
     rows = []
     for place, factor in enumerate(factors):
         labels = [each[place] for each in returned]
-        changed = [key for (key, label), found in zip(certified.items(), labels, strict=True) if found not in (label, ABSTAIN)]
+        changed = [
+            key
+            for (key, label), found in zip(certified.items(), labels, strict=True)
+            if found not in (label, ABSTAIN)
+        ]
         probability = surprise(len(changed), images, alpha=alpha) if factor <= 1 else None
         rows.append(Tightness(factor, len(labels), changed, labels.count(ABSTAIN), probability))
     return rows
@@ -134,17 +143,29 @@ class CertificateAttack:
         batch_size: int | None = None,
         attack_batch: int | None = None,
     ) -> None:
-        if not factors or not all(0 < each < float("inf") for each in factors) or list(factors) != sorted(set(factors)):
-            raise ValueError(f"Expected ascending factors > 0, got {list(factors)}; pass for instance 0.9,1.0,1.5,2.0.")
+        if (
+            not factors
+            or not all(0 < each < float("inf") for each in factors)
+            or list(factors) != sorted(set(factors))
+        ):
+            raise ValueError(
+                f"Expected ascending factors > 0, got {list(factors)}; pass for instance 0.9,1.0,1.5,2.0."
+            )
         read = read_log(log)
         protocol = read.protocol
         if not isinstance(protocol, CertifyProtocol):
-            raise ValueError(f"Expected a log of CERTIFY with its protocol, got {log}; make one with 'rszoo evaluate'.")
+            raise ValueError(
+                f"Expected a log of CERTIFY with its protocol, got {log}; make one with 'rszoo evaluate'."
+            )
         results(read)  # refuses images that are there twice, and radii that are none
-        chosen = [each for each in read.records if each.idx in range(start, stop or protocol.stop, stride)]
+        chosen = [
+            each for each in read.records if each.idx in range(start, stop or protocol.stop, stride)
+        ]
         certified = [each for each in chosen if each.radius]
         if not certified:
-            raise ValueError(f"Expected certificates in {log}, got none among {len(chosen)} images; choose other images.")
+            raise ValueError(
+                f"Expected certificates in {log}, got none among {len(chosen)} images; choose other images."
+            )
         self.protocol, self.factors, self.n, self.images = protocol, tuple(factors), n, len(chosen)
         self.alpha = protocol.alpha if alpha is None else alpha
         check_decides(n, self.alpha)
@@ -176,15 +197,27 @@ class CertificateAttack:
         """What all attacks did, once iterated over."""
         certified = {str(each.idx): each.predict for each in self.certified}
         alpha = self.alpha + self.protocol.alpha
-        return tally(certified, self._returned, factors=self.factors, images=self.images, alpha=alpha)
+        return tally(
+            certified, self._returned, factors=self.factors, images=self.images, alpha=alpha
+        )
 
     def _target(self, record: Record) -> Target:
-        return Target(str(record.idx), self.data.pixels(record.idx).float().div(255), record.predict, [record.radius or 0.0])
+        return Target(
+            str(record.idx),
+            self.data.pixels(record.idx).float().div(255),
+            record.predict,
+            [record.radius or 0.0],
+        )
 
 
 def _check_same(entry: OpenEntry, protocol: CertifyProtocol, log: Path) -> None:
-    if entry.config.weights_sha256 != protocol.weights_sha256 or entry.classifier.noise != protocol.noise:
-        raise ValueError(f"Expected a log of {entry.config.name}, got {log}, one of other weights or noise; pass its entry.")
+    if (
+        entry.config.weights_sha256 != protocol.weights_sha256
+        or entry.classifier.noise != protocol.noise
+    ):
+        raise ValueError(
+            f"Expected a log of {entry.config.name}, got {log}, one of other weights or noise; pass its entry."
+        )
 
 
 def _batched(targets: Iterable[Target], size: int) -> Iterator[list[Target]]:

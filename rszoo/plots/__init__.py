@@ -4,4 +4,13 @@ from rszoo.plots.certificates import OTHER, RIGHT, WRONG, Panel, draw_certificat
 from rszoo.plots.curves import Curve, draw_curves
 from rszoo.plots.saving import save_figure
 
-__all__ = ["OTHER", "RIGHT", "WRONG", "Curve", "Panel", "draw_certificates", "draw_curves", "save_figure"]
+__all__ = [
+    "OTHER",
+    "RIGHT",
+    "WRONG",
+    "Curve",
+    "Panel",
+    "draw_certificates",
+    "draw_curves",
+    "save_figure",
+]

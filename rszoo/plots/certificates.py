@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rszoo.certificate import Certificate
+from rszoo.smoothing.certificate import Certificate
 
 Pixels = NDArray[np.floating[Any]]
 
@@ -67,7 +67,13 @@ def draw_certificates(panels: Sequence[Panel], classes: Sequence[str]) -> Figure
         if row == 0:
             _draw_titles(axes, panel.certificate)
     figure.text(
-        0.01, 1 - 0.15 / height, _caption(panels[0].certificate), fontsize=9.5, va="top", color="#333333", linespacing=1.4
+        0.01,
+        1 - 0.15 / height,
+        _caption(panels[0].certificate),
+        fontsize=9.5,
+        va="top",
+        color="#333333",
+        linespacing=1.4,
     )
     return figure
 
@@ -98,7 +104,9 @@ def _draw_votes(ax: Axes, panel: Panel, classes: Sequence[str], *, last: bool) -
     colors = [OTHER] * len(classes)
     colors[found.selected] = _color(panel, classes)
     ax.bar(range(len(classes)), shares, color=colors, width=0.8)
-    ax.hlines(found.p_lower, found.selected - 0.5, found.selected + 0.5, color="black", linewidth=1.6)
+    ax.hlines(
+        found.p_lower, found.selected - 0.5, found.selected + 0.5, color="black", linewidth=1.6
+    )
     ax.axhline(0.5, color="black", linewidth=0.8, linestyle=":")
     ax.set_ylim(0, 1.05)
     ax.set_yticks([0, 0.5, 1])
@@ -106,10 +114,16 @@ def _draw_votes(ax: Axes, panel: Panel, classes: Sequence[str], *, last: bool) -
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xticks(
-        range(len(classes)), classes if last else [""] * len(classes), rotation=45, ha="right", rotation_mode="anchor"
+        range(len(classes)),
+        classes if last else [""] * len(classes),
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
     )
     box = ax.get_position()
-    ax.set_position((box.x0 + 0.045, box.y0, box.width - 0.045, box.height))  # room for the axis label
+    ax.set_position(
+        (box.x0 + 0.045, box.y0, box.width - 0.045, box.height)
+    )  # room for the axis label
 
 
 def _draw_words(ax: Axes, panel: Panel, classes: Sequence[str]) -> None:

@@ -24,7 +24,10 @@ STYLES = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
-MANY_TITLES, MANY_WIDTH_INCHES = 12, 7.2  # with more titles the figure is wider, with room for two columns of them
+MANY_TITLES, MANY_WIDTH_INCHES = (
+    12,
+    7.2,
+)  # with more titles the figure is wider, with room for two columns of them
 LONGEST_LABEL = 48  # characters beside the axis
 LONGEST_LINE, LONGEST_OF_MANY = 76, 46  # characters of the legend
 WIDE_TITLE = 41  # with longer ones the legend of a few curves has one column
@@ -60,14 +63,25 @@ def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
     titles = {curve.title for curve in curves}
     many = len(titles) > MANY_TITLES
     columns = 2 if many or (len(curves) > 1 and max(map(len, titles)) <= WIDE_TITLE) else 1
-    folded = {title: textwrap.fill(title, LONGEST_OF_MANY if many else LONGEST_LINE) for title in titles}
+    folded = {
+        title: textwrap.fill(title, LONGEST_OF_MANY if many else LONGEST_LINE) for title in titles
+    }
     lines = -(-sum(1 + text.count("\n") for text in folded.values()) // columns)
     height = HEIGHT_INCHES + LEGEND_LINE_INCHES * max(0, lines - 3)
-    figure = Figure(figsize=(MANY_WIDTH_INCHES if many else WIDTH_INCHES, height), layout="constrained")
+    figure = Figure(
+        figsize=(MANY_WIDTH_INCHES if many else WIDTH_INCHES, height), layout="constrained"
+    )
     ax = figure.add_subplot()
     _draw_axes(ax, curves, images)
     _draw_each(ax, curves, folded)
-    figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False, handlelength=3.4, columnspacing=1.5)
+    figure.legend(
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=8,
+        frameon=False,
+        handlelength=3.4,
+        columnspacing=1.5,
+    )
     return figure
 
 
@@ -84,7 +98,10 @@ def _draw_each(ax: Axes, curves: Sequence[Curve], folded: Mapping[str, str]) -> 
             drawn += 1
             places[curve.of] = drawn
         color, style = COLORS[max(drawn, 0) % len(COLORS)], STYLES[max(drawn, 0) % len(STYLES)]
-        x, y = [*curve.radii, curve.radii[-1]], [*curve.accuracies, 0.0]  # above its last radius a curve is 0
+        x, y = (
+            [*curve.radii, curve.radii[-1]],
+            [*curve.accuracies, 0.0],
+        )  # above its last radius a curve is 0
         if curve.kind == "curve":
             ax.step(x, y, where="pre", color=color, linestyle=style, linewidth=1.5, label=title)
         elif curve.kind == "bound":

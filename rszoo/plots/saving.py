@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from rszoo.files import replace_content
 
 
-def save_figure(figure: Figure, out: Path, *, dpi: int, metadata: Mapping[str, str | None] | None = None) -> None:
+def save_figure(
+    figure: Figure, out: Path, *, dpi: int, metadata: Mapping[str, str | None] | None = None
+) -> None:
     """Write a picture, whole or not at all: what was there before stays until it is complete.
 
     Args:

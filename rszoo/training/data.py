@@ -8,10 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rszoo.augmentation import AUGMENTATIONS
-from rszoo.datasets import Labelled, data_root, get_dataset, image_chunks, list_files, load_images
-from rszoo.folders import LabelledFiles
+from rszoo.data.datasets import (
+    Labelled,
+    data_root,
+    get_dataset,
+    image_chunks,
+    list_files,
+    load_images,
+)
+from rszoo.data.folders import LabelledFiles
 from rszoo.recipe import Extra, Recipe
+from rszoo.training.augmentation import AUGMENTATIONS
 from rszoo.training.stream import Stream
 
 MONITORED = 2000
@@ -84,7 +91,9 @@ def load_data(recipe: Recipe, device: torch.device, *, download: bool) -> Traini
         return _streamed(recipe, device)
     if recipe.training.augmentation not in AUGMENTATIONS:
         known = ", ".join(AUGMENTATIONS)
-        raise ValueError(f"Expected one of {known} as augmentation here, got {recipe.training.augmentation!r}; change it.")
+        raise ValueError(
+            f"Expected one of {known} as augmentation here, got {recipe.training.augmentation!r}; change it."
+        )
     return _resident(recipe, device, download)
 
 
@@ -92,7 +101,9 @@ def _resident(recipe: Recipe, device: torch.device, download: bool) -> ResidentD
     images, labels = load_images(recipe.model.dataset, "train", download=download)
     held = recipe.training.hold_out or 0
     if held >= len(images):
-        raise ValueError(f"Expected hold_out below the {len(images)} training images, got {held}; hold out fewer.")
+        raise ValueError(
+            f"Expected hold_out below the {len(images)} training images, got {held}; hold out fewer."
+        )
     if held:
         monitored = [(images[-held:], labels[-held:])]
         images, labels = images[:-held], labels[:-held]
@@ -104,7 +115,9 @@ def _resident(recipe: Recipe, device: torch.device, download: bool) -> ResidentD
         images, labels = torch.cat([images, more]), torch.cat([labels, more_labels])
         weights = torch.cat([weights, torch.full((len(more),), recipe.training.extra.weight)])
     augmentation = recipe.training.augmentation
-    return ResidentData(images.to(device), labels.to(device), weights.to(device), monitored, augmentation)
+    return ResidentData(
+        images.to(device), labels.to(device), weights.to(device), monitored, augmentation
+    )
 
 
 def _streamed(recipe: Recipe, device: torch.device) -> StreamedData:
@@ -123,10 +136,19 @@ def _streamed(recipe: Recipe, device: torch.device) -> StreamedData:
 def _extra_images(extra: Extra, like: Tensor) -> tuple[Tensor, Tensor]:
     path = data_root() / extra.file
     if not path.is_file():
-        raise FileNotFoundError(f"Expected pseudo-labelled images in {path}, got no such file; put the .npz there.")
+        raise FileNotFoundError(
+            f"Expected pseudo-labelled images in {path}, got no such file; put the .npz there."
+        )
     with np.load(path, allow_pickle=False) as file:
-        images, labels = torch.from_numpy(file["images"]).permute(0, 3, 1, 2), torch.from_numpy(file["labels"]).long()
-    if images.dtype != torch.uint8 or images.shape[1:] != like.shape[1:] or len(images) != len(labels):
+        images, labels = (
+            torch.from_numpy(file["images"]).permute(0, 3, 1, 2),
+            torch.from_numpy(file["labels"]).long(),
+        )
+    if (
+        images.dtype != torch.uint8
+        or images.shape[1:] != like.shape[1:]
+        or len(images) != len(labels)
+    ):
         raise ValueError(
             f"Expected uint8 images like (N, {', '.join(map(str, like.shape[2:]))}, {like.shape[1]}) and N labels in {path}, "
             f"got {images.dtype} {tuple(images.shape)} and {len(labels)}; write the file anew."

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from rszoo.arithmetic import exact_arithmetic
 from rszoo.recipe import Recipe
+from rszoo.smoothing.precision import exact_arithmetic
 from rszoo.training.run import start
 from rszoo.training.step import take_step
 
@@ -32,7 +32,9 @@ def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) ->
     run.network.train()
     with exact_arithmetic():
         began = time.perf_counter()
-        take_step(run).item()  # the first warms up, and counts only if it is the last; reading a loss waits for a GPU
+        take_step(
+            run
+        ).item()  # the first warms up, and counts only if it is the last; reading a loss waits for a GPU
         if measured := min(MEASURED_STEPS, run.steps - 1):
             began = time.perf_counter()
             losses = [take_step(run) for _ in range(measured)]

@@ -19,16 +19,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rszoo import processes
-from rszoo.arithmetic import exact_arithmetic
-from rszoo.datasets import image_chunks
-from rszoo.entry import recipe_source, write_entry
-from rszoo.files import replace_content
-from rszoo.inference import device_name
+from rszoo.data.datasets import image_chunks
+from rszoo.files import replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.records.writer import hold
+from rszoo.smoothing.precision import exact_arithmetic
+from rszoo.smoothing.runtime import device_name
+from rszoo.training import distributed as processes
 from rszoo.training.run import LOG, Run, check_folder, noisy_accuracy, start
 from rszoo.training.step import take_step
+from rszoo.zoo.entry import recipe_source, write_entry
 
 CHECKPOINT_SECONDS = 60.0
 RUNS = "runs.jsonl"
@@ -71,8 +70,10 @@ def train(
     run = start(recipe, device, download=download, initial=initial, compiled=compiled)
     out.mkdir(parents=True, exist_ok=True)
     with (out / RUNS).open("ab") as file:
-        if processes.rank() == 0 and not hold(file):
-            raise ValueError(f"Expected a folder that nobody trains in, got {out}, where another process does; choose another.")
+        if processes.rank() == 0 and not try_lock(file):
+            raise ValueError(
+                f"Expected a folder that nobody trains in, got {out}, where another process does; choose another."
+            )
         run.resume(out)
         if processes.rank() == 0:
             _describe(run, out)
@@ -89,7 +90,9 @@ def _steps(run: Run, out: Path, limit: float, stopped: list[int]) -> None:
     losses: list[Tensor] = []
     quiet = True if processes.rank() else None
     run.network.train()
-    with tqdm(total=run.steps, initial=run.step, unit="step", desc=run.recipe.name, disable=quiet) as bar:
+    with tqdm(
+        total=run.steps, initial=run.step, unit="step", desc=run.recipe.name, disable=quiet
+    ) as bar:
         while run.step < run.steps:
             losses.append(take_step(run))
             bar.update()
@@ -98,7 +101,9 @@ def _steps(run: Run, out: Path, limit: float, stopped: list[int]) -> None:
                 losses, began = [], time.monotonic()
             now = time.monotonic()
             stop = processes.any_of(bool(stopped) or now > limit, run.device)
-            if processes.rank() == 0 and (stop or now - saved > CHECKPOINT_SECONDS or run.step == run.steps):
+            if processes.rank() == 0 and (
+                stop or now - saved > CHECKPOINT_SECONDS or run.step == run.steps
+            ):
                 _check_finite(run, losses)
                 run.save(out)
                 saved = now

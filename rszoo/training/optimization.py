@@ -28,12 +28,22 @@ def build_scheduler(optimizer: Optimizer, training: Training, steps_per_epoch: i
     """The recipe's schedule, advanced once a step."""
     schedule, steps = training.schedule, steps_per_epoch * training.epochs
     if isinstance(schedule, OneCycle):
-        return OneCycleLR(optimizer, schedule.rate, total_steps=steps + 1, pct_start=schedule.warmup, cycle_momentum=False)
+        return OneCycleLR(
+            optimizer,
+            schedule.rate,
+            total_steps=steps + 1,
+            pct_start=schedule.warmup,
+            cycle_momentum=False,
+        )
     if isinstance(schedule, Cosine):
         warm = schedule.warmup * steps_per_epoch
         return LambdaLR(
             optimizer,
-            lambda step: step / warm if step < warm else (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2,
+            lambda step: (
+                step / warm
+                if step < warm
+                else (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+            ),
         )
     every, factor = schedule.every * steps_per_epoch, schedule.factor
     return LambdaLR(optimizer, lambda step: factor ** (step // every))

@@ -14,17 +14,18 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
-from rszoo import processes
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.arithmetic import mixed_precision
-from rszoo.datasets import Labelled, get_dataset
-from rszoo.entry import WEIGHTS, read_entry
+from rszoo.data.datasets import Labelled, get_dataset
 from rszoo.files import replace_content, replacing
-from rszoo.methods import Method, build_method
 from rszoo.recipe import Recipe
-from rszoo.sampling import gaussian_noise, step_generator
+from rszoo.smoothing.noise import gaussian_noise, step_generator
+from rszoo.smoothing.precision import mixed_precision
+from rszoo.training import distributed as processes
 from rszoo.training.data import TrainingData, load_data
+from rszoo.training.methods import Method, build_method
 from rszoo.training.optimization import build_average, build_optimizer, build_scheduler
+from rszoo.zoo.entry import read_entry
+from rszoo.zoo.layout import WEIGHTS
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -58,7 +59,9 @@ class Run:
     @property
     def groups(self) -> int:
         """Groups of images in a batch that share batch statistics."""
-        return self.recipe.training.batch_size // (self.recipe.training.group_size or self.recipe.training.batch_size)
+        return self.recipe.training.batch_size // (
+            self.recipe.training.group_size or self.recipe.training.batch_size
+        )
 
     @property
     def result(self) -> NormalizedNetwork:
@@ -70,7 +73,12 @@ class Run:
         return averaged
 
     def _parts(self) -> dict[str, Any]:
-        parts = {"network": self.network, "optimizer": self.optimizer, "scheduler": self.scheduler, "average": self.average}
+        parts = {
+            "network": self.network,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "average": self.average,
+        }
         return {name: part for name, part in parts.items() if part is not None}
 
     @property
@@ -81,12 +89,18 @@ class Run:
     def save(self, folder: Path) -> None:
         """Replace the checkpoint at once: a run that is killed has the last one or this one."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        identity = {"fingerprint": self.recipe.fingerprint, "data": self.data_digest, "device": self.device.type}
+        identity = {
+            "fingerprint": self.recipe.fingerprint,
+            "data": self.data_digest,
+            "device": self.device.type,
+        }
         with replacing(folder / CHECKPOINT) as partial:
             try:
                 torch.save({**state, **identity, "step": self.step}, partial)
             except RuntimeError as error:  # torch's words for a file that cannot be written
-                raise OSError(f"Expected room for a checkpoint in {folder}, got this fault: {error}; make room.") from error
+                raise OSError(
+                    f"Expected room for a checkpoint in {folder}, got this fault: {error}; make room."
+                ) from error
 
     def resume(self, folder: Path) -> None:
         """Go on from the folder's checkpoint, if there is one; log lines after it are dropped, they will come again.
@@ -129,19 +143,31 @@ class Run:
 
     def _cut_log(self, folder: Path) -> None:
         """Keep the lines up to the present step."""
-        lines = [line for line in (folder / LOG).read_text().splitlines(keepends=True) if line.endswith("\n")]
+        lines = [
+            line
+            for line in (folder / LOG).read_text().splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
         try:
             kept = "".join(line for line in lines if json.loads(line)["step"] <= self.step)
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"Expected one JSON object a line in {folder / LOG}, got others; restore or delete it.") from error
+            raise ValueError(
+                f"Expected one JSON object a line in {folder / LOG}, got others; restore or delete it."
+            ) from error
         replace_content(folder / LOG, kept)
 
 
 def check_folder(folder: Path) -> None:
     """Raise ValueError if the folder holds an entry without the checkpoint of its run: training would replace it."""
-    held = [] if (folder / CHECKPOINT).exists() else [name for name in (WEIGHTS, "config.json") if (folder / name).exists()]
+    held = (
+        []
+        if (folder / CHECKPOINT).exists()
+        else [name for name in (WEIGHTS, "config.json") if (folder / name).exists()]
+    )
     if held:
-        raise ValueError(f"Expected a new folder or one with a run, got {folder}, which holds {held[0]}; choose another.")
+        raise ValueError(
+            f"Expected a new folder or one with a run, got {folder}, which holds {held[0]}; choose another."
+        )
 
 
 def start(
@@ -170,7 +196,12 @@ def start(
     training, dataset = recipe.training, get_dataset(recipe.model.dataset)
     method = build_method(recipe.method)
     torch.manual_seed(training.seed)
-    network = build(recipe.model.architecture, num_classes=dataset.num_classes, mean=dataset.mean, std=dataset.std)
+    network = build(
+        recipe.model.architecture,
+        num_classes=dataset.num_classes,
+        mean=dataset.mean,
+        std=dataset.std,
+    )
     if training.init_from is not None and not random_start:
         _initialize(network, training.init_from, initial)
     network = network.to(device).to(memory_format=torch.channels_last)
@@ -181,7 +212,9 @@ def start(
     model: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
     run = Run(recipe, device, data, network, model, method, optimizer, scheduler, average)
     if run.steps == 0:
-        raise ValueError(f"Expected batch_size of at most {len(data.labels)} images, got {training.batch_size}.")
+        raise ValueError(
+            f"Expected batch_size of at most {len(data.labels)} images, got {training.batch_size}."
+        )
     if run.groups % processes.count():
         raise ValueError(
             f"Expected the {processes.count()} processes to divide the {run.groups} groups of a batch; "
@@ -193,14 +226,24 @@ def start(
 def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> None:
     """Copy the weights of an entry; a last layer for another number of classes stays random."""
     if folder is None:
-        raise FileNotFoundError(f"Expected the folder of {name}, from which this recipe starts, got none; pass its folder.")
+        raise FileNotFoundError(
+            f"Expected the folder of {name}, from which this recipe starts, got none; pass its folder."
+        )
     source, config = read_entry(folder)
-    if config.name != name and not (":" in name or "/" in name or Path(name).is_dir()):  # else the name is a place
-        raise ValueError(f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}.")
+    if config.name != name and not (
+        ":" in name or "/" in name or Path(name).is_dir()
+    ):  # else the name is a place
+        raise ValueError(
+            f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}."
+        )
     own, given = network.state_dict(), source.state_dict()
     if own.keys() != given.keys():
-        raise ValueError(f"Expected {name} to have the architecture of this recipe, got {config.architecture}; choose another.")
-    network.load_state_dict({key: given[key] if given[key].shape == own[key].shape else own[key] for key in own})
+        raise ValueError(
+            f"Expected {name} to have the architecture of this recipe, got {config.architecture}; choose another."
+        )
+    network.load_state_dict(
+        {key: given[key] if given[key].shape == own[key].shape else own[key] for key in own}
+    )
 
 
 def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:
@@ -212,7 +255,9 @@ def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:
     with torch.inference_mode(), mixed_precision(run.device, training.precision):
         for images, y in chunks:
             x = images.to(run.device, memory_format=torch.channels_last).float().div_(255)
-            correct += int((network(x + gaussian_noise(x, sigma, generator)).argmax(1).cpu() == y).sum())
+            correct += int(
+                (network(x + gaussian_noise(x, sigma, generator)).argmax(1).cpu() == y).sum()
+            )
             total += len(y)
     network.train(mode)
     return correct / total

@@ -6,9 +6,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from rszoo import processes
-from rszoo.arithmetic import mixed_precision
-from rszoo.sampling import step_generator
+from rszoo.smoothing.noise import step_generator
+from rszoo.smoothing.precision import mixed_precision
+from rszoo.training import distributed as processes
 from rszoo.training.run import Run
 
 
@@ -21,7 +21,9 @@ def take_step(run: Run) -> Tensor:
     for group in range(processes.rank(), run.groups, processes.count()):
         loss += _group(run, chosen.chunk(run.groups)[group], group)
         statistics.collect()
-    gradients = [parameter.grad for parameter in run.network.parameters() if parameter.grad is not None]
+    gradients = [
+        parameter.grad for parameter in run.network.parameters() if parameter.grad is not None
+    ]
     processes.add([*gradients, loss])
     statistics.settle()
     if run.recipe.training.clip_norm is not None:
@@ -42,7 +44,9 @@ def _chosen(run: Run, step: int) -> Tensor:
 
 @lru_cache(maxsize=2)  # batches that are read ahead may be of the next epoch
 def _order(seed: int, epoch: int, count: int, device: torch.device) -> Tensor:
-    return torch.randperm(count, generator=step_generator(seed, "order", epoch, device), device=device)
+    return torch.randperm(
+        count, generator=step_generator(seed, "order", epoch, device), device=device
+    )
 
 
 def _group(run: Run, chosen: Tensor, group: int) -> Tensor:

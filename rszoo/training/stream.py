@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from rszoo.folders import LabelledFiles
-from rszoo.sampling import step_seed
+from rszoo.data.folders import LabelledFiles
+from rszoo.smoothing.noise import step_seed
 
 WORKERS = 8
 
@@ -22,7 +22,9 @@ class _Crops(TorchDataset[Tensor]):
 
     def __init__(self, files: LabelledFiles, size: tuple[int, int]) -> None:
         self.files = files
-        self.transform = v2.Compose([v2.RandomResizedCrop(list(size)), v2.RandomHorizontalFlip(), v2.PILToTensor()])
+        self.transform = v2.Compose(
+            [v2.RandomResizedCrop(list(size)), v2.RandomHorizontalFlip(), v2.PILToTensor()]
+        )
 
     def __getitem__(self, place: Place) -> Tensor:
         index, seed = place
@@ -43,15 +45,27 @@ class Stream:
     """
 
     def __init__(
-        self, files: LabelledFiles, size: tuple[int, int], batches: Iterator[tuple[list[int], int]], seed: int
+        self,
+        files: LabelledFiles,
+        size: tuple[int, int],
+        batches: Iterator[tuple[list[int], int]],
+        seed: int,
     ) -> None:
         places = (
-            [(index, step_seed(seed, f"crop {number}", position)) for position, index in enumerate(batch)]
+            [
+                (index, step_seed(seed, f"crop {number}", position))
+                for position, index in enumerate(batch)
+            ]
             for batch, number in batches
         )
-        workers = min(WORKERS, max(0, len(files.labels) // 1000))  # a few images are read faster than a process starts
+        workers = min(
+            WORKERS, max(0, len(files.labels) // 1000)
+        )  # a few images are read faster than a process starts
         loader: DataLoader[Tensor] = DataLoader(
-            _Crops(files, size), batch_sampler=places, num_workers=workers, pin_memory=torch.cuda.is_available()
+            _Crops(files, size),
+            batch_sampler=places,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
         )
         self.batches = iter(loader)
 

@@ -27,7 +27,9 @@ def test_golden_lower(k: int, expected: float) -> None:
 
 @pytest.mark.parametrize(("k", "z"), [(99_999, 3.739126668543), (100_000, 3.811456563390)])
 def test_golden_normal_quantile(k: int, z: float) -> None:
-    assert special.ndtri(clopper_pearson_lower(k, 100_000, 0.001)) == pytest.approx(z, abs=1e-11, rel=0)
+    assert special.ndtri(clopper_pearson_lower(k, 100_000, 0.001)) == pytest.approx(
+        z, abs=1e-11, rel=0
+    )
 
 
 @pytest.mark.parametrize("n", [1, 7, 100, 5000])
@@ -52,8 +54,12 @@ def test_edges_and_types() -> None:
 
 def test_array_equals_scalars() -> None:
     k = np.arange(51)
-    assert clopper_pearson_lower(k, 50, 0.01).tolist() == [clopper_pearson_lower(int(i), 50, 0.01) for i in k]
-    assert clopper_pearson_upper(k, 50, 0.01).tolist() == [clopper_pearson_upper(int(i), 50, 0.01) for i in k]
+    assert clopper_pearson_lower(k, 50, 0.01).tolist() == [
+        clopper_pearson_lower(int(i), 50, 0.01) for i in k
+    ]
+    assert clopper_pearson_upper(k, 50, 0.01).tolist() == [
+        clopper_pearson_upper(int(i), 50, 0.01) for i in k
+    ]
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.001, 5e-4])
@@ -72,7 +78,12 @@ def test_exact_coverage(n: int, alpha: float) -> None:
     k = np.arange(n + 1)
     lower, upper = clopper_pearson_lower(k, n, alpha), clopper_pearson_upper(k, n, alpha)
     grid = np.concatenate([np.linspace(0.001, 0.999, 301), lower[1:] - 1e-12, upper[:-1] + 1e-12])
-    failures = np.array([[stats.binom.pmf(k, n, p) @ (lower > p), stats.binom.pmf(k, n, p) @ (upper < p)] for p in grid])
+    failures = np.array(
+        [
+            [stats.binom.pmf(k, n, p) @ (lower > p), stats.binom.pmf(k, n, p) @ (upper < p)]
+            for p in grid
+        ]
+    )
     assert np.all(failures <= alpha * (1 + 1e-9))
     assert failures.max() > 0.999 * alpha  # the level is used up just beside a bound
 
@@ -84,15 +95,23 @@ def test_minimum_n() -> None:
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 1.5, -0.1, float("nan")])
 def test_bad_alpha_is_named(alpha: float) -> None:
-    message = f"Expected 0 < alpha < 1, got {alpha}; pass a failure probability such as alpha=0.001."
-    for call in (lambda: clopper_pearson_lower(1, 2, alpha), lambda: clopper_pearson_upper(1, 2, alpha)):
+    message = (
+        f"Expected 0 < alpha < 1, got {alpha}; pass a failure probability such as alpha=0.001."
+    )
+    for call in (
+        lambda: clopper_pearson_lower(1, 2, alpha),
+        lambda: clopper_pearson_upper(1, 2, alpha),
+    ):
         with pytest.raises(ValueError, match=re.escape(message)):
             call()
     with pytest.raises(ValueError, match=re.escape(message)):
         minimum_n(alpha)
 
 
-@pytest.mark.parametrize(("k", "n", "named"), [(11, 10, "k=11, n=10"), (-1, 10, "k=-1"), (2.5, 10, "k=2.5"), (0, 0, "n=0")])
+@pytest.mark.parametrize(
+    ("k", "n", "named"),
+    [(11, 10, "k=11, n=10"), (-1, 10, "k=-1"), (2.5, 10, "k=2.5"), (0, 0, "n=0")],
+)
 def test_bad_counts_are_named(k: float, n: int, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         clopper_pearson_lower(k, n, 0.05)  # type: ignore[call-overload]

@@ -17,9 +17,14 @@ module = import_module("rszoo.bounds.joint")  # the package's attribute of that 
 def problem(counts: list[int], alpha: float):  # type: ignore[no-untyped-def]
     votes = split_votes(counts, 0, alpha)
     h = module.statistic(votes.n, alpha)
-    ends = (clopper_pearson_lower(k, votes.n, 1e-4 * alpha / 2) for k in (votes.top, votes.n - votes.runner_up))
+    ends = (
+        clopper_pearson_lower(k, votes.n, 1e-4 * alpha / 2)
+        for k in (votes.top, votes.n - votes.runner_up)
+    )
     z_lower, z_rest = (float(special.ndtri(p)) for p in ends)
-    return module.Problem(h, float(h[votes.top] + h[votes.n - votes.runner_up]), z_lower, -z_rest, alpha)
+    return module.Problem(
+        h, float(h[votes.top] + h[votes.n - votes.runner_up]), z_lower, -z_rest, alpha
+    )
 
 
 def brute_force(p, u: float, t: float) -> float:  # type: ignore[no-untyped-def]
@@ -33,7 +38,9 @@ def brute_force(p, u: float, t: float) -> float:  # type: ignore[no-untyped-def]
     return float(pmf @ (p.h[a] + p.h[n - b] >= p.g - 1e-12))
 
 
-@pytest.mark.parametrize("counts", [[20, 3, 2], [25, 0, 0], [14, 6, 5], [40, 39, 21], [90, 10, 0], [60, 1, 39]])
+@pytest.mark.parametrize(
+    "counts", [[20, 3, 2], [25, 0, 0], [14, 6, 5], [40, 39, 21], [90, 10, 0], [60, 1, 39]]
+)
 @pytest.mark.parametrize("t", [0.0, 0.01, 0.3, 1.0])
 def test_exceedance_is_the_exact_tail(counts: list[int], t: float) -> None:
     p = problem(counts, 0.05)
@@ -78,18 +85,24 @@ def test_failing_candidates_are_lowered(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("n", [10, 4000, 4001, 100_000])
 def test_statistic_is_increasing_and_exact_at_the_ends(n: int) -> None:
     h = module.statistic(n, 0.001)
-    k = np.unique(np.concatenate([np.arange(1, min(n, 6)), np.linspace(1, n, 400).astype(int), [n]]))
+    k = np.unique(
+        np.concatenate([np.arange(1, min(n, 6)), np.linspace(1, n, 400).astype(int), [n]])
+    )
     assert h.size == n + 1
     assert h[0] == -math.inf
     assert np.all(np.diff(h[1:]) > 0)
-    np.testing.assert_allclose(h[k], special.ndtri(clopper_pearson_lower(k, n, 0.001)), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(
+        h[k], special.ndtri(clopper_pearson_lower(k, n, 0.001)), atol=1e-6, rtol=0
+    )
 
 
 def test_near_a_binary_vote_no_split_uses_up_the_level() -> None:
     """Worst level / alpha of the candidate as t grows, n = 100, alpha = .001: exact values to the digits known."""
     p = problem([90, 5, 5], 0.001)
     h = p.h
-    values = np.unique(np.round([h[a] + h[100 - b] for a in range(1, 101) for b in range(101 - a)], 12))
+    values = np.unique(
+        np.round([h[a] + h[100 - b] for a in range(1, 101) for b in range(101 - a)], 12)
+    )
     critical = values[values > 0][::7]
     for t, expected in [(0.0, 1.0), (0.5, 0.090)]:
         worst = max(module._exceedance(p._replace(g=float(g)), g / 2, t, t) for g in critical)

@@ -69,20 +69,27 @@ def wrong_answer(n: int, p: tuple[float, ...], alpha: float) -> tuple[float, flo
 @pytest.mark.parametrize("alpha", [0.02, 0.2])
 def test_sequential_predict_by_enumeration(n: int, alpha: float) -> None:
     two = [wrong_answer(n, (p, 1 - p), alpha)[0] for p in (0.5, 0.501, 0.55, 0.8)]
-    three = [wrong_answer(n, p, alpha)[0] for p in ((0.34, 0.33, 0.33), (0.45, 0.45, 0.1), (0.5, 0.49, 0.01))]
+    three = [
+        wrong_answer(n, p, alpha)[0]
+        for p in ((0.34, 0.33, 0.33), (0.45, 0.45, 0.1), (0.5, 0.49, 0.01))
+    ]
     assert max(two + three) <= alpha
     assert max(two) == two[0] > 0
     assert wrong_answer(n, (1.0, 0.0), alpha) == (0.0, pytest.approx(1.0))
 
 
 def test_sequential_p_value() -> None:
-    assert sequential_hung_fithian(16, 0, n=100_000) == 23 * hung_fithian(16, 0) <= 0.001  # unanimity at the first look
+    assert (
+        sequential_hung_fithian(16, 0, n=100_000) == 23 * hung_fithian(16, 0) <= 0.001
+    )  # unanimity at the first look
     assert sequential_hung_fithian(15, 1, n=100_000) > 0.001
     assert sequential_hung_fithian(9, 9, n=100) == 1.0
     assert sequential_hung_fithian(9, 1, n=10) == hung_fithian(9, 1)
 
 
-@pytest.mark.parametrize(("top", "second", "named"), [(3, 5, "n_top=3, n_runner_up=5"), (3, -1, "n_runner_up=-1")])
+@pytest.mark.parametrize(
+    ("top", "second", "named"), [(3, 5, "n_top=3, n_runner_up=5"), (3, -1, "n_runner_up=-1")]
+)
 def test_bad_counts_are_named(top: int, second: int, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         hung_fithian(top, second)

@@ -52,8 +52,12 @@ def test_monotone_and_zero_without_a_margin(rule) -> None:  # type: ignore[no-un
 
 
 def test_limits() -> None:
-    assert li_radius(0.5001, 0.4999) / cohen_radius(0.5001, 0.4999) == pytest.approx(math.sqrt(2 / math.pi), rel=1e-4)
-    assert lecuyer_radius(1.0, 0.0) == pytest.approx(1 / math.sqrt(2 * math.log(1.25 * (1 + math.e))), rel=1e-9)
+    assert li_radius(0.5001, 0.4999) / cohen_radius(0.5001, 0.4999) == pytest.approx(
+        math.sqrt(2 / math.pi), rel=1e-4
+    )
+    assert lecuyer_radius(1.0, 0.0) == pytest.approx(
+        1 / math.sqrt(2 * math.log(1.25 * (1 + math.e))), rel=1e-9
+    )
     assert cohen_radius(1.0, 0.0) == li_radius(1.0, 0.0) == math.inf
 
 
@@ -64,7 +68,13 @@ def test_suprema_beat_a_fine_grid(pair: tuple[float, float]) -> None:
     lecuyer = b / np.sqrt(2 * np.log(1.25 * (1 + np.exp(b)) / (p_a - np.exp(2 * b) * p_b)))
     assert lecuyer_radius(*pair) == pytest.approx(lecuyer.max(), rel=1e-8)
     a = np.linspace(0.01, 60, 200_001)
-    mean = np.exp((special.logsumexp([(1 - a) * math.log(p_a), (1 - a) * math.log(p_b)], axis=0) - math.log(2)) / (1 - a))
+    mean = np.exp(
+        (
+            special.logsumexp([(1 - a) * math.log(p_a), (1 - a) * math.log(p_b)], axis=0)
+            - math.log(2)
+        )
+        / (1 - a)
+    )
     li = np.sqrt(-2 / a * np.log(1 - p_a - p_b + 2 * mean))
     assert li_radius(*pair) == pytest.approx(li.max(), rel=1e-7)
 

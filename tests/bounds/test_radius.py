@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from rszoo.bounds import BOUNDS, bonferroni, clopper_pearson_lower, clopper_pearson_upper, cohen, l2_radius, radius_upper
+from rszoo.bounds import (
+    BOUNDS,
+    bonferroni,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+    cohen,
+    l2_radius,
+    radius_upper,
+)
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +55,9 @@ def worst_failure(rows: NDArray[np.int64], reported: Floats) -> float:
         p_a, p_b = special.ndtr(r - T_GRID), special.ndtr(-(r + T_GRID))
         p = np.stack([p_a, p_b, np.maximum(0.0, 1 - p_a - p_b)])
         fails = reported >= r
-        log_pmf = log_multinomial[fails, None] + special.xlogy(rows[fails, :, None], p[None]).sum(axis=1)
+        log_pmf = log_multinomial[fails, None] + special.xlogy(rows[fails, :, None], p[None]).sum(
+            axis=1
+        )
         worst = max(worst, float(np.exp(log_pmf).sum(axis=0).max()))
     return worst
 
@@ -62,8 +72,19 @@ def test_level_by_enumeration(name: str, n: int, alpha: float, scattered: bool) 
 
 
 @pytest.mark.parametrize("top_alone", [False, True])
-@pytest.mark.parametrize("p", [(0.9, 0.08, 0.02), (0.55, 0.44, 0.01), (0.6, 0.2, 0.2), (0.95, 0.03, 0.02), (0.34, 0.33, 0.33)])
-def test_the_upper_bound_is_seldom_below_the_true_radius(p: tuple[float, float, float], top_alone: bool) -> None:
+@pytest.mark.parametrize(
+    "p",
+    [
+        (0.9, 0.08, 0.02),
+        (0.55, 0.44, 0.01),
+        (0.6, 0.2, 0.2),
+        (0.95, 0.03, 0.02),
+        (0.34, 0.33, 0.33),
+    ],
+)
+def test_the_upper_bound_is_seldom_below_the_true_radius(
+    p: tuple[float, float, float], top_alone: bool
+) -> None:
     """The probability that fresh votes refute the true radius, over all outcomes."""
     n, alpha = 30, 0.05
     rows = outcomes(n)
@@ -72,7 +93,9 @@ def test_the_upper_bound_is_seldom_below_the_true_radius(p: tuple[float, float, 
     uppers = np.array([radius_upper(row, 0, alpha, top_alone=top_alone) for row in rows.tolist()])
     below = stats.multinomial.pmf(rows, n, p)[uppers < true].sum()
     assert below <= alpha
-    assert stats.multinomial.pmf(rows, n, p)[uppers < true + 1].sum() > 0.2  # and it is not far above
+    assert (
+        stats.multinomial.pmf(rows, n, p)[uppers < true + 1].sum() > 0.2
+    )  # and it is not far above
 
 
 def test_enumeration_detects_a_rule_without_a_proof() -> None:
@@ -87,7 +110,10 @@ def test_enumeration_detects_a_rule_without_a_proof() -> None:
 def test_cohen_level_by_binomial_enumeration(n: int, alpha: float) -> None:
     k = np.arange(n + 1)
     reported = np.array([cohen([int(i), n - int(i)], 0, alpha).radius for i in k])
-    failures = [stats.binom.pmf(k, n, special.ndtr(r)) @ (reported >= r) for r in np.unique(reported[reported > 0])]
+    failures = [
+        stats.binom.pmf(k, n, special.ndtr(r)) @ (reported >= r)
+        for r in np.unique(reported[reported > 0])
+    ]
     assert max(failures) <= alpha * (1 + 1e-9)
     assert max(failures) > 0.99 * alpha
 
@@ -103,7 +129,15 @@ def test_joint_dominates_outcome_by_outcome(n: int, alpha: float, scattered: boo
 
 @pytest.mark.parametrize("n", [1000, 100_000])
 @pytest.mark.parametrize(
-    "p", [(1, 0, 0), (0.9999, 0.0001, 0), (0.98, 0.005, 0.015), (0.9, 0.1, 0), (0.6, 0.395, 0.005), (0.45, 0.4, 0.15)]
+    "p",
+    [
+        (1, 0, 0),
+        (0.9999, 0.0001, 0),
+        (0.98, 0.005, 0.015),
+        (0.9, 0.1, 0),
+        (0.6, 0.395, 0.005),
+        (0.45, 0.4, 0.15),
+    ],
 )
 def test_joint_dominates_at_common_n(n: int, p: tuple[float, ...]) -> None:
     counts = [round(n * q) for q in p]
@@ -116,12 +150,17 @@ def test_joint_dominates_at_common_n(n: int, p: tuple[float, ...]) -> None:
 def test_monotone_in_both_counts(name: str, n: int, alpha: float) -> None:
     """A vote moved to A cannot lower the radius; one moved to the runner-up cannot raise it."""
     slack = 1e-4 if name == "joint" else 1e-9  # joint is monotone up to its shrink
-    table = {tuple(map(int, row)): r for row, r in zip(outcomes(n), radii(name, n, alpha, True), strict=True)}
+    table = {
+        tuple(map(int, row)): r
+        for row, r in zip(outcomes(n), radii(name, n, alpha, True), strict=True)
+    }
     compared = 0
     for (a, b, rest), r in table.items():
         if rest > 0:
             assert table[a + 1, b, rest - 1] >= r - slack
-        if rest > 0 and name != "tcertify":  # its sum over the classes rewards a class that loses its votes
+        if (
+            rest > 0 and name != "tcertify"
+        ):  # its sum over the classes rewards a class that loses its votes
             assert table[a, b + 1, rest - 1] <= r + slack
         if a > 0:
             assert table[a - 1, b + 1, rest] <= r + slack
@@ -148,12 +187,15 @@ def test_radius_follows_from_the_bounds(counts: list[int], alpha: float) -> None
         bound = rule(counts, 0, alpha)
         ideal = (special.ndtri(bound.p_lower) - special.ndtri(bound.p_upper)) / 2
         assert bound.radius == 0 or bound.p_lower > bound.p_upper
-        assert max(0.0, ideal) - 1e-4 <= bound.radius <= max(0.0, ideal)  # joint may shrink a little
+        assert (
+            max(0.0, ideal) - 1e-4 <= bound.radius <= max(0.0, ideal)
+        )  # joint may shrink a little
 
 
 @pytest.mark.parametrize("name", BOUNDS)
 @pytest.mark.parametrize(
-    ("n", "expected"), [(100, 1.5005), (1000, 2.4633), (10_000, 3.1986), (100_000, 3.8115), (1_000_000, 4.3468)]
+    ("n", "expected"),
+    [(100, 1.5005), (1000, 2.4633), (10_000, 3.1986), (100_000, 3.8115), (1_000_000, 4.3468)],
 )
 def test_all_votes_equal(name: str, n: int, expected: float) -> None:
     radius = BOUNDS[name]([0, n, 0], 1, 0.001).radius
@@ -164,7 +206,9 @@ def test_all_votes_equal(name: str, n: int, expected: float) -> None:
 
 
 @pytest.mark.parametrize("rule", BOUNDS.values(), ids=BOUNDS.keys())
-@pytest.mark.parametrize("counts", [[0, 100, 0], [0, 60, 40], [50, 50], [30, 30, 40], [33, 34, 33], [40, 30, 30]])
+@pytest.mark.parametrize(
+    "counts", [[0, 100, 0], [0, 60, 40], [50, 50], [30, 30, 40], [33, 34, 33], [40, 30, 30]]
+)
 def test_nothing_to_certify_abstains(rule, counts) -> None:  # type: ignore[no-untyped-def]
     assert rule(counts, 0, 0.001).radius == 0.0
 
@@ -185,7 +229,11 @@ def test_certifies_below_one_half_only_with_two_bounds(name: str) -> None:
 def test_probability_exactly_one_half_abstains(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("radius", "tcertify"):
         # By name, as the package's attribute `tcertify` is the function.
-        monkeypatch.setattr(import_module(f"rszoo.bounds.{module}"), "clopper_pearson_lower", lambda k, n, alpha: 0.5)
+        monkeypatch.setattr(
+            import_module(f"rszoo.bounds.{module}"),
+            "clopper_pearson_lower",
+            lambda k, n, alpha: 0.5,
+        )
     assert cohen([90, 10], 0, 0.001).radius == 0.0
     assert BOUNDS["tcertify"]([90, 10], 0, 0.001).radius == 0.0
 
@@ -206,7 +254,10 @@ def test_published_mean_radii() -> None:
     rows = outcomes(100)
     rows = rows[stats.multinomial.pmf(rows, 100, [0.6, 0.3, 0.1]) > 1e-6]
     pmf = stats.multinomial.pmf(rows, 100, [0.6, 0.3, 0.1])
-    means = {name: pmf @ [BOUNDS[name](row, 0, 0.05).radius for row in rows] for name in ("cohen", "bonferroni", "joint")}
+    means = {
+        name: pmf @ [BOUNDS[name](row, 0, 0.05).radius for row in rows]
+        for name in ("cohen", "bonferroni", "joint")
+    }
     assert means["cohen"] == pytest.approx(0.069, abs=1.5e-3)
     assert means["bonferroni"] == pytest.approx(0.135, abs=1.5e-3)
     assert means["joint"] == pytest.approx(0.171, abs=1.5e-3)
@@ -221,7 +272,8 @@ def test_l2_radius_rounds_toward_zero(radius: float, sigma: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("radius", "sigma", "named"), [(1.0, 0.0, "sigma > 0, got 0.0"), (1.0, -0.5, "got -0.5"), (-0.1, 0.5, "got -0.1")]
+    ("radius", "sigma", "named"),
+    [(1.0, 0.0, "sigma > 0, got 0.0"), (1.0, -0.5, "got -0.5"), (-0.1, 0.5, "got -0.1")],
 )
 def test_l2_radius_names_bad_arguments(radius: float, sigma: float, named: str) -> None:
     with pytest.raises(ValueError, match=re.escape(named)):

@@ -18,7 +18,9 @@ GRID = (0.2, 0.5, 0.9, 1.4)
 @pytest.mark.parametrize(("r", "theory"), [(1.0, 40), (2.0, 301), (3.0, 5114)])
 def test_unanimous_votes_need_few_samples(r: float, theory: int) -> None:
     test = RadiusTest((r,), n=100_000, alpha=0.001)
-    assert math.ceil(math.log(1 / 0.001) / -math.log(null_probability(r))) == pytest.approx(theory, abs=1)
+    assert math.ceil(math.log(1 / 0.001) / -math.log(null_probability(r))) == pytest.approx(
+        theory, abs=1
+    )
     while test.outcome == "continue":
         test = test.update(test.next_look)
     assert test.outcome == "certified"
@@ -57,17 +59,27 @@ def binomial(m: int, p: float) -> list[float]:
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.02])
-@pytest.mark.parametrize(("futility", "power"), [(0.0, 0.0), (0.01, 0.0), (0.01, 0.01), (0.3, 0.0), (0.0, 0.3)])
+@pytest.mark.parametrize(
+    ("futility", "power"), [(0.0, 0.0), (0.01, 0.0), (0.01, 0.01), (0.3, 0.0), (0.0, 0.3)]
+)
 def test_false_certificates_of_a_grid(alpha: float, futility: float, power: float) -> None:
     ended = histories(RadiusTest(GRID, n=48, alpha=alpha, futility=futility, power=power))
     certified = np.array([test.certified for test in ended])
     assert set(certified) == set(range(len(GRID) + 1))
     worst = 0.0
-    for true in (-1.0, 0.0, 0.1999, *GRID, *(r + d for r in GRID for d in (-0.15, -0.05, 0.05, 0.1))):
+    for true in (
+        -1.0,
+        0.0,
+        0.1999,
+        *GRID,
+        *(r + d for r in GRID for d in (-0.15, -0.05, 0.05, 0.1)),
+    ):
         p = float(stats.norm.cdf(true))
         weights = probabilities(ended, p)
         assert weights.sum() == pytest.approx(1, abs=1e-9)
-        false = weights[certified > np.searchsorted(GRID, true)].sum()  # certified more radii than there are below `true`
+        false = weights[
+            certified > np.searchsorted(GRID, true)
+        ].sum()  # certified more radii than there are below `true`
         assert false <= alpha * (1 + 1e-9)
         worst = max(worst, float(false))
     if futility == power == 0:
@@ -77,9 +89,15 @@ def test_false_certificates_of_a_grid(alpha: float, futility: float, power: floa
 @pytest.mark.parametrize("rule", ["futility", "power"])
 def test_giving_up_only_lowers_the_level(rule: str) -> None:
     def level(value: float) -> tuple[float, set[str]]:
-        ended = histories(RadiusTest((0.4,), n=60, alpha=0.05, **({"futility": 0.0, "power": 0.0} | {rule: value})))
+        ended = histories(
+            RadiusTest(
+                (0.4,), n=60, alpha=0.05, **({"futility": 0.0, "power": 0.0} | {rule: value})
+            )
+        )
         weights = probabilities(ended, null_probability(0.4))
-        return float(weights[[test.certified == 1 for test in ended]].sum()), {test.outcome for test in ended}
+        return float(weights[[test.certified == 1 for test in ended]].sum()), {
+            test.outcome for test in ended
+        }
 
     (never, without), (often, with_it) = level(0.0), level(0.4)
     assert often < never <= 0.05
@@ -95,7 +113,11 @@ def test_outcomes() -> None:
     assert (one.outcome, one.certified, one.next_look) == ("continue", 1, 40)
     assert one.bound.p_lower > 0.5
     two = one.update(40).update(50).update(63)
-    assert (two.outcome, two.certified, two.bound.radius) == ("undecided", 2, 1.0)  # 1e5 votes of 1e5 give 3.81 sigma
+    assert (two.outcome, two.certified, two.bound.radius) == (
+        "undecided",
+        2,
+        1.0,
+    )  # 1e5 votes of 1e5 give 3.81 sigma
     assert two.bound.p_lower >= stats.norm.cdf(1.0)
     assert start.update(20).outcome == "continue"
     assert start.update(5).outcome == "futile"
@@ -138,13 +160,20 @@ def test_futile_is_a_binomial_tail() -> None:
     assert not futile(5.0, 0, 100_000, futility=0.0)
 
 
-@pytest.mark.parametrize(("n", "samples", "needed"), [(20, 8, 15), (20, 19, 15), (20, 20, 15), (48, 32, 49), (48, 40, 1)])
+@pytest.mark.parametrize(
+    ("n", "samples", "needed"), [(20, 8, 15), (20, 19, 15), (20, 20, 15), (48, 32, 49), (48, 40, 1)]
+)
 def test_predictive_power_is_that_of_the_beta_binomial(n: int, samples: int, needed: int) -> None:
     """Of n + 1 equally likely totals, those that hold `count` votes among the first `samples`, counted exactly."""
     for count in range(samples + 1):
-        ways = [math.comb(total, count) * math.comb(n - total, samples - count) for total in range(n + 1)]
+        ways = [
+            math.comb(total, count) * math.comb(n - total, samples - count)
+            for total in range(n + 1)
+        ]
         exact = sum(ways[needed:]) / sum(ways)
-        assert predictive_power(needed, count, samples, n=n) == pytest.approx(exact, rel=1e-9, abs=1e-12)
+        assert predictive_power(needed, count, samples, n=n) == pytest.approx(
+            exact, rel=1e-9, abs=1e-12
+        )
 
 
 def test_what_n_samples_would_hardly_certify_is_given_up() -> None:
@@ -157,10 +186,19 @@ def test_what_n_samples_would_hardly_certify_is_given_up() -> None:
             test = test.update(round(share * test.next_look))
         return test.outcome
 
-    needed, seen = int(critical_values(0.0, n=1000, alpha=0.001)[-1]), max(look for look in looks(1000) if look < 600)
-    low, high = (predictive_power(needed, round(share * seen), seen, n=1000) for share in (0.515, 0.53))
+    needed, seen = (
+        int(critical_values(0.0, n=1000, alpha=0.001)[-1]),
+        max(look for look in looks(1000) if look < 600),
+    )
+    low, high = (
+        predictive_power(needed, round(share * seen), seen, n=1000) for share in (0.515, 0.53)
+    )
     assert 1e-3 < low < 0.01 < high < 0.1
-    assert (after_half(0.515, 0.01), after_half(0.515, 0.0), after_half(0.53, 0.01)) == ("futile", "continue", "continue")
+    assert (after_half(0.515, 0.01), after_half(0.515, 0.0), after_half(0.53, 0.01)) == (
+        "futile",
+        "continue",
+        "continue",
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,10 +206,22 @@ def test_what_n_samples_would_hardly_certify_is_given_up() -> None:
     [
         (lambda: RadiusTest((), n=100, alpha=0.01), "Expected increasing radii"),
         (lambda: RadiusTest((0.5, 0.5), n=100, alpha=0.01), "got (0.5, 0.5); sort"),
-        (lambda: RadiusTest((0.5,), n=100, alpha=0.01, futility=1.0), "Expected 0 <= futility < 1, got 1.0"),
-        (lambda: RadiusTest((0.5,), n=100, alpha=0.01, power=-0.1), "Expected 0 <= power < 1, got -0.1"),
-        (lambda: RadiusTest((0.5,), n=100, alpha=0.01).update(33), "Expected from 0 to 32 new votes among the first 32"),
-        (lambda: RadiusTest((0.5,), n=100, alpha=0.01).update(20).update(19), "among the first 40 samples, got -1"),
+        (
+            lambda: RadiusTest((0.5,), n=100, alpha=0.01, futility=1.0),
+            "Expected 0 <= futility < 1, got 1.0",
+        ),
+        (
+            lambda: RadiusTest((0.5,), n=100, alpha=0.01, power=-0.1),
+            "Expected 0 <= power < 1, got -0.1",
+        ),
+        (
+            lambda: RadiusTest((0.5,), n=100, alpha=0.01).update(33),
+            "Expected from 0 to 32 new votes among the first 32",
+        ),
+        (
+            lambda: RadiusTest((0.5,), n=100, alpha=0.01).update(20).update(19),
+            "among the first 40 samples, got -1",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call: Callable[[], object], named: str) -> None:

@@ -47,12 +47,17 @@ def test_coverage_by_simulation(a: float, b: float) -> None:
         sum(empirical_bernstein_upper(m, v, n, alpha) < mean for m, v in rows),
     ]
     assert max(failures) <= alpha * reps
-    informative = sum(0 < hoeffding_lower(m, n, alpha) < hoeffding_upper(m, n, alpha) <= 1 for m, _ in rows)
+    informative = sum(
+        0 < hoeffding_lower(m, n, alpha) < hoeffding_upper(m, n, alpha) <= 1 for m, _ in rows
+    )
     assert informative > reps / 2
 
 
 def test_variance_pays_for_large_n() -> None:
-    assert empirical_bernstein_lower(0.9, 1e-4, 100_000, 0.001) > hoeffding_lower(0.9, 100_000, 0.001) + 0.005
+    assert (
+        empirical_bernstein_lower(0.9, 1e-4, 100_000, 0.001)
+        > hoeffding_lower(0.9, 100_000, 0.001) + 0.005
+    )
     assert empirical_bernstein_lower(0.9, 0.25, 100, 0.001) < hoeffding_lower(0.9, 100, 0.001)
 
 
@@ -66,16 +71,25 @@ def test_soft_radius() -> None:
 def test_lipschitz_radius_is_the_weaker_one() -> None:
     assert lipschitz_radius(1.0, 0.0) == pytest.approx(1.2533141373155003, rel=1e-14)
     assert lipschitz_radius(0.3, 0.4) == 0.0
-    pairs = [(a, b) for a in np.linspace(0.05, 0.95, 19).tolist() for b in np.linspace(0.01, 0.9, 19).tolist() if b < a]
+    pairs = [
+        (a, b)
+        for a in np.linspace(0.05, 0.95, 19).tolist()
+        for b in np.linspace(0.01, 0.9, 19).tolist()
+        if b < a
+    ]
     assert all(lipschitz_radius(a, b) < soft_radius(a, b) for a, b in pairs)
-    assert lipschitz_radius(0.5001, 0.4999) == pytest.approx(soft_radius(0.5001, 0.4999), rel=1e-6)  # sharp there
+    assert lipschitz_radius(0.5001, 0.4999) == pytest.approx(
+        soft_radius(0.5001, 0.4999), rel=1e-6
+    )  # sharp there
 
 
 def test_lipschitz_constant_is_attained_by_a_half_space() -> None:
     """F = 1[x > 0] in one dimension: G = Phi(x), and at x = h the classes 1 and 0 differ by Phi(h) - Phi(-h)."""
     h = 1e-4
     gap = math.erf(h / math.sqrt(2))
-    assert lipschitz_radius(0.5 + gap / 2, 0.5 - gap / 2) == pytest.approx(h, rel=1e-6)  # the boundary is at distance h
+    assert lipschitz_radius(0.5 + gap / 2, 0.5 - gap / 2) == pytest.approx(
+        h, rel=1e-6
+    )  # the boundary is at distance h
 
 
 def test_bad_arguments_are_named() -> None:

@@ -26,9 +26,20 @@ SMALL = [((3, 5, 8, 13), 0.05), ((1, 2, 4, 7, 12), 0.3), ((12,), 0.01), ((2, 3, 
 
 def test_look_times() -> None:
     times = looks(100_000)
-    assert (len(times), times[:7], times[-2:]) == (37, (32, 40, 50, 63, 79, 99, 124), (80_750, 100_000))
+    assert (len(times), times[:7], times[-2:]) == (
+        37,
+        (32, 40, 50, 63, 79, 99, 124),
+        (80_750, 100_000),
+    )
     assert predict_looks(100_000)[:7] == (16, 24, 36, 54, 81, 122, 183)
-    assert [looks(n) for n in (1, 31, 32, 33, 40, 41)] == [(1,), (31,), (32,), (32, 33), (32, 40), (32, 40, 41)]
+    assert [looks(n) for n in (1, 31, 32, 33, 40, 41)] == [
+        (1,),
+        (31,),
+        (32,),
+        (32, 33),
+        (32, 40),
+        (32, 40, 41),
+    ]
     for schedule, factor in ((looks, 5 / 4), (predict_looks, 3 / 2)):
         for n in (100, 1234, 99_999):
             assert schedule(n)[-1] == n
@@ -49,7 +60,9 @@ def test_golden_critical_values(r: float) -> None:
 
 
 @cache
-def rejecting_paths(critical: tuple[int, ...], times: tuple[int, ...]) -> tuple[dict[int, int], ...]:
+def rejecting_paths(
+    critical: tuple[int, ...], times: tuple[int, ...]
+) -> tuple[dict[int, int], ...]:
     """For each look: {count: number of vote sequences that reach it and reject there for the first time}."""
     alive, rejected = {0: 1}, []
     for start, end, c in zip((0, *times), times, critical, strict=False):
@@ -75,16 +88,22 @@ def exact_levels(critical: tuple[int, ...], times: tuple[int, ...], p: float) ->
 
 
 def allowed(looks_in_all: int, alpha: float) -> list[Fraction]:
-    return [Fraction(alpha) / 2 * k / (looks_in_all - 1) for k in range(1, looks_in_all)] + [Fraction(alpha)]
+    return [Fraction(alpha) / 2 * k / (looks_in_all - 1) for k in range(1, looks_in_all)] + [
+        Fraction(alpha)
+    ]
 
 
 def spend(p: float, times: tuple[int, ...], alpha: float) -> tuple[int, ...]:
     return tuple(module._spend(p, times, alpha).tolist())
 
 
-@pytest.mark.parametrize(("times", "alpha"), [*SMALL, ((32, 40, 50, 63, 79), 0.001), ((10, 20, 30, 60), 0.2)])
+@pytest.mark.parametrize(
+    ("times", "alpha"), [*SMALL, ((32, 40, 50, 63, 79), 0.001), ((10, 20, 30, 60), 0.2)]
+)
 @pytest.mark.parametrize("p", [0.5, 0.6, 0.84, 0.977, 0.999])
-def test_critical_values_are_the_smallest_within_the_spending(times: tuple[int, ...], alpha: float, p: float) -> None:
+def test_critical_values_are_the_smallest_within_the_spending(
+    times: tuple[int, ...], alpha: float, p: float
+) -> None:
     critical = spend(p, times, alpha)
     levels = exact_levels(critical, times, p)
     for k, budget in enumerate(allowed(len(times), alpha)):
@@ -101,7 +120,9 @@ def test_level_over_all_vote_sequences(times: tuple[int, ...], alpha: float) -> 
         sequences = np.array(list(itertools.product((0, 1), repeat=times[-1])), dtype=np.int8)
         heads = np.cumsum(sequences, axis=1)[:, np.array(times) - 1]
         ones = heads[np.any(heads >= critical, axis=1), -1]
-        values = [float(np.sum(x**ones * (1 - x) ** (times[-1] - ones))) for x in np.linspace(0, p, 60)]
+        values = [
+            float(np.sum(x**ones * (1 - x) ** (times[-1] - ones))) for x in np.linspace(0, p, 60)
+        ]
         assert values[-1] == pytest.approx(float(exact_levels(critical, times, p)[-1]), rel=1e-12)
         assert values == sorted(values)
         assert values[-1] <= alpha
@@ -112,7 +133,9 @@ def test_level_over_all_vote_sequences(times: tuple[int, ...], alpha: float) -> 
 def test_level_of_the_real_looks(r: float, alpha: float) -> None:
     n, p = 100, null_probability(r)
     critical = tuple(critical_values(r, n=n, alpha=alpha).tolist())
-    levels = [exact_levels(critical, looks(n), x)[-1] for x in (0.0, 0.7 * p, 0.95 * p, 0.999 * p, p)]
+    levels = [
+        exact_levels(critical, looks(n), x)[-1] for x in (0.0, 0.7 * p, 0.95 * p, 0.999 * p, p)
+    ]
     assert levels == sorted(levels)
     assert levels[-1] <= Fraction(alpha)
     if r < 1:
@@ -133,7 +156,11 @@ def test_what_is_cut_off_counts_as_rejected(monkeypatch: pytest.MonkeyPatch) -> 
 def test_level_of_many_samples(r: float) -> None:
     """One vote at a time: no window, no factorial, nothing cut off."""
     n, alpha, p = 8_000, 0.001, null_probability(r)
-    alive, rejected, critical = np.zeros(n + 2), 0.0, dict(zip(looks(n), critical_values(r, n=n, alpha=alpha), strict=True))
+    alive, rejected, critical = (
+        np.zeros(n + 2),
+        0.0,
+        dict(zip(looks(n), critical_values(r, n=n, alpha=alpha), strict=True)),
+    )
     alive[0] = 1
     for t in range(1, n + 1):
         alive[1:] = alive[1:] * (1 - p) + alive[:-1] * p
@@ -156,7 +183,9 @@ def test_probabilities_are_rounded_up() -> None:
 
 def test_null_probability_is_rounded_up() -> None:
     mpmath.mp.dps = 40
-    for radius, sigma in itertools.product((0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.1, 1.5, 2.25), (0.12, 0.25, 0.3, 0.5, 0.7, 1.0)):
+    for radius, sigma in itertools.product(
+        (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.1, 1.5, 2.25), (0.12, 0.25, 0.3, 0.5, 0.7, 1.0)
+    ):
         exact = mpmath.ncdf(mpmath.mpf(radius) / mpmath.mpf(sigma))  # not of the rounded quotient
         assert exact <= null_probability(radius / sigma) <= exact * (1 + mpmath.mpf(10) ** -14)
 

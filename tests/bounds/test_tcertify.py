@@ -9,7 +9,9 @@ from rszoo.bounds.tcertify import _sum_upper
 from rszoo.bounds.votes import split_votes
 
 
-@pytest.mark.parametrize("counts", [[90, 10], [60, 20, 20], [700, 0, 100, 100, 50, 50, 0], [12, 1, 1, 1]])
+@pytest.mark.parametrize(
+    "counts", [[90, 10], [60, 20, 20], [700, 0, 100, 100, 50, 50, 0], [12, 1, 1, 1]]
+)
 @pytest.mark.parametrize("level", [0.0001, 0.04])
 def test_sum_upper_solves_equation_14(counts: list[int], level: float) -> None:
     votes = split_votes(counts, 0, 0.05)
@@ -34,7 +36,11 @@ def test_best_split_of_the_grid() -> None:
     for split in alpha * np.arange(1, 10) / 10:
         p_a = clopper_pearson_lower(600, n, float(split))
         grid = np.linspace(0.3, 0.4, 200_001)
-        p_b = grid[np.argmax(stats.binom.cdf(300, n, grid) + stats.binom.cdf(100, n, grid) <= alpha - split)]
+        p_b = grid[
+            np.argmax(
+                stats.binom.cdf(300, n, grid) + stats.binom.cdf(100, n, grid) <= alpha - split
+            )
+        ]
         best = max(best, (special.ndtri(p_a) - special.ndtri(p_b)) / 2)
     assert tcertify(counts, 0, alpha).radius == pytest.approx(best, abs=1e-6)
     assert best > cohen(counts, 0, alpha).radius + 0.1
@@ -44,7 +50,9 @@ def test_more_classes_with_the_same_votes_weaken_it() -> None:
     few = tcertify([700, 100, 200], 0, 0.001).radius
     many = tcertify([700, 100, 100, 100], 0, 0.001).radius
     assert many > few  # a smaller runner-up
-    assert tcertify([700, 100, 100, 100], 0, 0.001).p_upper > clopper_pearson_upper(100, 1000, 0.0009)
+    assert tcertify([700, 100, 100, 100], 0, 0.001).p_upper > clopper_pearson_upper(
+        100, 1000, 0.0009
+    )
     assert tcertify([700, 200, 100, *[0] * 900], 0, 0.001).radius == pytest.approx(few, abs=1e-12)
 
 

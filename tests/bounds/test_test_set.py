@@ -5,7 +5,11 @@ from itertools import product
 
 import pytest
 
-from rszoo.bounds import certified_accuracy_lower, certified_accuracy_lower_bernstein, overstated_images
+from rszoo.bounds import (
+    certified_accuracy_lower,
+    certified_accuracy_lower_bernstein,
+    overstated_images,
+)
 
 GOLDEN = [  # images, certified: Theorem 6, exact; alpha = rho = 0.001
     (500, 250, 0.4896, 0.4940),
@@ -18,13 +22,18 @@ GOLDEN = [  # images, certified: Theorem 6, exact; alpha = rho = 0.001
 
 @pytest.mark.parametrize(("images", "certified", "bernstein", "exact"), GOLDEN)
 def test_values(images: int, certified: int, bernstein: float, exact: float) -> None:
-    assert certified_accuracy_lower(certified, images, alpha=0.001, rho=0.001) == pytest.approx(exact, abs=1e-9)
+    assert certified_accuracy_lower(certified, images, alpha=0.001, rho=0.001) == pytest.approx(
+        exact, abs=1e-9
+    )
     found = certified_accuracy_lower_bernstein(certified, images, alpha=0.001, rho=0.001)
     assert found == pytest.approx(bernstein, abs=10 ** -(4 if images == 500 else 5))
 
 
 def test_overstated_images() -> None:
-    assert [overstated_images(images, alpha=0.001, rho=0.001) for images in (500, 10_000)] == [4, 21]
+    assert [overstated_images(images, alpha=0.001, rho=0.001) for images in (500, 10_000)] == [
+        4,
+        21,
+    ]
     assert overstated_images(1, alpha=0.5, rho=0.1) == 1
 
 
@@ -37,8 +46,12 @@ def tail(n: int, p: float, k: int) -> float:
 @pytest.mark.parametrize("images", [1, 2, 7, 25])
 def test_it_is_the_smallest_g_that_is_no_surprise(images: int, alpha: float, rho: float) -> None:
     for certified in range(images + 1):
-        expected = next(g for g in range(certified + 1) if tail(images - g, alpha, certified - g) > rho)
-        assert certified_accuracy_lower(certified, images, alpha=alpha, rho=rho) == expected / images
+        expected = next(
+            g for g in range(certified + 1) if tail(images - g, alpha, certified - g) > rho
+        )
+        assert (
+            certified_accuracy_lower(certified, images, alpha=alpha, rho=rho) == expected / images
+        )
     assert overstated_images(images, alpha=alpha, rho=rho) == next(
         q for q in range(images + 1) if tail(images, alpha, q + 1) <= rho
     )
@@ -46,7 +59,9 @@ def test_it_is_the_smallest_g_that_is_no_surprise(images: int, alpha: float, rho
 
 @pytest.mark.parametrize("bound", [certified_accuracy_lower, certified_accuracy_lower_bernstein])
 @pytest.mark.parametrize(("alpha", "rho"), list(product((0.3, 0.05), (0.2, 0.01))))
-def test_coverage_where_every_bad_image_is_counted_as_often_as_can_be(bound, alpha: float, rho: float) -> None:  # type: ignore[no-untyped-def]
+def test_coverage_where_every_bad_image_is_counted_as_often_as_can_be(
+    bound, alpha: float, rho: float
+) -> None:  # type: ignore[no-untyped-def]
     images = 30
     for good in range(images + 1):
         failure = math.fsum(
@@ -61,7 +76,11 @@ def test_the_exact_bound_is_the_larger_one() -> None:
     for certified in range(0, 501, 7):
         arguments = {"alpha": 0.001, "rho": 0.001}
         exact = certified_accuracy_lower(certified, 500, **arguments)
-        assert certified_accuracy_lower_bernstein(certified, 500, **arguments) <= exact <= certified / 500
+        assert (
+            certified_accuracy_lower_bernstein(certified, 500, **arguments)
+            <= exact
+            <= certified / 500
+        )
 
 
 @pytest.mark.parametrize(

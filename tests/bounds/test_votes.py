@@ -44,7 +44,10 @@ def test_toward_zero_is_strictly_below_and_close(radius: float) -> None:
 
 def test_two_quantiles_that_all_but_cancel_give_no_larger_radius() -> None:
     """The votes 35251 and 34259 of 100,000 at alpha = 0.001: rounding decided the tenth digit of 4e-8."""
-    p_lower, p_upper = clopper_pearson_lower(35251, 100_000, 0.0005), clopper_pearson_upper(34259, 100_000, 0.0005)
+    p_lower, p_upper = (
+        clopper_pearson_lower(35251, 100_000, 0.0005),
+        clopper_pearson_upper(34259, 100_000, 0.0005),
+    )
     with mpmath.workprec(200):
         exact = [mpmath.sqrt(2) * mpmath.erfinv(2 * mpmath.mpf(p) - 1) for p in (p_lower, p_upper)]
         true = (exact[0] - exact[1]) / 2

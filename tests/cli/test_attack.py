@@ -4,16 +4,23 @@ import json
 from pathlib import Path
 
 import pytest
-from cli.commands import run
 from conftest import Complaint, HalfSpace, without_times
 from matplotlib.figure import Figure
 from PIL import Image
-from synthetic_logs import COMMON, certify_protocol, certify_records, predict_protocol, predict_records, write
+from support.commands import run
+from support.synthetic_logs import (
+    COMMON,
+    certify_protocol,
+    certify_records,
+    predict_protocol,
+    predict_records,
+    write,
+)
 
 import rszoo
+from rszoo.logs.format import AttackProtocol, Record, read_log
 from rszoo.plots import draw_curves
-from rszoo.records import AttackProtocol, Record, read_log
-from rszoo.zoo import OpenEntry, open_entry
+from rszoo.zoo.loading import OpenEntry, open_entry
 
 QUICK = ("--steps", 2, "--num-noise", 2, "--n", 20, "--stride", 4)
 
@@ -37,21 +44,33 @@ def attack_log(path: Path, *, m: int = 16, abstained: int = 3) -> Path:
     records = []
     for place, idx in enumerate(protocol.indices):
         label = idx // 10 % 4
-        records.append(Record(idx, label, label, True, 0.1, None, label, {label: 100}, None, 0.0, 0.0))
+        records.append(
+            Record(idx, label, label, True, 0.1, None, label, {label: 100}, None, 0.0, 0.0)
+        )
         wrong = -1 if place >= 40 - abstained else (label + 1) % 4
         found = label if place < 20 else wrong
         votes = {label: 100} if found == label else {(label + 1) % 4: 52 if found == -1 else 100}
         votes |= {label: 48} if found == -1 else {}
         selected = max(votes, key=votes.__getitem__)
-        records.append(Record(idx, label, found, found == label, 0.1, None, selected, votes, None, 0.3, 0.2999999))
+        records.append(
+            Record(
+                idx, label, found, found == label, 0.1, None, selected, votes, None, 0.3, 0.2999999
+            )
+        )
     return write(path, protocol, records).path
 
 
 @pytest.fixture
 def logs(tmp_path: Path) -> tuple[Path, Path, Path]:
     """A log of CERTIFY and two of attacks, on the same images."""
-    certified = write(tmp_path / "certified.tsv", certify_protocol(), certify_records(certify_protocol())).path
-    return certified, attack_log(tmp_path / "one.tsv"), attack_log(tmp_path / "two.tsv", m=8, abstained=5)
+    certified = write(
+        tmp_path / "certified.tsv", certify_protocol(), certify_records(certify_protocol())
+    ).path
+    return (
+        certified,
+        attack_log(tmp_path / "one.tsv"),
+        attack_log(tmp_path / "two.tsv", m=8, abstained=5),
+    )
 
 
 def test_the_verb_makes_a_log_that_it_continues_and_pictures(shades: str, tmp_path: Path) -> None:
@@ -76,16 +95,23 @@ def test_the_verb_makes_a_log_that_it_continues_and_pictures(shades: str, tmp_pa
 
 def test_a_table_of_attacks_and_certificates(logs: tuple[Path, Path, Path]) -> None:
     rows = json.loads(run("table", *logs, "--json").output)
-    assert [(row["kind"], row["attack"], row["num_noise"], row["steps"], row["n"]) for row in rows] == [
+    assert [
+        (row["kind"], row["attack"], row["num_noise"], row["steps"], row["n"]) for row in rows
+    ] == [
         ("certified", None, None, None, 1000),
         ("attack", "smoothadv-pgd", 16, 20, 100),
         ("attack", "smoothadv-pgd, targeted", 8, 20, 100),
     ]
     assert [row["accuracies"] for row in rows[1:]] == [[1.0, 0.5]] * 2
     assert [row["abstentions"] for row in rows[1:]] == [[0.0, 3 / 40], [0.0, 5 / 40]]
-    certified = sum(each.correct and (each.radius or 0) >= 0.3 for each in read_log(logs[0]).records)
+    certified = sum(
+        each.correct and (each.radius or 0) >= 0.3 for each in read_log(logs[0]).records
+    )
     assert rows[0]["accuracies"][1] == certified / 40
-    lines = [" ".join(line.split()) for line in run("table", *logs[1:], "--radius", "0,0.3,0.4").output.splitlines()]
+    lines = [
+        " ".join(line.split())
+        for line in run("table", *logs[1:], "--radius", "0,0.3,0.4").output.splitlines()
+    ]
     assert lines[0] == "log result m T n 0 0.3 0.4 images"
     assert lines[1] == "cifar10-resnet20-gaussian-s0.25 smoothadv-pgd 16 20 100 1.00 0.50 - 40"
     assert lines[2] == "abstains 0.00 0.07 -"
@@ -97,7 +123,8 @@ def test_a_picture_has_attacks_in_the_colour_of_their_classifier(
 ) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(
-        "rszoo.plots.draw_curves", lambda *args, **kwargs: drawn.append(draw_curves(*args, **kwargs)) or drawn[-1]
+        "rszoo.plots.draw_curves",
+        lambda *args, **kwargs: drawn.append(draw_curves(*args, **kwargs)) or drawn[-1],
     )
     run("plot", *logs, "--out", tmp_path / "x.png")
     steps, one, two = drawn[0].axes[0].get_lines()
@@ -116,7 +143,9 @@ def planted(log: Path, factor: float) -> Path:
     """The log with every radius so many times as large."""
     read = read_log(log)
     assert read.protocol is not None
-    grown = [Record(**{**vars(each), "radius": factor * (each.radius or 0.0)}) for each in read.records]
+    grown = [
+        Record(**{**vars(each), "radius": factor * (each.radius or 0.0)}) for each in read.records
+    ]
     return write(log.with_name("planted.tsv"), read.protocol, grown).path
 
 
@@ -125,7 +154,9 @@ def test_planted_certificates_end_with_exit_code_1(
 ) -> None:
     """The entry's network is replaced by a half-space, whose distances are known."""
     entry = open_entry(shades)
-    middle = HalfSpace(half_space.w.new_full((3, 8, 8), 0.05), 4.8)  # the mean pixel above 1/2 or not
+    middle = HalfSpace(
+        half_space.w.new_full((3, 8, 8), 0.05), 4.8
+    )  # the mean pixel above 1/2 or not
     classifier = rszoo.smooth(middle, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
     swapped = OpenEntry(entry.folder, entry.config, classifier)
     for place in ("protocols", "tightness"):
@@ -140,14 +171,20 @@ def test_planted_certificates_end_with_exit_code_1(
     assert " ".join(text.splitlines()[1].split()) == "0.9 24 0 0 0.000 1"
     false = planted(log, 40.0)
     left = run("attack", shades, "--against", false, *command, code=1)
-    assert "got 24 of 24 contradicted at 1 times the radius (images 0, 1, 2, 3, 4, ...)" in left.output
+    assert (
+        "got 24 of 24 contradicted at 1 times the radius (images 0, 1, 2, 3, 4, ...)" in left.output
+    )
     rows = json.loads(run("attack", shades, "--against", false, *command, "--json", code=1).stdout)
     assert [len(row["succeeded"]) for row in rows] == [24, 24]
 
 
-def test_what_is_refused(shades: str, logs: tuple[Path, Path, Path], tmp_path: Path, complaint: Complaint) -> None:
+def test_what_is_refused(
+    shades: str, logs: tuple[Path, Path, Path], tmp_path: Path, complaint: Complaint
+) -> None:
     out = tmp_path / "log.tsv"
-    predicted = write(tmp_path / "predict.tsv", predict_protocol(), predict_records(predict_protocol())).path
+    predicted = write(
+        tmp_path / "predict.tsv", predict_protocol(), predict_records(predict_protocol())
+    ).path
     for words, args in {
         "--out LOG or --against LOG": ("attack", shades),
         "the NAME of an entry": ("attack", "--out", out),

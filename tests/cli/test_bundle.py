@@ -9,11 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 import rszoo.training
-from rszoo import registry
 from rszoo.cli import app
-from rszoo.config import IntegrityError, sha256
+from rszoo.errors import IntegrityError
 from rszoo.recipe import load_recipe
-from rszoo.registry import Entry, bundled_folder, get_entry, pin
+from rszoo.zoo import registry
+from rszoo.zoo.config import sha256
+from rszoo.zoo.registry import Entry, bundled_folder, get_entry, pin
 
 NAME = "cifar10-resnet20-gaussian-s0.25"
 
@@ -22,8 +23,8 @@ NAME = "cifar10-resnet20-gaussian-s0.25"
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty zoo in place of the package's."""
     folder = tmp_path / "package"
-    folder.mkdir()
-    (folder / "registry.json").write_text("{}")
+    (folder / "entries").mkdir(parents=True)
+    (folder / "entries" / "registry.json").write_text("{}")
     monkeypatch.setattr(registry, "PACKAGE", folder)
     registry._entries.cache_clear()
     yield folder
@@ -38,9 +39,14 @@ def test_a_bundled_run_loads_by_name(package: Path, entry: Path) -> None:
     assert rszoo.list_models() == []
     assert f"Bundled {NAME}" in bundle(entry)
     assert rszoo.list_models() == [NAME]
-    assert sorted(path.name for path in bundled_folder(NAME).iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in bundled_folder(NAME).iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
     assert [path.name for path in (package / "entries").iterdir()] == [NAME]
-    assert json.loads((package / "registry.json").read_text())[NAME]["config_sha256"] == sha256(entry / "config.json")
+    assert json.loads((package / "entries" / "registry.json").read_text())[NAME][
+        "config_sha256"
+    ] == sha256(entry / "config.json")
     assert rszoo.load(NAME).sigma == 0.25
 
 
@@ -48,14 +54,20 @@ def test_large_weights_are_staged_as_a_hub_repository_beside_the_package(
     package: Path, entry: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_module("rszoo.cli.bundle"), "PACKAGED_BYTES", 1_000_000)
-    with pytest.raises(ValueError, match=r"Expected weights of at most 1000000 bytes, got 11.* in a checkout"):
+    with pytest.raises(
+        ValueError, match=r"Expected weights of at most 1000000 bytes, got 11.* in a checkout"
+    ):
         bundle(entry)
     assert rszoo.list_models() == []
     (package.parent / "training_recipes").mkdir()
     bundle(entry)
     staged = package.parent / "hub" / NAME
     assert not (package / "entries").exists()
-    assert sorted(path.name for path in staged.iterdir()) == ["config.json", "model.safetensors", "recipe.toml"]
+    assert sorted(path.name for path in staged.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "recipe.toml",
+    ]
     assert load_recipe(str(staged / "recipe.toml")) == load_recipe(NAME)
     assert rszoo.load(NAME).sigma == 0.25
     assert '"staged"' in CliRunner().invoke(app, ["list", "--json"], catch_exceptions=False).output
@@ -67,7 +79,9 @@ def test_large_weights_are_staged_as_a_hub_repository_beside_the_package(
 
 
 def test_a_revision_is_kept_only_with_the_same_weights(package: Path, entry: Path) -> None:
-    pin(NAME, Entry(config_sha256=sha256(entry / "config.json"), repo_id="org/repo", revision="abc"))
+    pin(
+        NAME, Entry(config_sha256=sha256(entry / "config.json"), repo_id="org/repo", revision="abc")
+    )
     bundle(entry)
     assert get_entry(NAME).revision == "abc"
     pin(NAME, Entry(config_sha256="0" * 64, repo_id="org/repo", revision="abc"))
@@ -88,7 +102,9 @@ def test_an_imported_entry_is_refused(package: Path, entry: Path) -> None:
     config = json.loads((entry / "config.json").read_text())
     (entry / "config.json").write_text(json.dumps({**config, "recipe_fingerprint": None}))
     assert rszoo.load(f"local-dir:{entry}").sigma == 0.25
-    with pytest.raises(ValueError, match=r"made from a recipe, got .*, which was imported; keep it outside"):
+    with pytest.raises(
+        ValueError, match=r"made from a recipe, got .*, which was imported; keep it outside"
+    ):
         bundle(entry)
     assert rszoo.list_models() == []
 
@@ -104,8 +120,12 @@ def test_a_damaged_run_leaves_the_package_as_it_was(package: Path, entry: Path) 
     assert rszoo.load(NAME).sigma == 0.25
 
 
-@pytest.mark.parametrize(("complete", "words"), [(True, f"holds the entry {NAME}"), (False, "the same command goes on")])
-def test_train_says_where_the_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: bool, words: str) -> None:
+@pytest.mark.parametrize(
+    ("complete", "words"), [(True, f"holds the entry {NAME}"), (False, "the same command goes on")]
+)
+def test_train_says_where_the_run_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: bool, words: str
+) -> None:
     given = {}
 
     def train(recipe: object, out: Path, **options: object) -> bool:

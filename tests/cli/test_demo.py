@@ -10,10 +10,10 @@ from conftest import Complaint
 from PIL import Image
 from typer.testing import CliRunner
 
-from rszoo.certificate import ABSTAIN, Certificate
 from rszoo.cli import app
 from rszoo.cli.demo import PHOTOGRAPHS
-from rszoo.datasets import get_dataset
+from rszoo.data.datasets import get_dataset
+from rszoo.smoothing.certificate import ABSTAIN, Certificate
 
 SOURCES = tomllib.loads((PHOTOGRAPHS / "SOURCES.toml").read_text())
 
@@ -62,7 +62,9 @@ def test_a_place_for_no_picture_is_refused_before_certifying(
     assert repr(out) in complaint("demo", "--name", "no-such-entry", "--out", out)
 
 
-def test_without_matplotlib_the_table_still_prints(entry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_table_still_prints(
+    entry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importlib.import_module("rszoo.cli.demo"), "find_spec", lambda name: None)
     text = demo("--name", f"local-dir:{entry}", "--n", 50, "--out", tmp_path / "no.png")
     assert "pip install 'rszoo[plots]'" in text
@@ -77,11 +79,29 @@ def test_the_picture_shows_the_votes_and_marks_a_wrong_label() -> None:
     from rszoo.plots import OTHER, RIGHT, WRONG, Panel, draw_certificates
 
     def certificate(label: int, selected: int) -> Certificate:
-        return Certificate(label, 0.1, selected, 0.6, 0.4, 100, 10, 0.001, "cohen", 0.25, "float", "float32", 0, (7, 3))
+        return Certificate(
+            label,
+            0.1,
+            selected,
+            0.6,
+            0.4,
+            100,
+            10,
+            0.001,
+            "cohen",
+            0.25,
+            "float",
+            "float32",
+            0,
+            (7, 3),
+        )
 
     pixels = np.full((4, 4, 3), 0.5)
     cases = [(0, 0, RIGHT), (1, 1, WRONG), (ABSTAIN, 1, "#000000")]
-    panels = [Panel("cat", pixels, [pixels], certificate(label, selected), ["some words"]) for label, selected, _ in cases]
+    panels = [
+        Panel("cat", pixels, [pixels], certificate(label, selected), ["some words"])
+        for label, selected, _ in cases
+    ]
     figure = draw_certificates(panels, ("cat", "dog"))
     histograms = [ax for ax in figure.axes if ax.get_ylabel() == "share of votes"]
     assert len(histograms) == len(cases)
@@ -89,6 +109,8 @@ def test_the_picture_shows_the_votes_and_marks_a_wrong_label() -> None:
         assert [bar.get_height() for bar in ax.patches] == [0.7, 0.3]
         expected = [OTHER, OTHER]
         expected[selected] = color
-        assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == [name.lower() for name in expected]
+        assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == [
+            name.lower() for name in expected
+        ]
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert [text for text in texts if text != "some words"] == ["cat", "dog", "abstains"]

@@ -24,8 +24,12 @@ def image(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("verb", ["certify", "predict"])
-@pytest.mark.parametrize("content", [b"", b"hello\n", b"\x89PNG\r\n\x1a\n", b"GIF89a", bytes(range(256)) * 40])
-def test_a_file_that_is_no_image(complaint: Complaint, entry: Path, tmp_path: Path, verb: str, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"hello\n", b"\x89PNG\r\n\x1a\n", b"GIF89a", bytes(range(256)) * 40]
+)
+def test_a_file_that_is_no_image(
+    complaint: Complaint, entry: Path, tmp_path: Path, verb: str, content: bytes
+) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(content)
     assert f"got '{path}'" in complaint(verb, f"local-dir:{entry}", path)
@@ -40,12 +44,16 @@ def test_the_sentence_for_text(complaint: Complaint, entry: Path, tmp_path: Path
 
 def test_a_missing_image_and_a_folder(complaint: Complaint, entry: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "no.png", tmp_path):
-        assert f"got '{path}', which is no file; check the path" in complaint("certify", f"local-dir:{entry}", path)
+        assert f"got '{path}', which is no file; check the path" in complaint(
+            "certify", f"local-dir:{entry}", path
+        )
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "gif", "webp", "tiff", "bmp"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_a_truncated_image(complaint: Complaint, entry: Path, tmp_path: Path, form: str, share: float) -> None:
+def test_a_truncated_image(
+    complaint: Complaint, entry: Path, tmp_path: Path, form: str, share: float
+) -> None:
     whole = io.BytesIO()
     Image.effect_noise((96, 96), 50).convert("RGB").save(whole, form)
     path = tmp_path / f"cut.{form}"
@@ -76,12 +84,17 @@ def test_an_image_with_altered_bytes_is_read_or_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name(complaint: Complaint, image: Path) -> None:
-    for args in (("show", "cifar10-resnet20-gausian-s0.25"), ("certify", "cifar10-resnet20-gausian-s0.25", image)):
+    for args in (
+        ("show", "cifar10-resnet20-gausian-s0.25"),
+        ("certify", "cifar10-resnet20-gausian-s0.25", image),
+    ):
         sentence = complaint(*args)
         assert "Unknown model 'cifar10-resnet20-gausian-s0.25'" in sentence
         if rszoo.list_models():
             assert "did you mean 'cifar10-resnet20-gaussian-s0.25'" in sentence
-    assert "got 'imagenet'; did you mean 'imagenet-resnet50-" in complaint("train", "imagenet", "--out", "x")
+    assert "got 'imagenet'; did you mean 'imagenet-resnet50-" in complaint(
+        "train", "imagenet", "--out", "x"
+    )
     assert "got 'nope'; 'rszoo list --all'" in complaint("train", "nope", "--out", "x")
     assert "Expected --out DIR, got none; " in complaint("train", "cifar10-resnet20-gaussian-s0.25")
     pretrained = "cifar10-resnet110-smoothadv-pretrained-s0.25"
@@ -89,9 +102,12 @@ def test_an_unknown_name(complaint: Complaint, image: Path) -> None:
 
 
 def test_weights_for_a_recipe_that_starts_from_none(complaint: Complaint, tmp_path: Path) -> None:
-    sentence = complaint("train", "cifar10-resnet20-gaussian-s0.25", "--out", tmp_path / "run", "--init", tmp_path)
+    sentence = complaint(
+        "train", "cifar10-resnet20-gaussian-s0.25", "--out", tmp_path / "run", "--init", tmp_path
+    )
     assert (
-        f"Expected no --init for cifar10-resnet20-gaussian-s0.25, which starts from random weights, got {tmp_path}" in sentence
+        f"Expected no --init for cifar10-resnet20-gaussian-s0.25, which starts from random weights, got {tmp_path}"
+        in sentence
     )
     assert not (tmp_path / "run").exists()
 
@@ -111,7 +127,9 @@ def test_weights_for_a_recipe_that_starts_from_none(complaint: Complaint, tmp_pa
         (["--device", "meta"], "Expected a device of kind cpu or cuda, got 'meta'"),
     ],
 )
-def test_an_option_out_of_range(complaint: Complaint, entry: Path, image: Path, options: list[object], words: str) -> None:
+def test_an_option_out_of_range(
+    complaint: Complaint, entry: Path, image: Path, options: list[object], words: str
+) -> None:
     assert words in complaint("certify", f"local-dir:{entry}", image, *options)
 
 
@@ -119,7 +137,9 @@ def test_predict_with_too_few_samples(complaint: Complaint, entry: Path, image: 
     assert "got n=5; use n >=" in complaint("predict", f"local-dir:{entry}", image, "--n", 5)
 
 
-def test_damaged_and_missing_entries(complaint: Complaint, entry: Path, image: Path, tmp_path: Path) -> None:
+def test_damaged_and_missing_entries(
+    complaint: Complaint, entry: Path, image: Path, tmp_path: Path
+) -> None:
     (entry / "model.safetensors").write_bytes(b"cut")
     assert "cut off or altered" in complaint("certify", f"local-dir:{entry}", image)
     assert "nowhere" in complaint("certify", f"local-dir:{tmp_path / 'nowhere'}", image)
@@ -129,7 +149,9 @@ def test_the_other_verbs(complaint: Complaint, tmp_path: Path) -> None:
     assert "Expected a finished run" in complaint("bundle", tmp_path)
     assert "make the folder first" in complaint("demo", "--out", tmp_path / "no" / "demo.png")
     name = "cifar10-resnet20-gaussian-s0.25"
-    assert "got 0; pass one or leave it out" in complaint("train", name, "--out", tmp_path, "--time-limit", 0)
+    assert "got 0; pass one or leave it out" in complaint(
+        "train", name, "--out", tmp_path, "--time-limit", 0
+    )
     (tmp_path / "bad.toml").write_text("[model]\n")
     assert "bad.toml" in complaint("train", tmp_path / "bad.toml", "--out", tmp_path)
 
@@ -139,17 +161,27 @@ def test_the_other_verbs(complaint: Complaint, tmp_path: Path) -> None:
     [
         (["--sigma", 0], "Expected a finite sigma above 0, got 0;"),
         (["--sigma", "nan"], "got nan"),
-        (["--normalization", "centre"], "Unknown normalization 'centre'; use auto, standard, center, none"),
+        (
+            ["--normalization", "centre"],
+            "Unknown normalization 'centre'; use auto, standard, center, none",
+        ),
         (["--method", "My method"], "got 'My method'"),
         (["--dataset", "cifar"], "Unknown data set 'cifar'"),
         (["--dataset", "cifar100"], "Expected floats of shape (100, 64) as 'fc.weight'"),
-        (["--arch", "resnet110"], "Expected the architecture that the file names, 'cifar_resnet20', got 'resnet110'"),
+        (
+            ["--arch", "resnet110"],
+            "Expected the architecture that the file names, 'cifar_resnet20', got 'resnet110'",
+        ),
         (["--device", "cuda:99"], "got a machine with"),
         (["--device", "meta"], "Expected a device of kind cpu or cuda, got 'meta'"),
     ],
 )
 def test_import_with_a_wrong_option(
-    complaint: Complaint, network: NormalizedNetwork, tmp_path: Path, options: list[object], words: str
+    complaint: Complaint,
+    network: NormalizedNetwork,
+    tmp_path: Path,
+    options: list[object],
+    words: str,
 ) -> None:
     path, out = tmp_path / "checkpoint.pth", tmp_path / "out"
     torch.save({"arch": "cifar_resnet20", "state_dict": network.network.state_dict()}, path)
@@ -173,10 +205,14 @@ def test_import_of_what_is_no_checkpoint(complaint: Complaint, entry: Path, tmp_
     }.items():
         assert words in complaint("import", tmp_path / name, *right)
     assert not (tmp_path / "out").exists()
-    assert "which holds files; choose another" in complaint("import", tmp_path / "lenet", *right[:-1], entry)
+    assert "which holds files; choose another" in complaint(
+        "import", tmp_path / "lenet", *right[:-1], entry
+    )
 
 
-def test_an_error_of_the_system_names_the_file(complaint: Complaint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_system_names_the_file(
+    complaint: Complaint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def denied(name: str) -> None:
         raise PermissionError(13, "Permission denied", name)
 
@@ -187,14 +223,21 @@ def test_an_error_of_the_system_names_the_file(complaint: Complaint, monkeypatch
 def test_wrong_usage_has_no_traceback() -> None:
     for args in ([], ["certify"], ["show"], ["nonsense"], ["list", "--nonsense"], ["train", "x"]):
         done = subprocess.run(
-            [sys.executable, "-c", "import rszoo.cli; rszoo.cli.main()", *args], capture_output=True, text=True, check=False
+            [sys.executable, "-c", "import rszoo.cli; rszoo.cli.main()", *args],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 2
         assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("error", "code", "traceback"), [("TypeError('x')", 1, True), ("KeyboardInterrupt", 130, False)])
-def test_faults_keep_their_traceback_and_interrupts_are_silent(error: str, code: int, traceback: bool) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "traceback"), [("TypeError('x')", 1, True), ("KeyboardInterrupt", 130, False)]
+)
+def test_faults_keep_their_traceback_and_interrupts_are_silent(
+    error: str, code: int, traceback: bool
+) -> None:
     program = f"""
 import rszoo.cli, rszoo.cli.list
 def fail(*args): raise {error}

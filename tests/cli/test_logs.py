@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli.commands import run
 from conftest import Complaint
 from matplotlib.figure import Figure
 from PIL import Image
-from synthetic_logs import (
+from support.commands import run
+from support.synthetic_logs import (
     attack_log,
     certify_protocol,
     certify_records,
@@ -24,9 +24,9 @@ from synthetic_logs import (
     write_published,
 )
 
-from rszoo.analysis import load_published, project, results
+from rszoo.logs.analysis import load_published, project, results
+from rszoo.logs.format import read_log, round_down
 from rszoo.plots import Curve, draw_curves
-from rszoo.records import read_log, round_down
 
 
 @pytest.fixture
@@ -53,22 +53,37 @@ def other(tmp_path: Path) -> Path:
 
 
 def test_the_cells_of_a_table(log: Path, other: Path) -> None:
-    rows = list(csv.reader(io.StringIO(run("table", log, other, "--format", "csv", "--radius", "0.5,0", "--digits", 3).output)))
+    rows = list(
+        csv.reader(
+            io.StringIO(
+                run(
+                    "table", log, other, "--format", "csv", "--radius", "0.5,0", "--digits", 3
+                ).output
+            )
+        )
+    )
     assert rows[0] == ["log", "sigma", "0", "0.5", "ACR", "abstain", "images"]
     for path, row in zip((log, other), rows[1:], strict=True):
         found = results(read_log(path))
-        expected = [f"{value:.3f}" for value in (found.accuracy(0), found.accuracy(0.5), found.abstention)]
+        expected = [
+            f"{value:.3f}" for value in (found.accuracy(0), found.accuracy(0.5), found.abstention)
+        ]
         assert [*row[2:4], row[5]] == expected
         assert row[4] == round_down(found.average_radius, 3)
         assert row[6] == "40"
-    assert [row[0] for row in rows[1:]] == ["cifar10-resnet20-gaussian-s0.25", "cifar10-resnet20-gaussian-s0.25 at sigma 0.5"]
+    assert [row[0] for row in rows[1:]] == [
+        "cifar10-resnet20-gaussian-s0.25",
+        "cifar10-resnet20-gaussian-s0.25 at sigma 0.5",
+    ]
 
 
 def test_the_formats_hold_the_same_cells(log: Path) -> None:
     plain = run("table", log).output.split()
     markdown = run("table", log, "--format", "markdown").output
     latex = run("table", log, "--format", "latex").output
-    assert [cell for cell in markdown.replace("|", " ").split() if not cell.startswith("-")] == plain
+    assert [
+        cell for cell in markdown.replace("|", " ").split() if not cell.startswith("-")
+    ] == plain
     assert all(cell in latex for cell in plain)
     assert "\\toprule" in latex
 
@@ -90,26 +105,37 @@ def test_lower_bounds_are_rounded_down(log: Path) -> None:
     assert "Theorem 6" in rows[3]["title"]
     for row, line in zip(rows[1:], lines[2:], strict=True):
         printed = float(line.split()[-4])
-        assert row["accuracies"][0] - 0.01 < printed <= row["accuracies"][0] < rows[0]["accuracies"][0]
+        assert (
+            row["accuracies"][0] - 0.01 < printed <= row["accuracies"][0] < rows[0]["accuracies"][0]
+        )
 
 
 def test_projected_classes_and_envelope(log: Path, other: Path) -> None:
-    rows = json.loads(run("table", log, "--bound", "li", "--json", "--radius", "0.2", "--per-class").output)
+    rows = json.loads(
+        run("table", log, "--bound", "li", "--json", "--radius", "0.2", "--per-class").output
+    )
     assert rows[0]["accuracies"] == [results(project(read_log(log), bound="li")).accuracy(0.2)]
     assert [row["title"] for row in rows[1:]] == [f"class {label}" for label in range(4)]
     assert sum(row["images"] for row in rows[1:]) == 40
-    best = json.loads(run("table", log, other, "--envelope", "--json", "--radius", "0,0.9").output)[-1]
+    best = json.loads(run("table", log, other, "--envelope", "--json", "--radius", "0,0.9").output)[
+        -1
+    ]
     assert best["best"][1] == 2
     assert best["names"][1] == read_log(other).title
     text = run("table", log, other, "--envelope", "--radius", "0,0.9").output
     assert f"(2) {read_log(other).title}" in text.splitlines()[-1]
-    assert best["accuracies"] == [max(results(read_log(path)).accuracy(radius) for path in (log, other)) for radius in (0, 0.9)]
+    assert best["accuracies"] == [
+        max(results(read_log(path)).accuracy(radius) for path in (log, other))
+        for radius in (0, 0.9)
+    ]
 
 
 def test_logs_of_one_entry_are_told_apart_by_their_files(
     log: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    twin = write(tmp_path / "twin.tsv", certify_protocol(seed=1), certify_records(certify_protocol(), seed=1)).path
+    twin = write(
+        tmp_path / "twin.tsv", certify_protocol(seed=1), certify_records(certify_protocol(), seed=1)
+    ).path
     title, unlike = read_log(log).title, read_log(other).title
     names = [f"{title} ({log})", f"{title} ({twin})", unlike]
     lines = run("table", log, twin, other, "--envelope", "--radius", "0").output.splitlines()
@@ -117,11 +143,16 @@ def test_logs_of_one_entry_are_told_apart_by_their_files(
         assert line.startswith(f"{name} ")
     assert lines[-1].partition(") ")[2] in names
     rows = json.loads(run("table", log, twin, "--alpha", 0.01, "--json").output)
-    assert [row["title"] for row in rows] == [f"{name} [projected to alpha=0.01]" for name in names[:2]]
+    assert [row["title"] for row in rows] == [
+        f"{name} [projected to alpha=0.01]" for name in names[:2]
+    ]
     assert run("compare", log, twin).output.startswith(f"A: {names[0]}\nB: {names[1]}\n")
     assert run("compare", log, other).output.startswith(f"A: {title}\nB: {unlike}\n")
     curves: list[Curve] = []
-    monkeypatch.setattr("rszoo.plots.draw_curves", lambda given, **kw: curves.extend(given) or draw_curves(given, **kw))
+    monkeypatch.setattr(
+        "rszoo.plots.draw_curves",
+        lambda given, **kw: curves.extend(given) or draw_curves(given, **kw),
+    )
     attack = attack_log(tmp_path / "attack.tsv", read_log(log)).path
     run("plot", log, twin, attack, "--bound", "joint", "--out", tmp_path / "x.png")
     assert [curve.title for curve in curves] == [
@@ -130,7 +161,11 @@ def test_logs_of_one_entry_are_told_apart_by_their_files(
         f"{title}: pgd, m=0, T=1, n=100",
     ]
     ax = draw_curves(curves, images=40).axes[0]
-    assert ax.get_lines()[0].get_color() == ax.get_lines()[-1].get_color() != ax.get_lines()[1].get_color()
+    assert (
+        ax.get_lines()[0].get_color()
+        == ax.get_lines()[-1].get_color()
+        != ax.get_lines()[1].get_color()
+    )
 
 
 def test_a_table_of_predict(tmp_path: Path) -> None:
@@ -177,7 +212,9 @@ def test_the_exit_code_of_audit(log: Path, tmp_path: Path) -> None:
     published = write_published(tmp_path / "sigma_0.25", read_log(log).records).path
     assert ": note: " in run("audit", published, "--n", 1000).output
     records = certify_records(certify_protocol())
-    bad = write(tmp_path / "bad", certify_protocol(), changed(records, 0, correct=not records[0].correct)).path
+    bad = write(
+        tmp_path / "bad", certify_protocol(), changed(records, 0, correct=not records[0].correct)
+    ).path
     assert f"{bad}: error: 1 images (0)" in run("audit", log, bad, code=1).output
     assert json.loads(run("audit", bad, "--json", code=1).output)[0]["severity"] == "error"
 
@@ -185,7 +222,20 @@ def test_the_exit_code_of_audit(log: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
 def test_plot_writes_each_format(log: Path, other: Path, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"x.{suffix}"
-    run("plot", log, other, "--out", out, "--envelope", "--published", "cohen-cifar10-s0.25", "--lower-bound", 0.01, "--n", 300)
+    run(
+        "plot",
+        log,
+        other,
+        "--out",
+        out,
+        "--envelope",
+        "--published",
+        "cohen-cifar10-s0.25",
+        "--lower-bound",
+        0.01,
+        "--n",
+        300,
+    )
     assert out.read_bytes()[:5] in (b"\x89PNG\r", b"%PDF-", b"<?xml")
     if suffix == "png":
         assert Image.open(out).size[0] == 900
@@ -207,10 +257,13 @@ def test_a_picture_that_cannot_be_written_leaves_the_one_before(
     assert {path.name for path in tmp_path.iterdir()} == {log.name, out.name}
 
 
-def test_the_drawn_steps_are_the_accuracies(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_drawn_steps_are_the_accuracies(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(
-        "rszoo.plots.draw_curves", lambda *args, **kwargs: drawn.append(draw_curves(*args, **kwargs)) or drawn[0]
+        "rszoo.plots.draw_curves",
+        lambda *args, **kwargs: drawn.append(draw_curves(*args, **kwargs)) or drawn[0],
     )
     run("plot", log, "--out", tmp_path / "x.png")
     (ax,) = drawn[0].axes
@@ -227,9 +280,13 @@ def test_the_drawn_steps_are_the_accuracies(log: Path, tmp_path: Path, monkeypat
 def test_the_published_files_at_the_command_line() -> None:
     paths = [cifar10_log(sigma) for sigma in ("0.12", "0.25", "0.50", "1.00")]
     text = run("table", *paths, "--envelope", "--radius", "0,0.25,0.5,0.75,1").output
-    assert "resnet110/noise_0.25/test/sigma_0.25 0.25 0.75 0.60 0.43 0.27 0.00" in " ".join(text.split())
+    assert "resnet110/noise_0.25/test/sigma_0.25 0.25 0.75 0.60 0.43 0.27 0.00" in " ".join(
+        text.split()
+    )
     assert "sigma of the published files was read from their names" in text
-    rows = json.loads(run("table", paths[2], "--alpha", 0.001, "--given", "n=100000,alpha=0.01", "--json").stdout)
+    rows = json.loads(
+        run("table", paths[2], "--alpha", 0.001, "--given", "n=100000,alpha=0.01", "--json").stdout
+    )
     assert rows[0]["alpha"] == 0.001
 
 
@@ -257,9 +314,16 @@ def test_files_that_are_no_log(log: Path, verb: str, expected: Complaint) -> Non
 
 def test_a_log_without_images(log: Path, expected: Complaint) -> None:
     empty = damaged(log, b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
-    for args in (("table", empty), ("compare", log, empty, "--anyway"), ("plot", empty, "--out", empty.with_name("x.png"))):
+    for args in (
+        ("table", empty),
+        ("compare", log, empty, "--anyway"),
+        ("plot", empty, "--out", empty.with_name("x.png")),
+    ):
         assert "got no image" in expected(*args)
-    assert "40 images (0, 10, 20, 30, 40, ...) of 40 have too few lines" in run("audit", empty, code=1).output
+    assert (
+        "40 images (0, 10, 20, 30, 40, ...) of 40 have too few lines"
+        in run("audit", empty, code=1).output
+    )
 
 
 def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complaint) -> None:
@@ -277,7 +341,14 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
         "radii >= 0": ("table", log, "--radius", "-1"),
         "--given such as": ("table", log, "--given", "n=many"),
         "got alpha=2.0": ("table", log, "--given", "alpha=2"),
-        "--bound joint": ("table", published, "--bound", "joint", "--given", "n=1000,alpha=0.001,sigma=0.25"),
+        "--bound joint": (
+            "table",
+            published,
+            "--bound",
+            "joint",
+            "--given",
+            "n=1000,alpha=0.001,sigma=0.25",
+        ),
         "Expected to know sigma, n, alpha": ("table", published, "--lower-bound", 0.01),
         "an estimate; take the log as it is": ("table", log, "--n", 300, "--lower-bound", 0.01),
         "0 < rho < 1": ("table", log, "--lower-bound", 2),
@@ -302,5 +373,7 @@ def test_no_torch(log: Path, tmp_path: Path) -> None:
         "assert 'torch' not in sys.modules"
     )
     verbs = f"table,{log};audit,{log};compare,{log},{log};plot,{log},--out,{tmp_path / 'x.png'}"
-    done = subprocess.run([sys.executable, "-c", code, verbs], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, verbs], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

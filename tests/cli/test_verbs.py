@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli.commands import run
 from conftest import Complaint
 from PIL import Image
+from support.commands import run
 from torch import Tensor, nn
 
 import rszoo
@@ -22,11 +22,11 @@ from rszoo.architectures import NormalizedNetwork
 from rszoo.bounds import BOUNDS
 from rszoo.cli import VERBS
 from rszoo.cli.output import round_up
-from rszoo.config import read_config, sha256
-from rszoo.images import image_transform
+from rszoo.data.images import image_transform
+from rszoo.logs.format import round_down
 from rszoo.recipe import load_recipe, recipe_names
-from rszoo.records import round_down
-from rszoo.registry import bundled_folder
+from rszoo.zoo.config import read_config, sha256
+from rszoo.zoo.registry import bundled_folder
 
 SHARED = {"__main__", "images", "logs", "options", "output", "running"}
 NAME = "cifar10-resnet20-gaussian-s0.25"
@@ -35,7 +35,10 @@ BANNER = "import sys; sys.argv[1:] = {args!r}\nimport rszoo.cli\ntry: rszoo.cli.
 
 
 def gradient(folder: Path) -> Path:
-    path = folder / "a [red] picture with quite a long name, so that a narrow table would cut it off.png"
+    path = (
+        folder
+        / "a [red] picture with quite a long name, so that a narrow table would cut it off.png"
+    )
     Image.linear_gradient("L").convert("RGB").save(path)
     return path
 
@@ -60,7 +63,9 @@ def test_the_defaults_are_those_of_the_classifier(verb: str) -> None:
     own = inspect.signature(VERBS[verb]).parameters
     theirs = inspect.signature(getattr(rszoo.SmoothedClassifier, verb)).parameters
     assert set(theirs) - {"self", "x", "keys"} <= set(own)
-    assert all(own[name].default == theirs[name].default for name in set(theirs) - {"self", "x", "keys"})
+    assert all(
+        own[name].default == theirs[name].default for name in set(theirs) - {"self", "x", "keys"}
+    )
 
 
 def test_help_names_every_bound() -> None:
@@ -70,15 +75,30 @@ def test_help_names_every_bound() -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [["--help"], ["--version"], ["list"], ["list", "--all"], ["show", NAME], ["show", str(FOLDER)], ["certify", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["list"],
+        ["list", "--all"],
+        ["show", NAME],
+        ["show", str(FOLDER)],
+        ["certify", "--help"],
+    ],
 )
 def test_answers_at_once_without_torch(args: list[str]) -> None:
-    code = BANNER.format(args=args) + "assert not {'torch', 'scipy', 'huggingface_hub'} & set(sys.modules), 'slow import'"
+    code = (
+        BANNER.format(args=args)
+        + "assert not {'torch', 'scipy', 'huggingface_hub'} & set(sys.modules), 'slow import'"
+    )
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # processor time: waiting for a busy machine is not ours
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        after = resource.getrusage(
+            resource.RUSAGE_CHILDREN
+        )  # processor time: waiting for a busy machine is not ours
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.returncode == 0, done.stderr
         assert done.stdout
@@ -102,13 +122,23 @@ def test_list_json_says_where_the_weights_are() -> None:
     every = {row["name"]: row for row in json.loads(run("list", "--all", "--json").output)}
     assert set(every) == set(recipe_names()) | set(rszoo.list_models())
     assert every[NAME]["sigma"] == 0.25
-    assert all((row["weights"] == "none") == (name not in rszoo.list_models()) for name, row in every.items())
+    assert all(
+        (row["weights"] == "none") == (name not in rszoo.list_models())
+        for name, row in every.items()
+    )
 
 
 def test_show_says_what_the_sources_say() -> None:
     text = run("show", NAME).output
     recipe = load_recipe(NAME)
-    for fact in (recipe.about.summary, recipe.about.paper, recipe.about.license, recipe.fingerprint, "0.25", "bfloat16"):
+    for fact in (
+        recipe.about.summary,
+        recipe.about.paper,
+        recipe.about.license,
+        recipe.fingerprint,
+        "0.25",
+        "bfloat16",
+    ):
         assert fact in text
     shown = json.loads(run("show", NAME, "--json").output)
     assert shown["recipe"]["model"]["sigma"] == 0.25
@@ -118,16 +148,30 @@ def test_show_says_what_the_sources_say() -> None:
         assert "airplane, automobile" in text
 
 
-def test_show_of_a_folder_says_what_its_config_says(entry: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint) -> None:
+def test_show_of_a_folder_says_what_its_config_says(
+    entry: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint
+) -> None:
     config = read_config(entry)
     monkeypatch.chdir(entry.parent)
     names = ("entry", "./entry", "local-dir:entry", f"{entry}/")
     texts = {run("show", name).output.replace(f"{entry}", "entry") for name in names}
     (text,) = {" ".join(each.split()) for each in texts}
-    for fact in (config.name, config.license, "sigma 0.25", "bfloat16", config.weights_sha256, sha256(entry / "config.json")):
+    for fact in (
+        config.name,
+        config.license,
+        "sigma 0.25",
+        "bfloat16",
+        config.weights_sha256,
+        sha256(entry / "config.json"),
+    ):
         assert fact in text
     shown = json.loads(run("show", "entry", "--json").output)
-    assert (shown["name"], shown["weights"], shown["registry"], shown["recipe"]) == (config.name, "folder", None, None)
+    assert (shown["name"], shown["weights"], shown["registry"], shown["recipe"]) == (
+        config.name,
+        "folder",
+        None,
+        None,
+    )
     assert shown["config"]["weights_sha256"] == config.weights_sha256
     (entry / "model.safetensors").unlink()
     assert "missing: entry" in run("show", "entry").output
@@ -138,27 +182,56 @@ def test_show_of_a_folder_says_what_its_config_says(entry: Path, monkeypatch: py
 
 
 def test_certify_prints_what_the_classifier_returns(entry: Path, image: Path) -> None:
-    arguments = ("certify", f"local-dir:{entry}", image, "--n", 300, "--n0", 10, "--seed", 7, "--bound", "joint")
+    arguments = (
+        "certify",
+        f"local-dir:{entry}",
+        image,
+        "--n",
+        300,
+        "--n0",
+        10,
+        "--seed",
+        7,
+        "--bound",
+        "joint",
+    )
     row = json.loads(run(*arguments, "--json").output)[0]
     classifier = rszoo.load(f"local-dir:{entry}")
-    expected = classifier.certify(classifier.transform(Image.open(image)), n=300, n0=10, seed=7, bound="joint")
+    expected = classifier.certify(
+        classifier.transform(Image.open(image)), n=300, n0=10, seed=7, bound="joint"
+    )
     assert isinstance(expected, rszoo.Certificate)
     assert row["counts"] == list(expected.counts)
-    assert (row["radius"], row["p_lower"], row["bound"], row["seed"]) == (expected.radius, expected.p_lower, "joint", 7)
+    assert (row["radius"], row["p_lower"], row["bound"], row["seed"]) == (
+        expected.radius,
+        expected.p_lower,
+        "joint",
+        7,
+    )
     assert row["class"] == (None if expected.abstained else classifier.classes[expected.label])
     lines = run(*arguments).stdout.splitlines()
     assert len(lines) == 2
     assert lines[1].startswith(str(image))
     label = row["class"] or "abstain"
     radius = round_down(expected.radius, 3) if row["class"] else "-"
-    assert lines[1].removeprefix(str(image)).split()[:4] == [label, radius, round_down(expected.p_lower, 4), "300"]
+    assert lines[1].removeprefix(str(image)).split()[:4] == [
+        label,
+        radius,
+        round_down(expected.p_lower, 4),
+        "300",
+    ]
 
 
-def test_certify_says_that_a_radius_is_of_the_resized_image(entry: Path, image: Path, tmp_path: Path) -> None:
+def test_certify_says_that_a_radius_is_of_the_resized_image(
+    entry: Path, image: Path, tmp_path: Path
+) -> None:
     exact = tmp_path / "exact.png"
     Image.new("RGB", (32, 32), (200, 30, 30)).save(exact)
     arguments = ("certify", f"local-dir:{entry}", exact, image, "--n", 100)
-    assert "rszoo: 1 of 2 images were resized or cropped to 32 x 32 pixels; a radius is a distance" in run(*arguments).stderr
+    assert (
+        "rszoo: 1 of 2 images were resized or cropped to 32 x 32 pixels; a radius is a distance"
+        in run(*arguments).stderr
+    )
     assert [row["resized"] for row in json.loads(run(*arguments, "--json").stdout)] == [False, True]
 
 
@@ -171,13 +244,26 @@ def test_predict_prints_a_line_an_image(entry: Path, image: Path, tmp_path: Path
     assert all(sum(row["counts"]) == 200 and row["seconds"] > 0 for row in rows)
     lines = run(*arguments).output.splitlines()
     assert lines[0].split() == ["image", "label", "p_value", "n", "time"]
-    assert all((row["class"] or "abstain") in line for row, line in zip(rows, lines[1:], strict=True))
+    assert all(
+        (row["class"] or "abstain") in line for row, line in zip(rows, lines[1:], strict=True)
+    )
 
 
 def test_import_prints_what_it_chose(network: NormalizedNetwork, tmp_path: Path) -> None:
     path, out = tmp_path / "checkpoint.pth", tmp_path / "out"
     torch.save({"arch": "cifar_resnet20", "state_dict": network.network.state_dict()}, path)
-    command = ("import", path, "--dataset", "cifar10", "--sigma", 0.5, "--normalization", "center", "--out", out)
+    command = (
+        "import",
+        path,
+        "--dataset",
+        "cifar10",
+        "--sigma",
+        0.5,
+        "--normalization",
+        "center",
+        "--out",
+        out,
+    )
     lines = run(*command).output.splitlines()
     assert lines[0] == "Normalization: center, mean [0.4914, 0.4822, 0.4465], std [1.0, 1.0, 1.0]."
     assert "recorded as 'unknown'" in lines[1]
@@ -200,7 +286,7 @@ class Coin(nn.Module):
 def test_abstaining_is_a_value(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x = image_transform((3, 32, 32), 32)(Image.open(image))
     classifier = rszoo.smooth(Coin(x), sigma=0.25, num_classes=2, input_shape=(3, 32, 32))
-    monkeypatch.setattr("rszoo.zoo.load", lambda name, device: classifier)
+    monkeypatch.setattr("rszoo.zoo.loading.load", lambda name, device: classifier)
     row = json.loads(run("certify", "coin", image, "--n", 1000, "--json").output)[0]
     assert (row["class"], row["label"], row["radius"]) == (None, rszoo.ABSTAIN, 0.0)
     for verb, cell in (("certify", "-"), ("predict", "")):

@@ -1,0 +1,1 @@
+"""Data sets, folders of images, and what a file of an image becomes."""

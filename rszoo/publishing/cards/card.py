@@ -1,0 +1,134 @@
+"""The card: the facts of an entry in the words of `card.md.j2`."""
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rszoo.logs.analysis import vote_share
+from rszoo.logs.format import round_down
+from rszoo.publishing.cards.evidence import (
+    GRID_LOG,
+    LOG,
+    Evidence,
+    FixedLog,
+    GridLog,
+    TwinLog,
+    read_evidence,
+)
+from rszoo.publishing.cards.metadata import HUB_DATASETS, front_matter, hub_split
+from rszoo.publishing.cards.numbers import (
+    RHO,
+    fixed_table,
+    grid_table,
+    published_rows,
+    published_table,
+    twin_table,
+)
+from rszoo.publishing.cards.works import arxiv_number, bibtex
+from rszoo.recipe import Recipe, recipe_text
+from rszoo.zoo.history import History
+from rszoo.zoo.layout import EPOCHS, RUNS, picture
+
+
+def render_card(folder: Path, recipe: Recipe | None) -> str:
+    """The whole card of the entry in `folder`: metadata, text and tables; the same bytes for the same files.
+
+    Args:
+        folder: holds `config.json`, and `certify.tsv` and `certify-grid.tsv` if these have been made. Without them the card
+            says that nothing was measured.
+        recipe: the one that made the weights; None for imported weights.
+
+    Raises:
+        FileNotFoundError: there is no config.
+        ValueError: the files contradict each other, or a log is of other weights, incomplete or faulty.
+    """
+    return render(read_evidence(folder, recipe))
+
+
+def render(evidence: Evidence) -> str:
+    """The card of an entry that was read."""
+    environment = Environment(
+        loader=PackageLoader("rszoo.publishing.cards", ""),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    text = environment.get_template("card.md.j2").render(**_facts(evidence))
+    return front_matter(evidence) + "\n" + text
+
+
+def _facts(evidence: Evidence) -> dict[str, object]:
+    """What the template names."""
+    config, recipe = evidence.config, evidence.recipe
+    hub = HUB_DATASETS.get(config.dataset)
+    return {
+        "config": config,
+        "recipe": recipe,
+        "named": evidence.named,
+        "load_name": config.name if evidence.named else "local-dir:.",
+        "dataset": hub.link if hub else f"`{config.dataset}`",
+        "input_shape": " x ".join(map(str, config.input_shape)),
+        "paper": None if recipe is None else recipe.about.paper,
+        "arxiv": None if recipe is None else arxiv_number(recipe.about.paper),
+        "bibtex": None if recipe is None else bibtex(recipe.about.paper),
+        "recipe_text": None if recipe is None else recipe_text(recipe, about=False),
+        "confidence": f"{100 * (1 - RHO):g} %",
+        "rho": f"{RHO:g}",
+        "files": {"fixed": LOG, "grid": GRID_LOG, "picture": picture(config.name)},
+        "fixed": evidence.fixed and _fixed_facts(evidence, evidence.fixed),
+        "grid": evidence.grid and _grid_facts(evidence.grid),
+        "twin": evidence.fixed and evidence.twin and _twin_facts(evidence.fixed, evidence.twin),
+        "history": evidence.history and _history_facts(evidence.history),
+    }
+
+
+def _fixed_facts(evidence: Evidence, fixed: FixedLog) -> dict[str, object]:
+    rows = published_rows(evidence)
+    return {
+        "protocol": fixed.protocol,
+        "split": hub_split(fixed.protocol),
+        "images": len(fixed.results),
+        "other_bound": fixed.other_bound,
+        "table": fixed_table(fixed),
+        "base_accuracy": f"{100 * vote_share(fixed.log):.1f} %",
+        "published": published_table(evidence, rows) if rows else None,
+        "time": _duration(sum(record.seconds for record in fixed.log.records)),
+    }
+
+
+def _grid_facts(grid: GridLog) -> dict[str, object]:
+    samples = sum(record.n for record in grid.log.records) / len(grid.results)
+    return {
+        "protocol": grid.protocol,
+        "split": hub_split(grid.protocol),
+        "images": len(grid.results),
+        "table": grid_table(grid),
+        "mean_n": f"{samples:,.0f}",
+    }
+
+
+def _twin_facts(fixed: FixedLog, twin: TwinLog) -> dict[str, object]:
+    return {
+        "file": twin.log.path.name,
+        "precision": twin.precision,
+        "images": len(twin.log.records),
+        "table": twin_table(fixed, twin),
+        "differing": f"{100 * twin.differing:.2f} %",
+    }
+
+
+def _history_facts(history: History) -> dict[str, object]:
+    accuracy = history.noisy_test_accuracy
+    return {
+        "runs": RUNS,
+        "epochs": EPOCHS,
+        "time": _duration(history.seconds),
+        "machines": ", then ".join(history.machines),
+        "accuracy": None if accuracy is None else f"{round_down(round(100 * accuracy, 9), 2)} %",
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"

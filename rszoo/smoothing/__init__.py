@@ -1,0 +1,1 @@
+"""The smoothed classifier: its votes, its noise, PREDICT and CERTIFY."""

@@ -1,0 +1,64 @@
+"""The training methods of the papers by name; a method is a loss."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from rszoo.errors import explained
+from rszoo.training.methods.adre import Adre, AdreAdv
+from rszoo.training.methods.adversarial import Adversarial
+from rszoo.training.methods.base import Method
+from rszoo.training.methods.consistency import Consistency
+from rszoo.training.methods.gaussian import Gaussian
+from rszoo.training.methods.macer import Macer
+from rszoo.training.methods.smoothadv import SmoothAdv
+from rszoo.training.methods.smoothed import Smoothed
+from rszoo.training.methods.smoothmix import SmoothMix
+from rszoo.training.methods.stability import Stability
+
+METHODS: dict[str, type[Any]] = {
+    "gaussian": Gaussian,
+    "stability": Stability,
+    "smoothed": Smoothed,
+    "adversarial": Adversarial,
+    "smoothadv": SmoothAdv,
+    "adre": Adre,
+    "adreadv": AdreAdv,
+    "macer": Macer,
+    "consistency": Consistency,
+    "smoothmix": SmoothMix,
+}
+"""Each a dataclass that is a `Method`."""
+
+
+def build_method(table: Mapping[str, str | bool | int | float]) -> Method:
+    """The method that a recipe's table [method] describes: its name and every hyper-parameter.
+
+    Raises:
+        ValueError: an unknown name, an unknown or missing hyper-parameter, or one of the wrong type.
+    """
+    name, parameters = (
+        str(table["name"]),
+        {key: value for key, value in table.items() if key != "name"},
+    )
+    if name not in METHODS:
+        raise ValueError(f"Unknown method {name!r} in [method]; use one of {', '.join(METHODS)}.")
+    allowed = [field.name for field in dataclasses.fields(METHODS[name])]
+    unknown = sorted(parameters.keys() - set(allowed))
+    if unknown:
+        raise ValueError(
+            f"Unknown key {unknown[0]!r} in [method] of {name}; its hyper-parameters are: {', '.join(allowed) or 'none'}."
+        )
+    try:
+        method: Method = msgspec.convert(parameters, type=METHODS[name])
+    except (msgspec.ValidationError, ValueError) as error:
+        fault = explained(error, METHODS[name], parameters)
+        raise ValueError(
+            f"Expected all hyper-parameters of {name} in [method], got this fault: {fault}."
+        ) from error
+    return method
+
+
+__all__ = ["METHODS", "Method", "build_method"]

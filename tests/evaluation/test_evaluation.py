@@ -1,0 +1,361 @@
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import without_times
+
+import rszoo
+from rszoo.cli import main
+from rszoo.data.datasets import open_images
+from rszoo.evaluation import Evaluation
+from rszoo.logs.analysis import audit
+from rszoo.logs.format import merge, read_log
+from rszoo.smoothing.precision import multiplies_bfloat16
+from rszoo.zoo.loading import open_entry
+
+PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "seed": 0}
+SEED_OF_KILLS = 1
+HEEDING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+from rszoo.cli import main
+main()
+"""
+
+
+def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
+    with Evaluation(name, out, **{**PROTOCOL, **options}) as evaluation:  # type: ignore[arg-type]
+        for _ in evaluation:
+            pass
+    return without_times(out)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"batch_size": 7}, {"start": 3, "stop": 20, "stride": 4}, {"split": "test", "sigma": 0.5}],
+)
+def test_a_line_is_what_certify_says_of_the_image(
+    shades: str, tmp_path: Path, options: dict[str, object]
+) -> None:
+    evaluate(shades, tmp_path / "log.tsv", **options)
+    log = read_log(tmp_path / "log.tsv")
+    assert log.protocol is not None
+    clf = open_entry(shades, sigma=log.protocol.sigma).classifier
+    images = open_images("shades", "test")
+    assert [record.idx for record in log.records] == list(log.protocol.indices)
+    assert (log.protocol.sigma, log.protocol.trained_sigma) == (options.get("sigma", 0.25), 0.25)
+    for record in log.records:
+        found = clf.certify(images.pixels(record.idx) / 255, n0=10, n=200, keys=[str(record.idx)])
+        assert (record.predict, record.selected) == (found.label, found.selected)
+        assert record.counts(2) == list(found.counts)
+        assert record.radius == pytest.approx(found.radius, abs=1e-6)
+        assert record.radius <= found.radius
+        assert record.label == int(images.labels[record.idx])
+        assert record.correct == (record.label == record.predict)
+
+
+def test_a_log_names_versions_and_processor(shades: str, tmp_path: Path) -> None:
+    evaluate(shades, tmp_path / "log.tsv", stop=1)
+    log = read_log(tmp_path / "log.tsv")
+    assert log.protocol is not None
+    versions = f"rszoo {rszoo.__version__}, torch {torch.__version__}, numpy {np.__version__}"
+    instructions = torch.backends.cpu.get_cpu_capability() + (
+        " and bfloat16" if multiplies_bfloat16() else ""
+    )
+    assert log.protocol.software == f"{versions}, {platform.machine()} with {instructions}"
+
+
+def test_predict_takes_every_n_from_one_stream(shades: str, tmp_path: Path) -> None:
+    with Evaluation(
+        shades, tmp_path / "log.tsv", task="predict", stride=3, n=[20, 100, 150]
+    ) as evaluation:
+        assert [len(records) for records in evaluation] == [3] * 8
+    log = read_log(tmp_path / "log.tsv")
+    clf = rszoo.load(shades)
+    for record in log.records:
+        x = open_images("shades", "test").pixels(record.idx) / 255
+        found = clf.predict(x, n=record.n, keys=[str(record.idx)])
+        assert (record.predict, record.counts(2), record.radius) == (
+            found.label,
+            list(found.counts),
+            None,
+        )
+    assert [record.n for record in log.records[:3]] == [20, 100, 150]
+
+
+def test_the_votes_at_a_small_n_are_among_those_at_a_large_n(shades: str, tmp_path: Path) -> None:
+    first = {row[0]: row for row in evaluate(shades, tmp_path / "a.tsv", n=100)[1:]}
+    for row in evaluate(shades, tmp_path / "b.tsv", n=150)[1:]:
+        added = int(row[6]) - int(first[row[0]][6])
+        assert 0 <= added <= 50
+
+
+@pytest.mark.parametrize("options", [{"radii": [0.0, 0.1, 0.4]}, {"tolerance": 0.05}])
+def test_fewer_samples_give_the_lines_of_certify(
+    shades: str, tmp_path: Path, options: dict[str, object]
+) -> None:
+    evaluate(shades, tmp_path / "log.tsv", n=2000, batch_size=50, **options)
+    log = read_log(tmp_path / "log.tsv")
+    images, clf = open_images("shades", "test"), rszoo.load(shades)
+    renamed = {{"radii": "radius"}.get(key, key): value for key, value in options.items()}
+    taken = set()
+    for record in log.records:
+        x = images.pixels(record.idx) / 255
+        found = clf.certify(x, n0=10, n=2000, keys=[str(record.idx)], **renamed)
+        assert (record.predict, record.n, record.counts(2)) == (
+            found.label,
+            found.n,
+            list(found.counts),
+        )
+        assert record.path == (found.path if "radii" in options else None)
+        taken.add(found.n)
+    assert len(taken) > 1
+    assert max(taken) <= 2000
+
+
+def test_a_radius_is_given_up_as_the_protocol_says(shades: str, tmp_path: Path) -> None:
+    options: dict[str, object] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
+    never, usual, soon = (tmp_path / name for name in ("never", "usual", "soon"))
+    for path, power in ((never, {"power": 0.0}), (usual, {}), (soon, {"power": 0.3})):
+        evaluate(shades, path, **options, **power)
+        assert audit(read_log(path)) == []
+    powers = [getattr(read_log(path).protocol, "power", None) for path in (never, usual, soon)]
+    drawn = [sum(record.n for record in read_log(path).records) for path in (never, usual, soon)]
+    assert powers == [0.0, 0.01, 0.3]
+    assert drawn[0] > drawn[1] > drawn[2]
+    with pytest.raises(ValueError, match="power"):
+        evaluate(shades, never, **options)
+
+
+def test_correct_only_estimates_only_images_whose_class_was_selected(
+    shades: str, tmp_path: Path
+) -> None:
+    everything = evaluate(shades, tmp_path / "all.tsv")[1:]
+    spared = evaluate(shades, tmp_path / "some.tsv", correct_only=True)[1:]
+    skipped = 0
+    for one, other in zip(everything, spared, strict=True):
+        label, selected = one[1], one[5]
+        if selected == label:
+            assert other == one
+        else:
+            assert other[2:5] == ["-1", "0.000000", "0"]
+            assert other[9] == "0"
+            skipped += 1
+    assert 0 < skipped < len(spared)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_shards_make_the_log_of_one_piece(shades: str, tmp_path: Path, count: int) -> None:
+    whole = evaluate(shades, tmp_path / "whole.tsv")
+    paths = [tmp_path / f"{number}.tsv" for number in range(1, count + 1)]
+    for number, path in enumerate(paths, 1):
+        evaluate(shades, path, shard=(number, count))
+    merge(paths, tmp_path / "merged.tsv")
+    assert without_times(tmp_path / "merged.tsv") == whole
+
+
+def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
+    whole = evaluate(shades, tmp_path / "whole.tsv")
+    options = [f"--{key}={value}" for key, value in PROTOCOL.items()]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "--",
+        "rszoo.cli",
+    ]
+    command += ["evaluate", shades, "--out", str(tmp_path / "log.tsv"), *options]
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Joined 2 shards" in done.stdout
+    assert without_times(tmp_path / "log.tsv") == whole
+
+
+DRIVER = """
+import os, random, signal, sys, time
+from pathlib import Path
+from typing import Any
+import torch
+from rszoo.evaluation import Evaluation
+torch.set_num_threads(1)
+name, out, protocol = sys.argv[1], Path(sys.argv[2]), eval(sys.argv[3])
+generator, kills = random.Random(int(sys.argv[4])), 0
+while kills < 20:
+    child = os.fork()
+    if child == 0:
+        with Evaluation(name, out, **protocol) as evaluation:
+            for _ in evaluation:
+                time.sleep(0.03)
+        os._exit(0)
+    time.sleep(generator.uniform(0.02, 0.4))
+    os.kill(child, signal.SIGKILL)
+    if os.waitpid(child, 0)[1] == 0:  # it was done before: take some of its work away
+        os.truncate(out, generator.randrange(out.stat().st_size))
+        continue
+    kills += 1
+    if out.exists() and out.stat().st_size and generator.random() < 0.5:
+        os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))  # as if killed within a line
+print(kills, "kills")
+"""
+
+
+def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_path: Path) -> None:
+    whole = evaluate(shades, tmp_path / "whole.tsv")
+    arguments = [shades, str(tmp_path / "log.tsv"), repr(PROTOCOL), str(SEED_OF_KILLS)]
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-2] == "20", done.stdout
+    assert evaluate(shades, tmp_path / "log.tsv") == whole
+
+
+def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        HEEDING,
+        "evaluate",
+        shades,
+        "--out",
+        str(tmp_path / "log.tsv"),
+        "--stride=1",
+        "--n=500000",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while not (tmp_path / "log.tsv").exists() and process.poll() is None:
+            time.sleep(0.1)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    finally:
+        process.kill()
+    assert read_log(tmp_path / "log.tsv").protocol is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 9}, "Expected n large enough to certify at alpha=0.001, got n=9"),
+        ({"n": [100, 1000]}, "Expected one n for CERTIFY"),
+        ({"task": "audit"}, "Expected task 'certify' or 'predict', got 'audit'"),
+        ({"task": "predict", "n": [1000, 100], "n0": None, "bound": None}, "Expected ascending n"),
+        ({"task": "predict", "n": [5], "n0": None, "bound": None}, "got n=5; use n >= 11"),
+        ({"task": "predict"}, "Expected no n0 for PREDICT"),
+        (
+            {"radii": [0.5, 0.25]},
+            r"fault: radii that ascend .* are needed, not \[0.5, 0.25\]; correct the option\.$",
+        ),
+        (
+            {"radii": [0.5], "bound": "joint"},
+            r"bound joint with tolerance None cannot be; correct the option\.$",
+        ),
+        (
+            {"radii": [0.5], "tolerance": 0.1},
+            r"bound cohen with tolerance 0.1 cannot be; correct the option\.$",
+        ),
+        (
+            {"power": 0.1},
+            "a power of 0 is needed where no radii are given up, not 0.1; correct the option",
+        ),
+        ({"radii": [0.5], "power": 1.5}, r"`\$.power`; got 1.5"),
+        ({"tolerance": -0.1}, r"`\$.tolerance`"),
+        ({"bound": "best"}, "Unknown bound 'best'; use one of cohen, joint"),
+        ({"alpha": 2.0}, r"Expected `float` < 1.0 - at `\$.alpha`; got 2.0"),
+        ({"stride": -1}, r"`\$.stride`; got -1"),
+        ({"stride": 0}, r"`\$.stride`; got 0"),
+        (
+            {"start": 3, "stop": 5, "shard": (3, 3)},
+            "Expected images in each shard, got none for 3/3; make fewer shards",
+        ),
+        (
+            {
+                "start": 3,
+                "stop": 5,
+                "shard": (3, 3),
+                "task": "predict",
+                "n": [20],
+                "n0": None,
+                "bound": None,
+            },
+            "make fewer shards",
+        ),
+        ({"start": 30}, "Expected 0 <= start < stop <= 24, got start=30"),
+        ({"shard": (3, 2)}, "Expected a shard from 1/2 to 2/2, got 3/2"),
+        ({"sigma": -0.5}, "Expected sigma > 0"),
+        ({"seed": -1}, r"`\$.seed`"),
+        ({"split": "train"}, "Expected shades in"),
+    ],
+)
+def test_bad_options_are_one_sentence_and_make_no_log(
+    shades: str, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        evaluate(shades, tmp_path / "log.tsv", **options)
+    assert not (tmp_path / "log.tsv").exists()
+
+
+def test_the_command_says_what_it_will_cost_and_what_it_found(
+    shades: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [
+        "rszoo",
+        "evaluate",
+        shades,
+        "--out",
+        str(tmp_path / "log.tsv"),
+        "--n=200",
+        "--stride=6",
+        "--sigma=0.3",
+    ]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert (
+        "at sigma 0.3 (trained at 0.25): 4 images of shades test, 0 done, 300 samples each; about"
+        in out
+    )
+    assert f"{tmp_path / 'log.tsv'} holds 4 images" in out
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"radii": (0.0, 0.05, 0.25)},
+        {"radii": (64 / 255,), "correct_only": True},
+        {"tolerance": 0.1},
+        {"correct_only": True},
+    ],
+    ids=str,
+)
+def test_the_audit_finds_nothing_in_logs_with_as_many_samples_as_needed(
+    shades: str, tmp_path: Path, rule: dict[str, Any]
+) -> None:
+    with Evaluation(shades, out=tmp_path / "log.tsv", **PROTOCOL, **rule) as evaluation:
+        list(evaluation)
+    assert audit(read_log(tmp_path / "log.tsv")) == []

@@ -1,0 +1,410 @@
+"""A card is whole, its numbers are those of the analysis, and it is refused where its sources contradict each other."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from support.evidence_folder import RADII, entry_protocol, write_fixed, write_grid
+from support.synthetic_logs import (
+    adaptive_records,
+    certify_records,
+    changed,
+    predict_protocol,
+    predict_records,
+    write,
+)
+
+from rszoo.architectures import NormalizedNetwork
+from rszoo.bounds import BOUNDS, l2_radius
+from rszoo.logs.analysis import load_published, lower_bounds, project, results, vote_share
+from rszoo.logs.format import CertifyProtocol, Log, Record, round_down
+from rszoo.publishing.cards import draw_card, read_evidence, render, render_card, save_picture
+from rszoo.publishing.cards.metadata import front_matter
+from rszoo.publishing.cards.numbers import RHO, share
+from rszoo.publishing.cards.works import arxiv_number, bibtex, works
+from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names, recipe_text
+from rszoo.zoo.entry import recipe_source, write_entry
+
+
+def cells(card: str, heading: str) -> list[list[str]]:
+    """The lines of the first table after some words."""
+    table = re.search(r"(?:^\|.*\n)+", card[card.index(heading) :], flags=re.MULTILINE)
+    assert table is not None
+    lines = table[0].splitlines()
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in [lines[0], *lines[2:]]
+    ]
+
+
+def test_every_number_of_the_table_is_that_of_the_analysis(entry: Path, recipe: Recipe) -> None:
+    log = write_fixed(entry)
+    head, *lines = cells(render_card(entry, recipe), "## Certified accuracy")
+    assert head == ["l2 radius", "`cohen`", "at least", "`joint`", "at least"]
+    assert [line[0] for line in lines] == [
+        "0 (right class)",
+        "0.25",
+        "0.5",
+        "average certified radius (ACR)",
+        "abstains",
+    ]
+    for column, found in ((1, results(log)), (3, results(project(log, bound="joint")))):
+        radii = [0, 0.25, 0.5]
+        assert found.count(0.75) == 0 < found.count(0.25)
+        below = lower_bounds(found, radii, alpha=0.001, rho=RHO)[1]
+        assert [line[column] for line in lines[:3]] == [
+            f"{100 * found.accuracy(radius):.1f} %" for radius in radii
+        ]
+        assert [line[column + 1] for line in lines[:3]] == [
+            f"{100 * value:.1f} %" for value in below
+        ]
+        assert 0 <= found.average_radius - float(lines[3][column]) < 0.001
+        assert lines[4][column] == f"{100 * found.abstention:.1f} %"
+
+
+def test_the_three_accuracies_are_told_apart(entry: Path, recipe: Recipe) -> None:
+    log = write_fixed(entry)
+    lines = cells(render_card(entry, recipe), "Three accuracies")
+    assert lines[1][2] == f"{100 * vote_share(log):.1f} %"
+    assert lines[1][2] not in [
+        cell for line in cells(render_card(entry, recipe), "## Certified accuracy") for cell in line
+    ]
+
+
+def test_published_rows_are_those_of_the_same_data_set_sigma_and_family(
+    entry: Path, recipe: Recipe
+) -> None:
+    log = write_fixed(entry)
+    head, own, *others = cells(render_card(entry, recipe), "### Published results")
+    assert head == [
+        "",
+        "method",
+        "network",
+        "images",
+        "n",
+        "alpha",
+        "0",
+        "0.25",
+        "0.5",
+        "0.75",
+        "ACR",
+    ]
+    assert own[:7] == [
+        "**this entry**",
+        "gaussian",
+        "resnet20",
+        "40",
+        "10,000",
+        "0.001",
+        f"{100 * results(log).accuracy(0):.1f} %",
+    ]
+    rows = load_published()
+    keys = ("cohen-cifar10-s0.25", "cohen-log-cifar10-s0.25", "salman-gaussian-cifar10-s0.25")
+    for key, line in zip(keys, others, strict=True):
+        row = rows[key]
+        assert line[0] == f"[{key}](https://arxiv.org/abs/{row.paper})"
+        assert line[1:6] == [
+            row.method,
+            row.architecture,
+            f"{row.images:,}",
+            "100,000",
+            f"{row.alpha:g}",
+        ]
+        assert [float(cell.removesuffix(" %")) for cell in line[6:10]] == pytest.approx(
+            [100 * each for each in row.accuracies]
+        )
+        assert line[10] == ("" if row.acr is None else f"{row.acr:.3f}")
+
+
+def test_without_published_rows_the_card_says_so(entry: Path, recipe: Recipe) -> None:
+    write_fixed(entry)
+    evidence = read_evidence(entry, recipe)
+    assert "for both bounds and for published results]" in render(evidence)
+    card = render(
+        dataclasses.replace(
+            evidence, config=msgspec.structs.replace(evidence.config, method="stability")
+        )
+    )
+    assert "The package knows no published result" in card
+    assert "for both bounds](" in card
+
+
+def test_a_test_of_given_radii_states_these_and_no_average(entry: Path, recipe: Recipe) -> None:
+    log = write_grid(entry)
+    card = render_card(entry, recipe)
+    head, *lines = cells(card, "### At given radii")
+    found = results(log)
+    assert head == ["l2 radius", "certified accuracy", "at least"]
+    assert [line[1] for line in lines] == [
+        f"{100 * found.accuracy(radius):.1f} %" for radius in RADII
+    ]
+    assert (
+        f"{sum(record.n for record in log.records) / 40:,.0f} an image on average and 10,000 at most"
+        in card
+    )
+    assert "images whose true class was not" in card
+    assert "(ACR)" not in card
+    assert "png" not in re.sub("image.png", "", card)
+    assert draw_card(read_evidence(entry, recipe)) is None
+
+
+def test_the_other_precision_is_shown_beside(entry: Path, recipe: Recipe) -> None:
+    fixed = write_fixed(entry)
+    assert isinstance(fixed.protocol, CertifyProtocol)
+    other = msgspec.structs.replace(
+        fixed.protocol, precision="float32", stop=fixed.protocol.stride * 10
+    )
+    first = [record for record in fixed.records if record.idx in other.indices]
+    moved = changed(first, 0, **moved_votes(first[0], 30))
+    write(entry / "certify-float32.tsv", other, moved)
+    card = render_card(entry, recipe)
+    assert "The first 10 of these images" in card
+    assert (
+        f"at least {100 * 30 / sum(record.n for record in first):.2f} % of the votes differ" in card
+    )
+    row = next(
+        line
+        for line in card.split("### Precision")[1].splitlines()
+        if line.startswith("| 0 (right class)")
+    )
+    assert row.count(f"{100 * sum(record.correct for record in first) / 10:.1f} %") == 2
+    write(entry / "certify-float32.tsv", msgspec.structs.replace(other, seed=7), moved)
+    with pytest.raises(ValueError, match=r"to differ from .* in precision and --stop alone"):
+        render_card(entry, recipe)
+
+
+def moved_votes(record: Record, count: int) -> dict[str, Any]:
+    """What changes in a record when some votes go from the selected class to another."""
+    counts, selected = record.counts(10), record.selected
+    assert selected is not None
+    counts[selected] -= count
+    counts[(selected + 1) % 10] += count
+    radius = l2_radius(BOUNDS["cohen"](counts, selected, 0.001).radius, 0.25)
+    return {
+        "votes": {label: votes for label, votes in enumerate(counts) if votes},
+        "radius": radius,
+    }
+
+
+def test_without_a_log_the_card_says_so(entry: Path, recipe: Recipe) -> None:
+    card = render_card(entry, recipe)
+    assert "No certified accuracy has been measured" in card
+    assert not re.search(r"\d+(\.\d+)? %", card)
+    for words in (
+        "model-index",
+        "Published results",
+        "rszoo audit",
+        "Evaluation protocol",
+        "certified_accuracy",
+    ):
+        assert words not in card
+
+
+def test_grid_noise_is_charged_to_the_other_rule(
+    tmp_path: Path, network: NormalizedNetwork, recipe: Recipe
+) -> None:
+    gridded = msgspec.structs.replace(
+        recipe, inference=msgspec.structs.replace(recipe.inference, noise="grid")
+    )
+    write_entry(tmp_path, network, recipe_source(gridded))
+    log = write_fixed(tmp_path)
+    card = render_card(tmp_path, gridded)
+    assert "8-bit grid" in card
+    assert "up to these effects" not in card
+    exact = Log(
+        log.path, msgspec.structs.replace(log.protocol, noise="float", loss=0.0), log.records
+    )
+    acr = results(project(log, bound="joint")).average_radius
+    assert acr == pytest.approx(
+        results(project(exact, bound="joint", alpha=0.0009)).average_radius, rel=1e-9
+    )
+    assert acr < results(project(exact, bound="joint")).average_radius
+    assert cells(card, "## Certified accuracy")[-2][3] == round_down(acr, 3)
+
+
+def test_an_imported_entry_of_unknown_licence(
+    tmp_path: Path, network: NormalizedNetwork, recipe: Recipe
+) -> None:
+    source = recipe_source(recipe)
+    write_entry(
+        tmp_path,
+        network,
+        type(source)(**{**vars(source), "license": "unknown", "recipe_fingerprint": None}),
+    )
+    card = render_card(tmp_path, None)
+    assert "This card grants no right to use them." in card
+    assert "not made by a recipe of this package" in card
+    assert "license: unknown\n" in card
+    assert "bibtex" not in card
+
+
+def test_a_licence_that_the_hub_has_no_word_for(entry: Path, recipe: Recipe) -> None:
+    evidence = read_evidence(entry, recipe)
+    for stated, said in {
+        "MIT": "license: mit\n",
+        "MIT OR ISC": "license: other\nlicense_name: mit or isc\n",
+    }.items():
+        config = msgspec.structs.replace(evidence.config, license=stated)
+        assert said in front_matter(dataclasses.replace(evidence, config=config))
+
+
+@pytest.mark.parametrize(
+    "logs", [(), (write_fixed,), (write_grid,), (write_fixed, write_grid)], ids=len
+)
+def test_the_text_is_whole_and_the_same_each_time(
+    entry: Path, recipe: Recipe, logs: tuple[Any, ...]
+) -> None:
+    for make in logs:
+        make(entry)
+    card = render_card(entry, recipe)
+    assert card == render_card(entry, recipe)
+    assert str(entry) not in card
+    assert "None" not in card
+    assert "{" not in re.sub(r"```bibtex.*?```|rszoo audit.*", "", card, flags=re.DOTALL)
+    assert not re.search(r"\n\n\n", card)
+    links = re.findall(r"\]\((.*?)\)", card)
+    assert all(link.startswith("https://") or link == f"{recipe.name}.png" for link in links)
+    assert len(links) >= 3
+
+
+def test_the_python_block_runs(
+    entry: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", render_card(entry, recipe), flags=re.DOTALL)
+    assert 'load("local-dir:.")' in block
+    Image.linear_gradient("L").convert("RGB").save(entry / "image.png")
+    monkeypatch.chdir(entry)
+    exec(block.replace("n=10_000", "n=100"), {})
+    assert capsys.readouterr().out.startswith("Certificate(label=")
+
+
+def test_the_picture_shows_both_rules_and_the_published_rows(entry: Path, recipe: Recipe) -> None:
+    write_fixed(entry)
+    figure = draw_card(read_evidence(entry, recipe))
+    assert isinstance(figure, Figure)
+    labels = [line.get_label() for line in figure.axes[0].lines]
+    assert labels[0] == "this entry, cohen"
+    assert "this entry, joint" in labels
+    assert sum("resnet110, 10,000 images" in str(label) for label in labels) == 2
+    save_picture(read_evidence(entry, recipe), entry)
+    first = (entry / f"{recipe.name}.png").read_bytes()
+    save_picture(read_evidence(entry, recipe), entry)
+    assert first == (entry / f"{recipe.name}.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weights_sha256": "0" * 64}, "Expected weights_sha256"),
+        ({"sigma": 0.5}, "Expected sigma 0.25"),
+        ({"shard": (1, 2)}, "Expected shard None"),
+        ({"correct_only": True}, "Expected correct_only False"),
+    ],
+)
+def test_a_log_of_something_else_is_refused(
+    entry: Path, recipe: Recipe, changes: dict[str, Any], words: str
+) -> None:
+    write_fixed(entry, **changes)
+    with pytest.raises(
+        ValueError, match=rf"^{words} .*certify.tsv.*; put an evaluation of this entry there\.$"
+    ):
+        render_card(entry, recipe)
+
+
+def test_a_log_of_the_other_kind_is_refused(entry: Path, recipe: Recipe) -> None:
+    write_fixed(entry).path.rename(entry / "certify-grid.tsv")
+    with pytest.raises(
+        ValueError, match=r"^Expected a log of given radii in .*; that belongs in certify.tsv\.$"
+    ):
+        render_card(entry, recipe)
+    write_grid(entry).path.rename(entry / "certify.tsv")
+    with pytest.raises(ValueError, match="Expected radii None"):
+        render_card(entry, recipe)
+    write(entry / "certify.tsv", predict_protocol(), predict_records(predict_protocol()))
+    with pytest.raises(ValueError, match="Expected a log of CERTIFY"):
+        render_card(entry, recipe)
+
+
+def test_an_unfinished_altered_or_torn_log_is_refused(entry: Path, recipe: Recipe) -> None:
+    protocol = entry_protocol(entry)
+    records = certify_records(protocol)
+    path = entry / "certify.tsv"
+    write(path, protocol, records[:-1])
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected a log without faults in .*the evaluation is not finished\. Finish it",
+    ):
+        render_card(entry, recipe)
+    write(path, protocol, changed(records, 0, radius=0.9, predict=records[0].label, correct=True))
+    with pytest.raises(ValueError, match=r"^Expected a log without faults in "):
+        render_card(entry, recipe)
+    path.write_bytes(path.read_bytes()[:700] + b"x\n")
+    with pytest.raises(ValueError, match=r"^Expected line \d+ of "):
+        render_card(entry, recipe)
+    path.unlink()
+    protocol = entry_protocol(entry, radii=RADII)
+    lines = adaptive_records(protocol)
+    certified = next(place for place, record in enumerate(lines) if record.radius == RADII[1])
+    write(entry / "certify-grid.tsv", protocol, changed(lines, certified, radius=RADII[3]))
+    with pytest.raises(ValueError, match="larger than the path allows"):
+        render_card(entry, recipe)
+
+
+def test_a_recipe_that_did_not_make_the_weights_is_refused(entry: Path, recipe: Recipe) -> None:
+    for other in (None, load_recipe("cifar10-resnet20-gaussian-s0.50")):
+        with pytest.raises(
+            ValueError, match=r"^Expected the recipe with fingerprint .*; pass the recipe that made"
+        ):
+            render_card(entry, other)
+    about = msgspec.structs.replace(recipe.about, license="Apache-2.0")
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected license 'Apache-2.0' as in the recipe of .*, got 'MIT'; make them agree",
+    ):
+        render_card(entry, msgspec.structs.replace(recipe, about=about))
+
+
+def test_no_licence_and_no_config_are_refused(entry: Path, recipe: Recipe, tmp_path: Path) -> None:
+    config = entry / "config.json"
+    config.write_text(config.read_text().replace('"license": "MIT"', '"license": " "'))
+    with pytest.raises(ValueError, match=r"^Expected a licence in .*, got none; "):
+        render_card(entry, recipe)
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        render_card(tmp_path / "none", recipe)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_is_written_as_it_was_read(name: str) -> None:
+    recipe = load_recipe(name)
+    assert parse_recipe(recipe_text(recipe) + "\n", "the text") == recipe
+
+
+def test_every_recipe_follows_a_paper_that_can_be_cited() -> None:
+    papers = {load_recipe(name).about.paper for name in recipe_names()}
+    assert {arxiv_number(paper) for paper in papers} == set(works())
+    for paper in papers:
+        entry = bibtex(paper) or ""
+        assert entry.startswith("@inproceedings{")
+        assert f"eprint = {{{arxiv_number(paper)}}}" in entry
+    assert bibtex("https://arxiv.org/abs/2999.99999") is None
+    assert arxiv_number("https://example.org/1902.02918") is None
+
+
+def test_shares_are_rounded_to_the_safe_side() -> None:
+    assert [share(count / 500, 500) for count in (0, 1, 326, 500)] == [
+        "0.0 %",
+        "0.2 %",
+        "65.2 %",
+        "100.0 %",
+    ]
+    assert (share(1 / 3, 3), share(1 / 3, 3, up=True)) == ("33.3 %", "33.4 %")
+    assert (share(0.6123, 10_000), share(2999 / 3000, 3000), share(2999 / 3000, 3000, up=True)) == (
+        "61.23 %",
+        "99.96 %",
+        "99.97 %",
+    )
+    assert round_down(0.5319999, 3) == "0.531"

@@ -1,0 +1,401 @@
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from support.training_runs import CPU, losses, recipe, recipe_text
+
+import rszoo.data.datasets
+import rszoo.training.data
+from rszoo.files import try_lock
+from rszoo.training import estimate, start, train
+from rszoo.training.optimization import build_optimizer, build_scheduler
+from rszoo.training.step import take_step
+from rszoo.zoo.config import read_config
+from rszoo.zoo.history import read_history
+
+BLOBS = 'classes = ["dark", "light"]\nshape = [3, 32, 32]\nmean = [0.5, 0.5, 0.5]\nstd = [0.3, 0.3, 0.3]\nresize = 32\n'
+DAMAGED = r"^Expected a checkpoint of a run, got .*checkpoint\.pt, which is damaged or another file; delete it\.$"
+TRAIN = """
+import sys, torch, rszoo.training.loop as loop
+from pathlib import Path
+from rszoo.recipe import load_recipe
+torch.set_num_threads(1)
+loop.CHECKPOINT_SECONDS = 0.0
+loop.train(load_recipe(sys.argv[1]), Path(sys.argv[2]), device=torch.device("cpu"))
+"""
+
+
+@pytest.fixture
+def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of 64 + 16 noisy dark and light images."""
+    root = tmp_path / "data"
+    monkeypatch.setenv("RSZOO_DATA", str(root))
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 32), ("test", 8)):
+        for label, base in (("dark", 60), ("light", 150)):
+            folder = root / "blobs" / split / label
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = base + torch.randint(0, 80, (32, 32, 3), generator=generator)
+                Image.fromarray(pixels.byte().numpy()).save(folder / f"{index:02}.png")
+    (root / "blobs.toml").write_text(BLOBS)
+    return root
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def same(first: Path, second: Path) -> bool:
+    ours, theirs = weights(first), weights(second)
+    return all(torch.equal(ours[key], theirs[key]) for key in ours | theirs)
+
+
+def test_a_run_makes_an_entry_that_loads(blobs: Path, tmp_path: Path) -> None:
+    import rszoo
+
+    out = tmp_path / "run"
+    assert train(recipe(), out, device=CPU)
+    classifier = rszoo.load(f"local-dir:{out}")
+    assert classifier.classes == ("dark", "light")
+    assert not weights(out)["normalize.mean"].requires_grad
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line.get("epoch") for line in lines] == [1.0, 2.0, 3.0, None]
+    assert 0.5 < lines[-1]["noisy_test_accuracy"] <= 1
+    start_line = json.loads((out / "runs.jsonl").read_text())
+    assert start_line["fingerprint"] == recipe().fingerprint
+    assert torch.__version__.startswith(start_line["versions"]["torch"])
+    history = read_history(out, read_config(out), recipe())
+    assert history is not None
+    assert history.noisy_test_accuracy == lines[-1]["noisy_test_accuracy"]
+    assert history.seconds > 0
+    assert history.machines[0].startswith(f"{platform.machine()} with ")
+
+
+def test_the_log_is_shown_by_tensorboard(blobs: Path, tmp_path: Path) -> None:
+    pytest.importorskip(
+        "tensorboard", reason="tensorboard is not installed; pip install tensorboard"
+    )
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(recipe(), tmp_path / "run", device=CPU)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(
+        losses(tmp_path / "run")
+    )
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(
+    blobs: Path, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        train(recipe(), tmp_path / name, device=CPU)
+    train(
+        recipe(**{"seed = 0\n\n[training": "seed = 1\n\n[training"}), tmp_path / "other", device=CPU
+    )
+    assert same(tmp_path / "first", tmp_path / "second")
+    assert not same(tmp_path / "first", tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "options", ["", "ema_decay = 0.5\nclip_norm = 1.0\ngroup_size = 8\nlabel_smoothing = 0.1"]
+)
+def test_a_run_in_pieces_gives_the_same_weights(options: str, blobs: Path, tmp_path: Path) -> None:
+    train(recipe(options), tmp_path / "whole", device=CPU)
+    pieces = 0
+    while not train(
+        recipe(options), tmp_path / "pieces", device=CPU, time_limit=0.0
+    ):  # one step a piece
+        pieces += 1
+    assert pieces == 11
+    assert same(tmp_path / "whole", tmp_path / "pieces")
+    assert losses(tmp_path / "whole")[0] != losses(tmp_path / "whole")[1]
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_weights(blobs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe_text(**{"epochs = 3": "epochs = 12"}))
+    command = [sys.executable, "-c", TRAIN, str(path)]
+    out = tmp_path / "killed"
+    for wanted in (6, 25):
+        process = subprocess.Popen([*command, str(out)])
+        deadline = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < deadline:
+            checkpoint = out / "checkpoint.pt"
+            if checkpoint.exists() and torch.load(checkpoint, weights_only=True)["step"] >= wanted:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run ended before it was killed"
+    subprocess.run([*command, str(out)], check=True)
+    subprocess.run([*command, str(tmp_path / "whole")], check=True)
+    assert same(out, tmp_path / "whole")
+    assert (
+        losses(tmp_path / "whole")[1:] == pytest.approx(losses(out)[-11:], abs=1e-3)
+        or len(losses(out)) == 12
+    )
+
+
+def test_a_signal_stops_with_a_checkpoint(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rszoo.training import loop
+
+    def interrupted(run: rszoo.training.Run) -> torch.Tensor:
+        if run.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return take_step(run)
+
+    monkeypatch.setattr(loop, "take_step", interrupted)
+    assert not train(recipe(), tmp_path / "run", device=CPU)
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 5
+
+
+def test_two_processes_give_the_loss_curve_of_one(blobs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe_text("group_size = 8"))
+    script = tmp_path / "script.py"
+    script.write_text(TRAIN)
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    subprocess.run(
+        [*launcher, str(script), str(path), str(tmp_path / "two")], check=True, capture_output=True
+    )
+    subprocess.run([sys.executable, str(script), str(path), str(tmp_path / "one")], check=True)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[key], two[key], rtol=1e-3, atol=1e-4) for key in one)
+
+
+def test_a_run_of_another_recipe_is_not_continued(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
+    with pytest.raises(
+        ValueError, match=r"Expected a run of .* got a run of another recipe; choose another folder"
+    ):
+        train(recipe(**{"epochs = 3": "epochs = 4"}), tmp_path / "run", device=CPU)
+
+
+def test_an_entry_without_its_run_is_not_trained_over(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU)
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.*")}
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected a new folder or one with a run, got .*run, which holds model\.safetensors; ",
+    ):
+        train(recipe(**{"epochs = 3": "epochs = 4"}), tmp_path / "run", device=CPU)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.*")} == before
+
+
+def test_lines_of_a_run_that_died_before_its_first_checkpoint_come_once(
+    blobs: Path, tmp_path: Path
+) -> None:
+    train(recipe(), tmp_path / "run", device=CPU)
+    for name in ("checkpoint.pt", "config.json", "model.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    before = losses(tmp_path / "run")
+    train(recipe(), tmp_path / "run", device=CPU)
+    assert losses(tmp_path / "run") == before
+
+
+def test_two_runs_do_not_share_a_folder(blobs: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / "runs.jsonl").open("ab") as file:
+        assert try_lock(file)
+        with pytest.raises(
+            ValueError,
+            match=r"Expected a folder that nobody trains in, got .*run, where another process does",
+        ):
+            train(recipe(), tmp_path / "run", device=CPU)
+    assert train(recipe(), tmp_path / "run", device=CPU)
+
+
+def test_a_run_that_diverges_says_so_and_makes_no_entry(blobs: Path, tmp_path: Path) -> None:
+    diverging = recipe(**{"rate = 0.1": "rate = 1e30"})
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected a finite loss, got NaN or infinity by step \d+ of .* at a rate of .*; lower",
+    ):
+        train(diverging, tmp_path / "run", device=CPU)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["runs.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("checkpoint.pt", b"", DAMAGED),
+        ("checkpoint.pt", None, DAMAGED),
+        ("checkpoint.pt", {"other": 1}, DAMAGED),
+        (
+            "log.jsonl",
+            b"no line\n",
+            r"Expected one JSON object a line in .*log\.jsonl, got others; restore or delete it",
+        ),
+    ],
+    ids=["empty", "half", "of something else", "log"],
+)
+def test_damaged_files_of_a_run_are_named(
+    blobs: Path, tmp_path: Path, name: str, content: object, message: str
+) -> None:
+    train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
+    path = tmp_path / "run" / name
+    if isinstance(content, dict):
+        torch.save(content, path)
+    else:
+        path.write_bytes(
+            path.read_bytes()[: path.stat().st_size // 2] if content is None else content
+        )  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        train(recipe(), tmp_path / "run", device=CPU)
+
+
+def test_a_run_that_began_on_another_device_is_not_continued(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert state["device"] == "cpu"
+    torch.save({**state, "device": "cuda"}, tmp_path / "run" / "checkpoint.pt")
+    with pytest.raises(
+        ValueError, match=r"Expected a run on cpu .* got one that began on cuda, .* go on there"
+    ):
+        train(recipe(), tmp_path / "run", device=CPU)
+
+
+def test_a_run_on_other_data_is_not_continued(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
+    (blobs / "blobs" / "train" / "dark" / "00.png").unlink()
+    with pytest.raises(
+        ValueError,
+        match=r"Expected a run on blobs .* got a run on other data; choose another folder",
+    ):
+        train(recipe(), tmp_path / "run", device=CPU)
+
+
+def test_a_recipe_starts_from_another_entry(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "first", device=CPU)
+    second = recipe(f'init_from = "{recipe().name}"')
+    run = start(second, CPU, initial=tmp_path / "first")
+    assert torch.equal(
+        run.network.state_dict()["network.conv1.weight"],
+        weights(tmp_path / "first")["network.conv1.weight"],
+    )
+    with pytest.raises(FileNotFoundError, match=f"Expected the folder of {recipe().name}"):
+        start(second, CPU)
+    with pytest.raises(ValueError, match="Expected the entry other"):
+        start(recipe('init_from = "other"'), CPU, initial=tmp_path / "first")
+    for place in (f"local-dir:{tmp_path}/first", f"{tmp_path}/first", "hf-hub:someone/first"):
+        run = start(recipe(f'init_from = "{place}"'), CPU, initial=tmp_path / "first")
+        assert torch.equal(
+            run.network.state_dict()["network.conv1.weight"],
+            weights(tmp_path / "first")["network.conv1.weight"],
+        )
+
+
+def test_extra_images_count_with_their_weight(blobs: Path) -> None:
+    import numpy as np
+
+    np.savez(
+        blobs / "more.npz", images=np.zeros((10, 32, 32, 3), np.uint8), labels=np.ones(10, np.int64)
+    )
+    data = start(recipe('[training.extra]\nfile = "more.npz"\nweight = 0.5'), CPU).data
+    assert len(data.images) == 74
+    assert data.weights.tolist() == [1.0] * 64 + [0.5] * 10
+    np.savez(
+        blobs / "more.npz", images=np.zeros((10, 30, 32, 3), np.uint8), labels=np.ones(10, np.int64)
+    )
+    with pytest.raises(ValueError, match=r"Expected uint8 images like \(N, 32, 32, 3\)"):
+        start(recipe('[training.extra]\nfile = "more.npz"\nweight = 0.5'), CPU)
+
+
+def test_held_out_images_are_not_trained_on(blobs: Path) -> None:
+    data = start(recipe("hold_out = 20"), CPU).data
+    assert len(data.images) == 44
+    assert sum(len(labels) for _, labels in data.monitored) == 20
+
+
+def test_a_data_set_of_files_is_streamed_and_resumed(blobs: Path, tmp_path: Path) -> None:
+    (blobs / "blobs.toml").write_text(BLOBS + "streamed = true\n")
+    streamed = recipe("group_size = 8", **{"crop-flip": "resized-crop-flip"})
+    train(streamed, tmp_path / "whole", device=CPU)
+    while not train(streamed, tmp_path / "pieces", device=CPU, time_limit=0.0):
+        pass
+    assert same(tmp_path / "whole", tmp_path / "pieces")
+    assert losses(tmp_path / "whole")[-1] < losses(tmp_path / "whole")[0]
+    with pytest.raises(
+        ValueError,
+        match=r"Expected augmentation = 'resized-crop-flip' .* got 'crop-flip'; change the recipe",
+    ):
+        start(recipe(), CPU)
+
+
+def test_an_augmentation_of_files_is_refused_elsewhere(blobs: Path) -> None:
+    with pytest.raises(
+        ValueError,
+        match="Expected one of none, flip, crop-flip as augmentation here, got 'resized-crop-flip'",
+    ):
+        start(recipe(**{"crop-flip": "resized-crop-flip"}), CPU)
+
+
+def test_group_size_must_divide_the_batch() -> None:
+    with pytest.raises(ValueError, match="Expected group_size to divide batch_size=16, got 5"):
+        recipe("group_size = 5")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        (
+            'name = "step"\nrate = 0.1\nevery = 2\nfactor = 0.1',
+            {0: 0.1, 19: 0.1, 20: 0.01, 40: 0.001},
+        ),
+        (
+            'name = "cosine"\nrate = 0.1\nwarmup = 1.0',
+            {0: 0.0, 5: 0.05, 10: 0.1, 35: 0.05, 60: 0.0},
+        ),
+        ('name = "one-cycle"\nrate = 0.1\nwarmup = 0.2', {0: 0.004, 12: 0.1, 60: 4e-8}),
+    ],
+)
+def test_schedules(schedule: str, rates: dict[int, float]) -> None:
+    training = recipe(
+        **{'name = "one-cycle"\nrate = 0.1\nwarmup = 0.2': schedule, "epochs = 3": "epochs = 6"}
+    ).training
+    optimizer = build_optimizer([torch.nn.Parameter(torch.zeros(1))], training)
+    scheduler = build_scheduler(optimizer, training, steps_per_epoch=10)
+    seen = []
+    for _ in range(61):
+        seen.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        if len(seen) <= 60:
+            scheduler.step()
+    assert {step: seen[step] for step in rates} == {
+        step: pytest.approx(rate, rel=0.02, abs=1e-6) for step, rate in rates.items()
+    }
+
+
+def test_the_estimate_counts_steps_and_passes(blobs: Path) -> None:
+    found = estimate(recipe(**{'name = "gaussian"': 'name = "smoothed"\nm = 4'}), CPU)
+    assert (found.steps, found.batch_size, found.passes) == (12, 16, 4)
+    assert found.seconds > 0
+
+
+@pytest.mark.parametrize("batch_size", [32, 64])
+def test_the_estimate_of_a_run_with_few_steps_takes_no_more(blobs: Path, batch_size: int) -> None:
+    short = recipe(**{"epochs = 3": "epochs = 1", "batch_size = 16": f"batch_size = {batch_size}"})
+    found = estimate(short, CPU)
+    assert found.steps == 64 // batch_size
+    assert found.seconds > 0

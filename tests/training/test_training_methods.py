@@ -1,0 +1,101 @@
+"""Training by every method on real images, and the first steps of every recipe."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from support.method_tables import TABLES
+from support.training_runs import CPU, losses, recipe
+
+import rszoo.data.datasets
+import rszoo.training.data
+from rszoo.data.datasets import get_dataset
+from rszoo.recipe import Recipe, load_recipe, recipe_names
+from rszoo.training import start, train
+from rszoo.training.data import ResidentData
+from rszoo.training.step import take_step
+
+
+@pytest.fixture
+def subset(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 training and 500 test images of the real CIFAR-10."""
+    whole = rszoo.data.datasets.load_images
+    sizes = {"train": 2000, "test": 500}
+
+    def some(name: str, split: str, **options: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = whole(name, split, **options)
+        return images[: sizes[split]], labels[: sizes[split]]
+
+    monkeypatch.setattr(rszoo.training.data, "load_images", some)
+    monkeypatch.setattr(rszoo.data.datasets, "load_images", some)
+
+
+CHEAP: dict[str, str] = {
+    "smoothed": "m = 2",
+    "stability": "lam = 1.0",
+    "adversarial": "eps = 0.25\nsteps = 1\nnoisy = true\nwarmup = 0",
+    "smoothadv": 'attack = "pgd"\neps = 0.25\nsteps = 1\nm = 1\nm_train = 1\nwarmup = 0',
+    "adre": 'k = 2\nlam = 0.2\ndraws = "all"',
+    "adreadv": 'k = 1\nlam = 0.2\ndraws = "all"\neps = 0.25\nsteps = 1\nwarmup = 0',
+    "macer": "m = 2\nlam = 4.0\ngamma = 8.0\nbeta = 16.0\ndeferred = 0",
+    "consistency": "m = 2\nlam = 5.0\neta = 0.5",
+    "smoothmix": "m = 1\nsteps = 1\nalpha = 0.5\neta = 1.0\nmix_step = 0\nwarmup = 0",
+    "gaussian": "",
+}
+CIFAR = {
+    '"blobs"': '"cifar10"',
+    "batch_size = 16": "batch_size = 100",
+    'precision = "float32"\nseed': 'precision = "bfloat16"\nseed',
+}
+
+
+def test_every_method_is_tried_on_real_images() -> None:
+    assert CHEAP.keys() == TABLES.keys()
+
+
+@pytest.mark.usefixtures("subset")
+@pytest.mark.parametrize("name", CHEAP)
+def test_every_method_lowers_its_loss_on_real_images(name: str, tmp_path: Path) -> None:
+    method = {'name = "gaussian"': f'name = "{name}"\n{CHEAP[name]}'}
+    train(recipe(**method, **CIFAR, **{"epochs = 3": "epochs = 2"}), tmp_path / "run", device=CPU)
+    found = losses(tmp_path / "run")
+    assert found[1] < found[0]
+
+
+@pytest.mark.usefixtures("subset")
+def test_gaussian_training_beats_training_without_noise(tmp_path: Path) -> None:
+    accuracy = {}
+    for name, options in (("noise", ""), ("none", "noise_sigma = 0.0")):
+        train(
+            recipe(options, **CIFAR, **{"epochs = 3": "epochs = 15"}), tmp_path / name, device=CPU
+        )
+        line = (tmp_path / name / "log.jsonl").read_text().splitlines()[-1]
+        accuracy[name] = json.loads(line)["noisy_test_accuracy"]
+    assert accuracy["noise"] > accuracy["none"] + 0.08
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_takes_a_step_on_made_up_data(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = load_recipe(name)
+    dataset = get_dataset(found.model.dataset)
+    small = 2 if dataset.shape[1] > 100 else 4
+
+    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> ResidentData:
+        images = torch.randint(0, 256, (small, *dataset.shape), dtype=torch.uint8)
+        labels = torch.arange(small) % dataset.num_classes
+        return ResidentData(images, labels, torch.ones(small), [(images, labels)], "flip")
+
+    monkeypatch.setattr("rszoo.training.run.load_data", made_up)
+    training = msgspec.structs.replace(found.training, batch_size=small, group_size=None)
+    run = start(msgspec.structs.replace(found, training=training), CPU, random_start=True)
+    before = [parameter.clone() for parameter in run.network.parameters()]
+    run.network.train()
+    assert torch.isfinite(take_step(run))
+    take_step(run)
+    assert any(
+        not torch.equal(old, new) for old, new in zip(before, run.network.parameters(), strict=True)
+    )
