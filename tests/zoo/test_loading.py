@@ -144,7 +144,6 @@ def test_the_registry_pins_and_unpins(
     registry._entries.cache_clear()
     try:
         registry.pin("a", registry.Entry(config_sha256=sha256(entry / "config.json")))
-        (tmp_path / "entries").mkdir()
         entry.rename(tmp_path / "entries" / "a")
         assert rszoo.list_models() == ["a"]
         assert rszoo.load("a").sigma == 0.25
