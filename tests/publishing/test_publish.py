@@ -248,7 +248,8 @@ def test_a_damaged_entry_and_another_than_the_bundled_one_are_refused(
     evident: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In this process, where nothing reaches a Hub."""
-    from rszoo import publish as module
+    from rszoo.publishing import publish as module
+    from rszoo.publishing.verify import Repetition
     from rszoo.recipe import load_recipe
     from rszoo.zoo import registry
 
@@ -256,7 +257,7 @@ def test_a_damaged_entry_and_another_than_the_bundled_one_are_refused(
     monkeypatch.setattr(registry, "PACKAGE", checkout)
     monkeypatch.setattr(module, "recipe_names", lambda: [recipe.name])
     monkeypatch.setattr(module, "load_recipe", lambda name: recipe)
-    made = module.publish(str(evident), "org/a", dry_run=True, images=0)
+    made = module.publish(str(evident), "org/a", dry_run=True, repetition=Repetition(0))
     assert {file.name for file in made.files} == FILES
     assert made.pins
     bundled = registry.bundled_folder(recipe.name)
@@ -265,10 +266,10 @@ def test_a_damaged_entry_and_another_than_the_bundled_one_are_refused(
     with pytest.raises(
         ValueError, match=r"got other weights of shades.*; 'rszoo bundle' them first"
     ):
-        module.publish(str(evident), "org/a", dry_run=True, images=0)
+        module.publish(str(evident), "org/a", dry_run=True, repetition=Repetition(0))
     (evident / "certify.tsv").write_text("no log\n")
     with pytest.raises(
         ValueError,
         match=r"which fails 1: certify.tsv: Expected the columns .* 'rszoo verify .*' lists all",
     ):
-        module.publish(str(evident), "org/a", dry_run=True, images=0)
+        module.publish(str(evident), "org/a", dry_run=True, repetition=Repetition(0))
