@@ -65,9 +65,12 @@ def challenge(
         attack_batch=attack_batch,
     )
     attacks = Challenge(log, options, name=name, device=device, batch_size=batch_size)
-    for _ in tqdm(attacks, unit="certificate", disable=None):
-        pass
-    rows = attacks.report()
+    rows = attacks.report(
+        [
+            [line.prediction.label for line in lines]
+            for lines in tqdm(attacks, unit="certificate", disable=None)
+        ]
+    )
     if json:
         print_json([asdict(row) for row in rows])
     else:

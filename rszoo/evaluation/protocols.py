@@ -59,7 +59,12 @@ def open_subject(
     entry = open_entry(name, device=device, sigma=options.sigma, precision=options.precision)
     config, classifier, usual = entry.config, entry.classifier, usual_protocol(entry.config)
     images = open_images(config.dataset, options.split or usual.split, download=download)
-    _check_shard(options.shard)
+    if options.shard is not None and not 1 <= options.shard[0] <= options.shard[1]:
+        number, count = options.shard
+        raise ValueError(
+            f"Expected a shard from 1/{count} to {count}/{count}, got {number}/{count}; "
+            "count from 1."
+        )
     size = len(images.labels)
     stop = size if options.stop is None else options.stop
     if not 0 <= options.start < stop <= size:
@@ -131,14 +136,6 @@ def check_decides(n: int, alpha: float) -> None:
     if n < (smallest := minimum_n_predict(alpha)):
         raise ValueError(
             f"Expected n large enough to decide at alpha={alpha}, got n={n}; use n >= {smallest}."
-        )
-
-
-def _check_shard(shard: tuple[int, int] | None) -> None:
-    if shard is not None and not 1 <= shard[0] <= shard[1]:
-        raise ValueError(
-            f"Expected a shard from 1/{shard[1]} to {shard[1]}/{shard[1]}, "
-            f"got {shard[0]}/{shard[1]}; count from 1."
         )
 
 

@@ -161,29 +161,25 @@ class Challenge:
             entry.classifier, options.plan, seed=options.seed, batch=options.attack_batch
         )
         self.data = open_images(self.protocol.dataset, self.protocol.split)
-        self._returned: list[list[int]] = []
 
     def __len__(self) -> int:
         return len(self.certified)
 
     def __iter__(self) -> Iterator[list[Attacked]]:
-        self._returned = []
-        for lines in challenge(
+        return challenge(
             self.attacker,
             map(self._target, self.certified),
             factors=self.options.factors,
             n=self.options.n,
             alpha=self.alpha,
             batch_size=self.batch_size,
-        ):
-            self._returned.append([line.prediction.label for line in lines])
-            yield lines
+        )
 
-    def report(self) -> list[Tightness]:
-        """The results of all attacks, per factor, after an iteration."""
+    def report(self, returned: Sequence[Sequence[int]]) -> list[Tightness]:
+        """The results per factor, from what PREDICT returned for each certificate and factor."""
         return tally(
             {str(record.idx): record.predict for record in self.certified},
-            self._returned,
+            returned,
             factors=self.options.factors,
             images=len(self.chosen),
             alpha=self.alpha + self.protocol.alpha,

@@ -107,13 +107,6 @@ def verify_folder(folder: Path, repetition: Repetition, *, pinned: str | None) -
     return checks
 
 
-def find_recipe(folder: Path, config: EntryConfig) -> Recipe | None:
-    """The recipe in an entry's folder, or the one of its name."""
-    if (folder / RECIPE).is_file():
-        return load_recipe(str(folder / RECIPE))
-    return load_recipe(config.name) if config.name in recipe_names() else None
-
-
 def _checked(name: str, find: Callable[[], str]) -> Check:
     """The check whose finding a function returns, or raises."""
     try:
@@ -134,11 +127,9 @@ def _licence(config: EntryConfig) -> str:
 
 
 def _recipe(folder: Path, config: EntryConfig) -> str:
-    if config.recipe_fingerprint is None:
-        raise Skipped("the weights were made without a recipe")
-    recipe = find_recipe(folder, config)
+    recipe = _recipe_of(folder, config)
     if recipe is None:
-        raise Skipped(f"the recipe {config.name} is not at hand")
+        raise Skipped("the weights were made without a recipe")
     stated = recipe_source(recipe)
     names = [field.name for field in fields(stated)]
     wrong = [name for name in names if getattr(stated, name) != getattr(config, name)]
@@ -148,16 +139,22 @@ def _recipe(folder: Path, config: EntryConfig) -> str:
 
 
 def _training(folder: Path, config: EntryConfig) -> str:
-    recipe = find_recipe(folder, config)
-    if config.recipe_fingerprint is None:
-        recipe = None
-    elif recipe is None:
-        raise Skipped(f"the recipe {config.name} is not at hand")
-    history = read_history(folder, config, recipe)
+    history = read_history(folder, config, _recipe_of(folder, config))
     if history is None:
         raise Skipped("the entry has no logs of it")
     starts = len(history.starts)
     return f"the logs are of this recipe, from {starts} start(s) to its last epoch"
+
+
+def _recipe_of(folder: Path, config: EntryConfig) -> Recipe | None:
+    """The recipe in an entry's folder, or the one of its name; None for weights without one."""
+    if config.recipe_fingerprint is None:
+        return None
+    if (folder / RECIPE).is_file():
+        return load_recipe(str(folder / RECIPE))
+    if config.name not in recipe_names():
+        raise Skipped(f"the recipe {config.name} is not at hand")
+    return load_recipe(config.name)
 
 
 def _evidence(path: Path, config: EntryConfig, repetition: Repetition) -> list[Check]:

@@ -1,4 +1,4 @@
-"""`rszoo attack` and `rszoo challenge` at the command line, and its logs in `table`, `plot`, `audit` and `compare`."""
+"""`rszoo attack` and `challenge`; logs of attacks in `table`, `plot`, `audit` and `compare`."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ QUICK = ("--steps", 2, "--num-noise", 2, "--n", 20, "--stride", 4)
 
 
 def attack_log(path: Path, *, m: int = 16, abstained: int = 3) -> Path:
-    """On the 40 images of the synthetic logs: all right at 0, those from the 20th on wrong at 0.3, `abstained` of them open."""
+    """The 40 images of the synthetic logs: right at 0, at 0.3 only 20, with some abstentions."""
     protocol = AttackProtocol(
         **COMMON,
         n=100,

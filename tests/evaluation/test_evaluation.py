@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,16 @@ from conftest import Complaint, without_times
 import rszoo
 from rszoo.cli import main
 from rszoo.data.datasets import open_images
-from rszoo.evaluation import AttackOptions, CertifyOptions, Evaluation, Options, PredictOptions
+from rszoo.evaluation import (
+    AttackOptions,
+    CertifyOptions,
+    Evaluation,
+    Options,
+    PredictOptions,
+    VotingEvaluator,
+)
 from rszoo.logs.analysis import audit
-from rszoo.logs.format import merge, read_log
+from rszoo.logs.format import CertifyProtocol, logged_radius, merge, read_log
 from rszoo.smoothing.precision import multiplies_bfloat16
 from rszoo.zoo.loading import open_entry
 
@@ -25,7 +33,8 @@ PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "
 SEED_OF_KILLS = 1
 HEEDING = """
 import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+# a process started in the background ignores SIGINT
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from rszoo.cli import main
 main()
 """
@@ -69,6 +78,17 @@ def test_a_line_is_what_certify_says_of_the_image(
         assert record.radius <= found.radius
         assert record.label == int(images.labels[record.idx])
         assert record.correct == (record.label == record.predict)
+
+
+def test_an_evaluator_gives_the_lines_of_the_log_without_one(shades: str, tmp_path: Path) -> None:
+    evaluate(shades, tmp_path / "log.tsv", radii=[0.0, 0.1, 0.4])
+    log = read_log(tmp_path / "log.tsv")
+    assert isinstance(log.protocol, CertifyProtocol)
+    evaluator = VotingEvaluator(log.protocol, rszoo.load(shades), open_images("shades", "test"))
+    for (record,), line in zip(evaluator.records([5, 2]), (5, 2), strict=True):
+        logged = log.records[line]
+        assert record.radius is not None
+        assert replace(record, radius=logged_radius(record.radius)) == replace(logged, seconds=0.0)
 
 
 def test_a_log_names_versions_and_processor(shades: str, tmp_path: Path) -> None:
@@ -220,7 +240,8 @@ while kills < 20:
         continue
     kills += 1
     if out.exists() and out.stat().st_size and generator.random() < 0.5:
-        os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))  # as if killed within a line
+        # as if killed within a line
+        os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))
 print(kills, "kills")
 """
 

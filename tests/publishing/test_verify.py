@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import FOLDER
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -141,7 +142,7 @@ def test_what_a_sample_of_grid_noise_takes_off_alpha_is_not_the_log_s_to_say(evi
 
 @pytest.mark.parametrize("name", ["certify.tsv", "certify-grid.tsv"])
 def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
-    """Votes and radii that fit each other, so that the audit finds nothing, of a classifier that is better than this one."""
+    """Votes and radii of a better classifier: they agree, so that the audit finds nothing."""
     log = evident / name
     change_protocol(log, software="rszoo 0.0, another machine")
     best = max(
@@ -174,7 +175,7 @@ def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
 def test_a_network_made_for_the_noise_of_the_log_is_refuted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A plane through the image, whose normal is the sum of the noise: half of all noise is on either side of it."""
+    """A plane through the image, its normal the sum of the noise: the true radius is 0."""
     monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
     monkeypatch.setitem(
         ARCHITECTURES,
@@ -182,7 +183,9 @@ def test_a_network_made_for_the_noise_of_the_log_is_refuted(
         lambda classes, channels: nn.Sequential(nn.Flatten(), nn.Linear(192, classes)),
     )
     monkeypatch.setattr("rszoo.publishing.verify.secrets.randbelow", lambda below: 5)
-    text = 'classes = ["dark", "light"]\nshape = [3, 8, 8]\nmean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nresize = 8\n'
+    text = FOLDER.replace("0.5, 0.5, 0.5", "0.0, 0.0, 0.0").replace(
+        "0.25, 0.25, 0.25", "1.0, 1.0, 1.0"
+    )
     (tmp_path / "shades.toml").write_text(text)
     for label in ("dark", "light"):
         (tmp_path / "shades" / "test" / label).mkdir(parents=True)
