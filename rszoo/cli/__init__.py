@@ -16,6 +16,7 @@ from rszoo.cli.audit import audit
 from rszoo.cli.bundle import bundle
 from rszoo.cli.card import card
 from rszoo.cli.certify import certify
+from rszoo.cli.challenge import challenge
 from rszoo.cli.compare import compare
 from rszoo.cli.demo import demo
 from rszoo.cli.evaluate import evaluate
@@ -39,6 +40,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "evaluate": evaluate,
     "attack": attack,
+    "challenge": challenge,
     "merge": merge,
     "table": table,
     "plot": plot,
