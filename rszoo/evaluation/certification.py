@@ -132,7 +132,7 @@ def _maker(
     if isinstance(protocol, PredictProtocol):
         numbers = protocol.n
         return lambda label: procedures.predict(setting, n=numbers)
-    make = classifier.certification(
+    make = procedures.certification(
         setting,
         n0=protocol.n0,
         n=protocol.n,

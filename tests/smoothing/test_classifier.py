@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 import rszoo
 from rszoo.architectures import NormalizedNetwork
-from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction
-from rszoo.smoothing.classifier import SmoothedClassifier
+from rszoo.smoothing import ABSTAIN, Certificate, Prediction, SmoothedClassifier
 
 SHAPE = (1, 2, 2)
 
@@ -209,7 +208,7 @@ def test_unanimous_and_empty_votes(half_space: HalfSpace) -> None:
         ({"bound": "gauss"}, r"Unknown bound 'gauss'; use one of cohen, joint"),
         ({"batch_size": 0}, r"Expected batch_size >= 1, got 0"),
         ({"seed": -1}, r"Expected 0 <= seed .*, got -1"),
-        ({"keys": ["a", "b"]}, r"Expected 1 keys, one an image, got 2"),
+        ({"keys": ["a", "b"]}, r"Expected 1 keys, one per image, got 2"),
     ],
 )
 def test_bad_arguments_are_named(
