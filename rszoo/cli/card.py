@@ -91,7 +91,7 @@ def _folder(entry: str) -> Path:
         folder = Path(entry.removeprefix(FOLDER_PREFIX))
         if folder.is_dir():
             return folder
-        get_entry(entry, recipes=recipe_names())  # raises: the nearest names
+        get_entry(entry)  # raises: the nearest names
     if not bundled_folder(entry).is_dir():
         raise ValueError(
             f"Expected {entry} in the package, got one that is only on the Hub; download its repository and pass the folder."

@@ -18,8 +18,8 @@ from rszoo.evaluation import Evaluation
 from rszoo.logs.analysis import audit
 from rszoo.logs.format import AnyProtocol, CertifyProtocol, Log, Record, read_log
 from rszoo.recipe import Recipe, load_recipe, recipe_names
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.entry import check_license, read_entry, recipe_source
+from rszoo.zoo.config import EntryConfig, check_license, recipe_source
+from rszoo.zoo.entry import read_entry
 from rszoo.zoo.evidence import read_certificates, twin
 from rszoo.zoo.history import read_history
 from rszoo.zoo.layout import BESIDE, EVIDENCE

@@ -139,7 +139,7 @@ class SmoothedClassifier:
             bound: the radius rule, a key of `rszoo.bounds.BOUNDS`. Choosing it after looking voids
                 the guarantee.
             radius: decide only whether g is constant within this radius, in pixel units, or find
-                the largest of several ascending ones; n is then a maximum, and far fewer usually do.
+                the largest of several ascending ones; n is then a maximum; usually far fewer do.
             tolerance: let the n0 samples choose a smaller n that is expected to lose no more radius
                 than this, in pixel units; use n0 of 1000 or so.
             seed: of the noise. Choosing among seeds after looking voids the guarantee.

@@ -28,7 +28,8 @@ from rszoo.publishing.cards.metadata import front_matter
 from rszoo.publishing.cards.numbers import RHO, share
 from rszoo.publishing.cards.works import arxiv_number, bibtex, works
 from rszoo.recipe import Recipe, load_recipe, parse_recipe, recipe_names, recipe_text
-from rszoo.zoo.entry import recipe_source, write_entry
+from rszoo.zoo.config import recipe_source
+from rszoo.zoo.entry import write_entry
 
 
 def cells(card: str, heading: str) -> list[list[str]]:

@@ -16,7 +16,8 @@ import rszoo
 from rszoo.architectures import NormalizedNetwork
 from rszoo.publishing.checkpoints import import_checkpoint
 from rszoo.recipe import Recipe
-from rszoo.zoo.entry import read_entry, recipe_source, write_entry
+from rszoo.zoo.config import recipe_source
+from rszoo.zoo.entry import read_entry, write_entry
 from rszoo.zoo.registry import bundled_folder
 
 BUNDLED = "cifar10-resnet20-gaussian-s0.25"

@@ -243,13 +243,13 @@ def test_bad_arguments_are_named(
         ),
         (
             {"mean": (123.7,), "std": (58.0,)},
-            r"Expected mean in pixel units \[0, 1\], got 123.7; divide by 255",
+            r"Expected mean in pixel units \[0, 1\], got 123.7; divide statistics of bytes by 255",
         ),
         ({"mean": (math.nan,), "std": (1.0,)}, r"Expected mean in pixel units \[0, 1\], got nan"),
         ({"mean": (0.5,), "std": (math.inf,)}, r"Expected std in pixel units \[0, 1\], got inf"),
         (
             {"mean": 0.5, "std": 0.2},
-            "Expected mean to have one value a channel, got 0.5; pass a list",
+            "Expected mean to have one value per channel, got 0.5; pass a list",
         ),
         ({"num_classes": 3}, r"Expected logits of shape \(2, 3\) for two images, got \(2, 2\)"),
         ({"precision": "float16"}, "Expected precision 'float32' or 'bfloat16', got 'float16'"),

@@ -1,4 +1,4 @@
-"""The card says how the weights came about by the logs of the training alone, and refuses those of another one."""
+"""The card tells the training history by the logs of the training, and refuses those of another."""
 
 import json
 from pathlib import Path
@@ -47,8 +47,8 @@ def test_the_time_and_the_machines_are_those_of_the_logs(entry: Path) -> None:
     minutes = (100 / 64 + 300 / 128) * recipe.training.batch_size / 60
     assert f"The steps took {minutes:.1f} minutes by `log.jsonl`" in card
     assert (
-        "H200 (processes: 4, threads: 2, torch 2.9), then a CPU (processes: 1, threads: 2, torch 2.9)."
-        in card
+        "H200 (processes: 4, threads: 2, torch 2.9), "
+        "then a CPU (processes: 1, threads: 2, torch 2.9)." in card
     )
     assert "then gets 74.99 % of the whole test split right" in card
 
@@ -64,7 +64,8 @@ def test_the_time_and_the_machines_are_those_of_the_logs(entry: Path) -> None:
         (
             "log.jsonl",
             "",
-            r"^Expected a log of 'rszoo train' in .*log\.jsonl, got an empty file; copy it again\.$",
+            r"^Expected a log of 'rszoo train' in .*log\.jsonl, "
+            r"got an empty file; copy it again\.$",
         ),
         (
             "log.jsonl",

@@ -1,4 +1,4 @@
-"""One's own network, saved as an entry."""
+"""Smoothing a network of your own, and saving it as an entry."""
 
 import subprocess
 import sys
@@ -212,7 +212,8 @@ def test_every_public_name_is_there_and_only_classifiers_import_torch() -> None:
         "assert 'torch' not in sys.modules\n"
         "for package in (rszoo, rszoo.smoothing, rszoo.zoo):\n"
         "    assert all(hasattr(package, name) for name in package.__all__)\n"
-        "assert rszoo.zoo.load is rszoo.load and rszoo.zoo.from_pretrained is rszoo.from_pretrained\n"
+        "assert rszoo.zoo.load is rszoo.load\n"
+        "assert rszoo.zoo.from_pretrained is rszoo.from_pretrained\n"
         "assert rszoo.smoothing.SmoothedClassifier is rszoo.SmoothedClassifier\n"
         "assert 'torch' in sys.modules"
     )

@@ -17,8 +17,8 @@ from rszoo.publishing.checkpoints.normalization import (
     noisy_hits,
 )
 from rszoo.publishing.checkpoints.reading import read_checkpoint
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.entry import check_new_folder, source_without_recipe, write_new_entry
+from rszoo.zoo.config import EntryConfig, source_without_recipe
+from rszoo.zoo.entry import check_new_folder, write_new_entry
 
 CPU = torch.device("cpu")
 
