@@ -1,4 +1,4 @@
-"""A card is whole, its numbers are those of the analysis, and it is refused where its sources contradict each other."""
+"""A card is complete, its numbers are the analysis's, and contradictory sources are refused."""
 
 import dataclasses
 import re
@@ -144,10 +144,10 @@ def test_a_test_of_given_radii_states_these_and_no_average(entry: Path, recipe: 
         f"{100 * found.accuracy(radius):.1f} %" for radius in RADII
     ]
     assert (
-        f"{sum(record.n for record in log.records) / 40:,.0f} an image on average and 10,000 at most"
+        f"{sum(record.n for record in log.records) / 40:,.0f} per image on average and 10,000 at most"
         in card
     )
-    assert "images whose true class was not" in card
+    assert "Images whose true class was not" in card
     assert "(ACR)" not in card
     assert "png" not in re.sub("image.png", "", card)
     assert draw_card(read_evidence(entry, recipe)) is None
@@ -215,7 +215,7 @@ def test_grid_noise_is_charged_to_the_other_rule(
     log = write_fixed(tmp_path)
     card = render_card(tmp_path, gridded)
     assert "8-bit grid" in card
-    assert "up to these effects" not in card
+    assert "up to the effects of that" not in card
     exact = Log(
         log.path, msgspec.structs.replace(log.protocol, noise="float", loss=0.0), log.records
     )
@@ -238,7 +238,7 @@ def test_an_imported_entry_of_unknown_licence(
     )
     card = render_card(tmp_path, None)
     assert "This card grants no right to use them." in card
-    assert "not made by a recipe of this package" in card
+    assert "not made from a recipe of this package" in card
     assert "license: unknown\n" in card
     assert "bibtex" not in card
 
