@@ -34,17 +34,22 @@ __all__ = [
     "smooth",
 ]
 
-_EXPORTS = {
-    "errors": ("HubError", "IntegrityError", "MissingWeightsError", "UnknownModelError"),
-    "publishing.leaderboard": ("best",),
-    "publishing.publish": ("push_to_hub",),
-    "smoothing.certificate": ("ABSTAIN", "Certificate", "Prediction"),
-    "smoothing.classifier": ("SmoothedClassifier",),
-    "zoo.loading": ("from_pretrained", "load"),
-    "zoo.registry": ("list_models",),
-    "zoo.smooth": ("smooth",),
+_MODULES = {
+    "ABSTAIN": "smoothing.certificate",
+    "Certificate": "smoothing.certificate",
+    "HubError": "errors",
+    "IntegrityError": "errors",
+    "MissingWeightsError": "errors",
+    "Prediction": "smoothing.certificate",
+    "SmoothedClassifier": "smoothing.classifier",
+    "UnknownModelError": "errors",
+    "best": "publishing.leaderboard",
+    "from_pretrained": "zoo.loading",
+    "list_models": "zoo.registry",
+    "load": "zoo.loading",
+    "push_to_hub": "publishing.publish",
+    "smooth": "zoo.smooth",
 }
-_MODULES = {name: module for module, names in _EXPORTS.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

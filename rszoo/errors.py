@@ -134,7 +134,9 @@ def _field_names(place: object) -> list[str]:
 
 def _choices(place: object) -> list[str]:
     """The tags of a tagged union, or the values of a literal."""
-    tags = [str(tag) for table in _tables(place) if (tag := getattr(table, "tag", None)) is not None]
+    tags = [
+        str(tag) for table in _tables(place) if (tag := getattr(table, "tag", None)) is not None
+    ]
     literals = [member for member in _members(place) if isinstance(member, inspect.LiteralType)]
     return tags or [str(value) for literal in literals for value in literal.values]
 

@@ -205,7 +205,7 @@ class SmoothedClassifier:
             )
         return run(
             self.form,
-            (Job(self._checked(x, box)[0].to(self.device), key, made) for x, key, made in jobs),
+            (Job(self._checked(x, box)[0].to(self.device), key, steps) for x, key, steps in jobs),
             Noise(self.noise, self.sigma, seed),
             num_classes=self.num_classes,
             batch_size=batch_size or default_batch(self.form, self.input_shape, self.device),

@@ -71,8 +71,9 @@ def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> Ent
         weights_sha256=sha256(folder / WEIGHTS),
         self_test=self_test(network, dataset.shape).tolist(),
     )
-    content = msgspec.json.format(msgspec.json.encode(config), indent=2)
-    replace_content(folder / CONFIG, content + b"\n")
+    replace_content(
+        folder / CONFIG, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
+    )
     return config
 
 

@@ -48,9 +48,12 @@ def twin(config: EntryConfig) -> tuple[str, EntryConfig]:
 
 
 def _check_setting(path: Path, protocol: CertifyProtocol, config: EntryConfig) -> None:
-    wanted = {key: getattr(config, key) for key in SAME}
-    wanted |= {"num_classes": len(config.classes), "trained_sigma": config.sigma}
-    wanted |= {"shard": None, "tolerance": None}
+    wanted = {key: getattr(config, key) for key in SAME} | {
+        "num_classes": len(config.classes),
+        "trained_sigma": config.sigma,
+        "shard": None,
+        "tolerance": None,
+    }
     if path.name != GRID_LOG:
         wanted |= {"radii": None, "correct_only": False}
     for key, value in wanted.items():

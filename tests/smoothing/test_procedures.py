@@ -1,4 +1,4 @@
-"""Certifying with as few samples as settle the question: the level, and what the certificates say."""
+"""Certifying with no more samples than needed: the level, and what the certificates say."""
 
 from itertools import pairwise
 

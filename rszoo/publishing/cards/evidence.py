@@ -135,8 +135,7 @@ def _check_recipe(config: EntryConfig, recipe: Recipe | None) -> None:
             f"got {fingerprint}; pass the recipe that made the weights, or train again what it "
             "makes now."
         )
-    stated = {} if recipe is None else vars(recipe_source(recipe))
-    for key, value in stated.items():
+    for key, value in vars(recipe_source(recipe)).items() if recipe else ():
         if (own := getattr(config, key)) != value:
             raise ValueError(
                 f"Expected {key} {value!r} as in the recipe of {config.name}, got {own!r}; "
@@ -148,16 +147,17 @@ Kind = TypeVar("Kind", bound=CertifyLog)
 
 
 def _read(path: Path, config: EntryConfig, kind: type[Kind]) -> Kind | None:
-    found = read_certificates(path, config)
-    if found is None:
+    certificates = read_certificates(path, config)
+    if certificates is None:
         return None
-    faults = [finding.sentence for finding in audit(found[0]) if finding.severity == "error"]
+    findings = audit(certificates[0])
+    faults = [finding.sentence for finding in findings if finding.severity == "error"]
     if faults:
         raise ValueError(
             f"Expected a log without faults in {path}, got this one: {faults[0]} "
             "Finish it, or evaluate again."
         )
-    return kind(*found)
+    return kind(*certificates)
 
 
 def _read_twin(folder: Path, config: EntryConfig, fixed: FixedLog) -> TwinLog | None:
