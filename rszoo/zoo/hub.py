@@ -14,7 +14,7 @@ from rszoo.zoo.layout import FILES
 
 REMEDIES = {
     401: "log in with 'hf auth login', or set HF_TOKEN",
-    403: "use a token with write access ('hf auth login', HF_TOKEN)",
+    403: "use a token that may write there ('hf auth login', HF_TOKEN)",
     404: "check the name and the revision; a private repository needs a token "
     "('hf auth login', HF_TOKEN)",
     412: "somebody else changed the repository meanwhile: try again",
