@@ -39,6 +39,7 @@ import rszoo
 from rszoo.bounds import POWER, RadiusTest
 from rszoo.data.datasets import open_images
 from rszoo.logs.format import CertifyProtocol, read_log
+from rszoo.smoothing import procedures
 from rszoo.smoothing.certificate import Certificate
 from rszoo.smoothing.requests import Procedure
 from rszoo.smoothing.runtime import device_name, find_device
@@ -105,7 +106,7 @@ def against(log: Path, entry: OpenEntry, count: int) -> None:
     images = Images(entry, count, [record.idx for record in hardest])
     setting = entry.classifier.setting(protocol.alpha, protocol.seed)
     certificates, _ = images.certify(
-        entry.classifier.certification(setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound)
+        procedures.certification(setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound)
     )
     pairs = list(zip(hardest, certificates, strict=True))
     drawn = f"{hardest[-1].n} to {hardest[0].n} samples"
@@ -185,7 +186,7 @@ def side_by_side(options: argparse.Namespace, entry: OpenEntry, device: torch.de
     grid = [options.step * k for k in range(int(ceiling / options.step) + 1)]
 
     def rule(radius: list[float] | None) -> Callable[..., Procedure[Certificate]]:
-        return classifier.certification(setting, n0=N0, n=options.n, bound="cohen", radius=radius)
+        return procedures.certification(setting, n0=N0, n=options.n, bound="cohen", radius=radius)
 
     runs = {
         "fixed n": images.certify(rule(None)),

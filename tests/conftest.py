@@ -16,7 +16,8 @@ import rszoo.cli
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import data_root, get_dataset
 from rszoo.recipe import Recipe, load_recipe, recipe_folder
-from rszoo.zoo.entry import recipe_source, write_entry
+from rszoo.zoo.config import recipe_source
+from rszoo.zoo.entry import write_entry
 
 RECIPE = "cifar10-resnet20-gaussian-s0.25"
 IMAGES = 24  # of the data set of shades

@@ -120,7 +120,7 @@ class VotingEvaluator(Evaluator[VotingProtocol]):
         protocol = self.protocol
         if isinstance(protocol, PredictProtocol):
             return lambda label: procedures.predict(self.setting, n=protocol.n)
-        make = self.classifier.certification(
+        make = procedures.certification(
             self.setting,
             n0=protocol.n0,
             n=protocol.n,

@@ -20,8 +20,8 @@ from rszoo.logs.format import CertifyProtocol, Log, Record, logged_radius
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.smoothing.certificate import ABSTAIN
 from rszoo.smoothing.classifier import SmoothedClassifier
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.entry import check_license, read_entry, recipe_source
+from rszoo.zoo.config import EntryConfig, check_license, recipe_source
+from rszoo.zoo.entry import read_entry
 from rszoo.zoo.evidence import read_certificates, twin
 from rszoo.zoo.history import read_history
 from rszoo.zoo.layout import BESIDE, CONFIG, EVIDENCE, RECIPE
