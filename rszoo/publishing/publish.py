@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from rszoo.publishing.verify import Check, verify_folder
-from rszoo.recipe import load_recipe, recipe_folder, recipe_names
+from rszoo.recipe import load_recipe, recipe_names, recipe_text
 from rszoo.zoo.config import EntryConfig, read_config, sha256
 from rszoo.zoo.hub import Upload, check_name, fetch, upload
 from rszoo.zoo.layout import BESIDE, EVIDENCE, FILES, RECIPE, published
@@ -178,13 +178,10 @@ def _staged(name: str) -> Iterator[tuple[Path, str | None]]:
         for each in (*FILES, *BESIDE, RECIPE):
             if (source / each).is_file():
                 shutil.copyfile(source / each, Path(place) / each)
-        known = recipe_folder() / f"{config.name}.toml"
-        if (
-            config.recipe_fingerprint is not None
-            and known.is_file()
-            and not (Path(place) / RECIPE).is_file()
-        ):
-            shutil.copyfile(known, Path(place) / RECIPE)
+        staged = Path(place) / RECIPE
+        is_known = config.recipe_fingerprint is not None and config.name in recipe_names()
+        if is_known and not staged.is_file():
+            staged.write_text(recipe_text(load_recipe(config.name)) + "\n", encoding="utf-8")
         yield Path(place), pinned
 
 

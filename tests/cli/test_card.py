@@ -14,7 +14,7 @@ from support.evidence_folder import write_fixed
 
 import rszoo.cli
 from rszoo.publishing.cards import render_card
-from rszoo.recipe import Recipe, recipe_folder
+from rszoo.recipe import Recipe, recipe_folder, recipe_text
 from rszoo.zoo.registry import bundled_folder
 
 NAME = "cifar10-resnet20-gaussian-s0.25"
@@ -56,14 +56,13 @@ def test_a_card_is_written_with_its_picture_beside_it(
 
 
 def test_the_recipe_beside_the_weights_or_one_that_is_named(entry: Path, recipe: Recipe) -> None:
-    text = (recipe_folder() / f"{NAME}.toml").read_text()
     (entry / "recipe.toml").write_text(
-        text.replace("arxiv.org/abs/1902.02918", "example.org/paper")
+        recipe_text(recipe).replace("arxiv.org/abs/1902.02918", "example.org/paper")
     )
+    family = recipe_folder() / "cifar10-resnet20-gaussian.toml"
     assert "https://example.org/paper" in run("card", entry).output
     assert (
-        "https://example.org/paper"
-        not in run("card", entry, "--recipe", recipe_folder() / f"{NAME}.toml").output
+        "https://example.org/paper" not in run("card", entry, "--recipe", f"{family}:0.25").output
     )
 
 
