@@ -30,10 +30,12 @@ def show(
     folder = _folder(name)
     if recipe:
         print(recipe_text(load_recipe(name if folder is None else str(folder / RECIPE))))
-    elif folder is not None:
-        _show_folder(folder, json=json)
+        return
+    sources, facts = _of_name(name) if folder is None else _of_folder(folder)
+    if json:
+        print_json(msgspec.to_builtins(sources))
     else:
-        _show_name(name, json=json)
+        print_table(("", str(sources["name"])), list(facts.items()))
 
 
 def _folder(name: str) -> Path | None:
@@ -44,37 +46,28 @@ def _folder(name: str) -> Path | None:
     return Path(name) if is_entry else None
 
 
-def _show_name(name: str, *, json: bool) -> None:
+def _of_name(name: str) -> tuple[dict[str, object], dict[str, str]]:
+    """What is known about an entry: by source, and as lines of the table."""
     planned = recipe_names()
     is_planned = name in planned and name not in list_models()
     entry = None if is_planned else get_entry(name, recipes=planned)
     recipe, config = load_recipe(name), None
     if entry is not None and bundled_folder(name).is_dir():
         config = read_config(bundled_folder(name), expected_sha256=entry.config_sha256)
-    if json:
-        _print_json(name, place(name), entry, recipe, config)
-    else:
-        facts = _recipe_facts(recipe) | _config_facts(config) | _weights_facts(name, entry)
-        print_table(("", name), list(facts.items()))
+    sources = {"registry": entry, "recipe": recipe, "config": config}
+    facts = _recipe_facts(recipe) | _config_facts(config) | _weights_facts(name, entry)
+    return {"name": name, "weights": place(name), **sources}, facts
 
 
-def _show_folder(folder: Path, *, json: bool) -> None:
+def _of_folder(folder: Path) -> tuple[dict[str, object], dict[str, str]]:
+    """As `_of_name`, about an entry that is not in the registry."""
     config = read_config(folder)
     weights = "folder" if (folder / WEIGHTS).is_file() else "missing"
-    if json:
-        _print_json(config.name, weights, None, None, config)
-        return
+    sources = {"registry": None, "recipe": None, "config": config}
     keys = ("license", "dataset", "architecture", "method", "sigma", "precision", "noise")
     facts = {key: str(getattr(config, key)) for key in keys} | _config_facts(config)
     facts |= {CONFIG: f"sha256 {sha256(folder / CONFIG)}", "weights": f"{weights}: {folder}"}
-    print_table(("", config.name), list(facts.items()))
-
-
-def _print_json(
-    name: str, weights: str, entry: Entry | None, recipe: Recipe | None, config: EntryConfig | None
-) -> None:
-    sources = {"registry": entry, "recipe": recipe, "config": config}
-    print_json({"name": name, "weights": weights, **msgspec.to_builtins(sources)})
+    return {"name": config.name, "weights": weights, **sources}, facts
 
 
 def _recipe_facts(recipe: Recipe) -> dict[str, str]:
