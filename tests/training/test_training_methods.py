@@ -14,7 +14,7 @@ import rszoo.training.data
 from rszoo.data.datasets import get_dataset
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.training import start, train
-from rszoo.training.data import ResidentData
+from rszoo.training.data import TrainingData, augmented
 from rszoo.training.step import take_step
 
 
@@ -84,13 +84,18 @@ def test_every_recipe_takes_a_step_on_made_up_data(
     dataset = get_dataset(found.model.dataset)
     small = 2 if dataset.shape[1] > 100 else 4
 
-    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> ResidentData:
+    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
         images = torch.randint(0, 256, (small, *dataset.shape), dtype=torch.uint8)
         labels = torch.arange(small) % dataset.num_classes
-        return ResidentData(images, labels, torch.ones(small), [(images, labels)], "flip")
+        return TrainingData(
+            labels,
+            torch.ones(small),
+            [(images, labels)],
+            lambda chosen, generator, upcoming: augmented(images[chosen], "flip", generator),
+        )
 
     monkeypatch.setattr("rszoo.training.run.load_data", made_up)
-    training = msgspec.structs.replace(found.training, batch_size=small, group_size=None)
+    training = msgspec.structs.replace(found.training, batch_size=small)
     run = start(msgspec.structs.replace(found, training=training), CPU, random_start=True)
     before = [parameter.clone() for parameter in run.network.parameters()]
     run.network.train()
