@@ -19,7 +19,7 @@ from rszoo.smoothing.certificate import Prediction
 from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.form import AttackedForm
 from rszoo.smoothing.noise import Stream, block_size, normal_block
-from rszoo.smoothing.precision import exact_arithmetic
+from rszoo.smoothing.precision import isolated
 from rszoo.smoothing.requests import Procedure, Stage
 from rszoo.smoothing.runtime import attack_batch
 
@@ -93,7 +93,7 @@ class Attacker:
             each
         )
         made = self.plan.at(eps.float(), seed=self.seed, max_batch=self.batch)
-        with exact_arithmetic():
+        with isolated(device):
             found = made(self.network, x, y, self._noise([target.key for target in targets], each))
         return self._within(x, found, eps).view(len(targets), each, *x.shape[1:])
 

@@ -18,9 +18,10 @@ from rszoo.data.images import check_images, image_transform
 from rszoo.errors import as_float, as_int
 from rszoo.smoothing import procedures
 from rszoo.smoothing.certificate import Certificate, Prediction
-from rszoo.smoothing.engine import Job, Noise, run
+from rszoo.smoothing.engine import Job, run
 from rszoo.smoothing.form import VotingForm
-from rszoo.smoothing.noise import grid_error, image_key
+from rszoo.smoothing.grid import check_sigma, grid_error
+from rszoo.smoothing.noise import Noise, image_key
 from rszoo.smoothing.procedures import Setting
 from rszoo.smoothing.requests import Procedure
 from rszoo.smoothing.runtime import default_batch, find_device
@@ -79,6 +80,8 @@ class SmoothedClassifier:
             raise ValueError(
                 f"Expected {num_classes} class names, got {len(classes)}; pass one a logit, in their order."
             )
+        if noise == "grid":
+            check_sigma(sigma)
         self.device = find_device(device)
         self.sigma, self.noise, self.precision = float(sigma), noise, precision
         self.num_classes, self.input_shape = as_int("num_classes", num_classes), input_shape
@@ -275,10 +278,9 @@ class SmoothedClassifier:
                 )
                 for x, key, made in jobs
             ),
-            Noise(self.noise, self.sigma, seed),
+            Noise.newest(self.noise, self.sigma, seed),
             num_classes=self.num_classes,
             batch_size=batch_size or default_batch(self.form, self.input_shape, self.device),
-            device=self.device,
             counted=counted,
         )
 

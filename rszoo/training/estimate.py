@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from rszoo.recipe import Recipe
-from rszoo.smoothing.precision import exact_arithmetic
+from rszoo.smoothing.precision import isolated
 from rszoo.training.run import start
 from rszoo.training.step import take_step
 
@@ -30,7 +30,7 @@ def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) ->
     """
     run = start(recipe, device, download=download, random_start=True)
     run.network.train()
-    with exact_arithmetic():
+    with isolated(device):
         began = time.perf_counter()
         take_step(
             run

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from rszoo.data.datasets import image_chunks
 from rszoo.files import replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.smoothing.precision import exact_arithmetic
+from rszoo.smoothing.precision import isolated
 from rszoo.smoothing.runtime import device_name
 from rszoo.training import distributed as processes
 from rszoo.training.run import LOG, Run, check_folder, noisy_accuracy, start
@@ -78,7 +78,7 @@ def train(
         if processes.rank() == 0:
             _describe(run, out)
         limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-        with _stop_signals() as stopped, exact_arithmetic():
+        with _stop_signals() as stopped, isolated(device):
             _steps(run, out, limit, stopped)
         if run.step == run.steps and processes.rank() == 0:
             _finish(run, out)
