@@ -21,7 +21,8 @@ from torch.overrides import TorchFunctionMode
 PRODUCTS = {F.conv2d, F.linear}
 FLOATING = {torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros, torch.eye}
 FLOATING |= {torch.linspace, torch.logspace}
-FACTORIES = FLOATING | {torch.full, torch.tensor, torch.arange, torch.as_tensor}
+FACTORIES = FLOATING | {torch.full, torch.tensor, torch.arange, torch.as_tensor, torch.asarray}
+FACTORIES |= {torch.randint, torch.randperm, torch.scalar_tensor}
 
 PLAIN = ("ieee", "none", "highest")  # "none": as the settings above it, which are plain then too
 
@@ -140,15 +141,17 @@ class PlainFactories(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         options = dict(kwargs or {})
-        if func not in FACTORIES or (args and hasattr(args[0], "dtype")):
+        if func not in FACTORIES:
             return func(*args, **options)
-        options["device"] = "cpu" if options.get("device") is None else options["device"]
-        if options.get("dtype") is not None:
-            return func(*args, **options)
-        if func in FLOATING:
-            return func(*args, **{**options, "dtype": torch.float32})
+        data = args[0] if args else None
+        if options.get("device") is None:
+            options["device"] = data.device if isinstance(data, Tensor) else "cpu"
+        if options.get("dtype") is None and func in FLOATING:
+            options["dtype"] = torch.float32
         made = func(*args, **options)
-        return made.float() if made.is_floating_point() else made  # of Python floats
+        if options.get("dtype") is None and made.is_floating_point() and not hasattr(data, "dtype"):
+            return made.float()  # of Python floats
+        return made
 
 
 @cache

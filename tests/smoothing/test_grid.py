@@ -36,9 +36,8 @@ def test_the_columns_hold_the_law_exactly(sigma: float) -> None:
     assert all(0 < split < COLUMN for split in table.split[: table.shared].tolist())
     assert set(table.split[table.shared :].tolist()) <= {COLUMN}
     mass: Counter[int] = Counter()
-    for k, other, split in zip(
-        *(part.tolist() for part in (table.first, table.second, table.split))
-    ):
+    parts = (table.first.tolist(), table.second.tolist(), table.split.tolist())
+    for k, other, split in zip(*parts, strict=True):
         mass[k] += split
         mass[other] += COLUMN - split
     assert {k: weight for k, weight in mass.items() if weight} == weights(sigma)
