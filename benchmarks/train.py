@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 import rszoo
 from rszoo.recipe import Recipe, load_recipe
-from rszoo.smoothing.precision import exact_arithmetic, mixed_precision
+from rszoo.smoothing.precision import isolated, mixed_precision
 from rszoo.smoothing.runtime import device_name, find_device
 from rszoo.training import Run, run
 from rszoo.training.data import TrainingData, augmented
@@ -95,7 +95,7 @@ def rate(step: Callable[[], object], steps: int, batch: int, device: torch.devic
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    with exact_arithmetic():
+    with isolated(device):
         wait()
         start = time.perf_counter()
         for _ in range(steps):

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from rszoo.data.datasets import image_chunks
 from rszoo.files import replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.smoothing.precision import exact_arithmetic
+from rszoo.smoothing.precision import isolated
 from rszoo.smoothing.runtime import device_name
 from rszoo.training.checkpoint import check_folder, resume, save
 from rszoo.training.distributed import refuse_several
@@ -83,7 +83,7 @@ def train(
         resume(run, out)
         _append(out / RUNS, _description(run))
         limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-        with _stop_signals() as signals, exact_arithmetic():
+        with _stop_signals() as signals, isolated(device):
             _steps(run, out, limit, signals)
         if run.step == run.steps:
             _finish(run, out)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rszoo.recipe import Recipe
 from rszoo.smoothing.noise import step_generator
-from rszoo.smoothing.precision import exact_arithmetic, mixed_precision
+from rszoo.smoothing.precision import isolated, mixed_precision
 from rszoo.training.methods import Draw
 from rszoo.training.run import Run, start
 
@@ -91,7 +91,7 @@ def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) ->
     run = start(recipe, device, download=download, random_start=True)
     run.network.train()
     measured = min(MEASURED_STEPS, run.steps - 1)
-    with exact_arithmetic():
+    with isolated(device):
         seconds = _seconds(run, 1)  # the first step warms up, and counts only if it is the last
         if measured:
             seconds = _seconds(run, measured) / measured
