@@ -182,10 +182,10 @@ def attack(
 
 def _named(log: Path) -> str:
     """The entry that a log is of."""
-    from rszoo.logs.format import read_log
+    from rszoo.logs.format import PublishedProtocol, read_log
 
     protocol = read_log(log).protocol
-    if protocol is None:
+    if isinstance(protocol, PublishedProtocol):
         raise ValueError(
             f"Expected the NAME of the entry that {log} is of, got none, and the log names none; pass it."
         )

@@ -67,11 +67,11 @@ def _run(evaluation: "LoggedEvaluation[Any]") -> None:
     minutes, most = evaluation.estimate() / 60, "at most " if protocol.adaptive else ""
     print(
         f"{protocol.name} at sigma {protocol.sigma:g}{trained}: {total} images of {protocol.dataset} {protocol.split}, "
-        f"{done} done, {most}{protocol.samples_an_image} samples each; {most}about {minutes:.1f} minutes."
+        f"{done} done, {most}{protocol.samples_per_image} samples each; {most}about {minutes:.1f} minutes."
     )
     correct = sum(
         record.correct
-        for record in log.records[protocol.lines_an_image - 1 :: protocol.lines_an_image]
+        for record in log.records[protocol.lines_per_image - 1 :: protocol.lines_per_image]
     )
     started = time.perf_counter()
     with tqdm(

@@ -85,7 +85,7 @@ class LoggedEvaluation(ABC, Generic[Kind]):
         """Seconds that the remaining images will take, from a measured trial; 0.0 if none remain."""
         if not self.log.remaining:
             return 0.0
-        return self._seconds_a_sample() * self.protocol.samples_an_image * len(self.log.remaining)
+        return self._seconds_a_sample() * self.protocol.samples_per_image * len(self.log.remaining)
 
     def pixels(self, idx: int) -> Tensor:
         """The image of that number, (C, H, W) in pixel units."""

@@ -176,7 +176,8 @@ def _read_twin(folder: Path, config: EntryConfig, fixed: Log) -> TwinLog | None:
         return None
     log, protocol = found
     own = Log(fixed.path, fixed.protocol, fixed.records[: len(log.records)])
-    unlike = {"precision": config.precision, "stop": fixed.protocol.stop} if fixed.protocol else {}
+    stop = fixed.protocol.stop if isinstance(fixed.protocol, CertifyProtocol) else None
+    unlike = {"precision": config.precision, "stop": stop}
     if msgspec.structs.replace(protocol, **unlike) != fixed.protocol:
         raise ValueError(
             f"Expected {log.path} to differ from {fixed.path} in precision and --stop alone, got more; evaluate again."
