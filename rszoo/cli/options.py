@@ -1,7 +1,6 @@
 """The arguments and options that several verbs share, and how their text is read."""
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from rszoo.errors import ascending
-from rszoo.logs.format import Given, Log, PublishedProtocol, read_log
+from rszoo.logs.format import Given, Log, read_log
 
 if TYPE_CHECKING:
     from rszoo.logs.analysis import Published
@@ -120,13 +119,6 @@ def parse_given(text: str | None) -> Given:
             f"Expected --given such as n=100000,alpha=0.001,sigma=0.25, got {text!r}; correct it."
         ) from error
     return Given(sigma, n, alpha)
-
-
-def note_named_sigma(logs: Sequence[Log]) -> None:
-    """Say on stderr if the sigma of a file was taken from its name."""
-    protocols = [log.protocol for log in logs]
-    if any(isinstance(each, PublishedProtocol) and each.sigma_from_path for each in protocols):
-        print("rszoo: sigma of the published files was read from their names.", file=sys.stderr)
 
 
 def parse_numbers(text: str, option: str) -> list[float]:

@@ -1,5 +1,6 @@
 """`rszoo table`: logs as the tables of papers."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -14,12 +15,11 @@ from rszoo.cli.options import (
     LowerBound,
     OptionalLogs,
     PublishedKeys,
-    note_named_sigma,
     parse_radii,
     read_logs,
 )
 from rszoo.cli.output import Format, print_json, print_table
-from rszoo.logs.format import AttackProtocol, Log, round_down
+from rszoo.logs.format import AttackProtocol, Log, PublishedProtocol, round_down
 from rszoo.logs.tables import Table
 
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ def _certificates(
         published_row,
     )
 
-    note_named_sigma(logs)
+    protocols = [log.protocol for log in logs]
+    if any(isinstance(each, PublishedProtocol) and each.sigma_from_path for each in protocols):
+        print("rszoo: sigma of the published files was read from their names.", file=sys.stderr)
     largest = max((float(results(log).radius.max()) for log in logs), default=0.0)
     radii = parse_radii(radius, largest=largest)
     if radius is None and all(log.tested_radii for log in logs):

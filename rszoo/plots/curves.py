@@ -118,8 +118,8 @@ def _draw_all(ax: Axes, curves: Sequence[Curve], folded: Mapping[str, str]) -> N
             place += 1
             places.setdefault(curve.of, place)
         number = places[curve.of] if curve.kind == "attack" else max(place, 0)
-        look = {"color": COLORS[number % len(COLORS)], "label": labels[curve.title]}
-        look |= LOOKS[curve.kind]
+        look: dict[str, Any] = {"color": COLORS[number % len(COLORS)], **LOOKS[curve.kind]}
+        look["label"] = labels[curve.title]
         if curve.kind in ("attack", "points"):
             marked += 1
             hollow = curve.kind == "points" and marked < len(MARKERS)

@@ -1,4 +1,4 @@
-"""Logs of a classifier whose votes are drawn from known probabilities, and the published logs where they are."""
+"""Logs of a classifier with votes drawn from known probabilities; the published logs if present."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -52,8 +52,9 @@ def predict_rows(logs: Sequence[Log]) -> list[PredictRow]:
                 f"Expected results in {log.path}, got no image; run 'rszoo evaluate' before."
             )
         run = runs.setdefault(_run(log), defaultdict(dict))
+        published_n = _published_n(log)
         for record in log.records:
-            n = _named_n(log) or record.n
+            n = published_n or record.n
             if record.radius is not None or record.idx in run[n]:
                 radii = record.radius is not None
                 fault = "radii" if radii else f"image {record.idx} twice at n={n}"
@@ -72,7 +73,7 @@ def _run(log: Log) -> tuple[str, Path]:
     return log.title, log.path
 
 
-def _named_n(log: Log) -> int | None:
+def _published_n(log: Log) -> int | None:
     """The n of a published file; None for a log of this package, whose lines say it."""
     if not isinstance(log.protocol, PublishedProtocol):
         return None

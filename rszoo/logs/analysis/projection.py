@@ -94,14 +94,17 @@ def project(
     before, protocol = log.setting, log.protocol
     after = replace(before, **chosen)  # type: ignore[arg-type]
     _check(log, after)
-    if isinstance(protocol, CertifyProtocol):
-        estimated = after.n != before.n
-        records = [_projected(record, protocol.num_classes, after) for record in log.records]
-    else:
-        estimated, records = True, _projected_published(log, after)
+    records, published = _with_votes(log), isinstance(protocol, PublishedProtocol)
+    seen = max((label for record in records for label in record.votes), default=0) + 1
+    classes = protocol.num_classes if isinstance(protocol, CertifyProtocol) else seen
     change = ", ".join(f"{name}={value}" for name, value in chosen.items()) or "its own setting"
-    after_protocol = msgspec.structs.replace(protocol, **chosen)
-    return Projection(log.path, after_protocol, records, change, estimated)
+    return Projection(
+        log.path,
+        msgspec.structs.replace(protocol, **chosen),
+        [_projected(record, classes, after) for record in records],
+        change,
+        estimated=published or after.n != before.n,
+    )
 
 
 def _check(log: Log, after: Setting) -> None:
@@ -162,17 +165,6 @@ def scaled(votes: Votes, selected: int, n: int) -> Votes:
     return {label: count for label, count in whole.items() if count}
 
 
-def _projected_published(log: Log, after: Setting) -> list[Record]:
-    n, records = log.setting.n, []
-    for record, votes in zip(log.records, reconstructed_votes(log).tolist(), strict=True):
-        top = votes * after.n // n
-        radius = _radius(after, ((0, top), (1, after.n - top)), 0, 2) if votes else 0.0
-        predict = record.predict if radius > 0 else -1
-        correct = record.correct and radius > 0
-        records.append(replace(record, predict=predict, correct=correct, radius=radius))
-    return records
-
-
 # many images of a log have the same votes, cards ask for them again, and `joint` takes its time
 @lru_cache(maxsize=65536)
 def _radius(
@@ -186,6 +178,20 @@ def _radius(
 def largest_radius(setting: Setting) -> float:
     """The l2 radius that n unanimous votes certify, in pixel units."""
     return setting.sigma * float(special.ndtri(setting.alpha ** (1 / setting.n)))
+
+
+def _with_votes(log: Log) -> Sequence[Record]:
+    """The lines with their votes; for a published file those that follow from its radii.
+
+    Which other classes its votes are for is not known; all of them are given to the next class.
+    """
+    if not isinstance(log.protocol, PublishedProtocol):
+        return log.records
+    n, records = log.setting.n, []
+    for record, top in zip(log.records, reconstructed_votes(log).tolist(), strict=True):
+        votes = {record.predict: top, record.predict + 1: n - top} if top else {}
+        records.append(replace(record, selected=record.predict, votes=votes))
+    return records
 
 
 def reconstructed_votes(log: Log) -> NDArray[np.int64]:
@@ -213,11 +219,10 @@ def reconstructed_votes(log: Log) -> NDArray[np.int64]:
     return np.where(certified, votes, 0)
 
 
-def top_share(log: Log) -> Sequence[float]:
+def top_share(log: Log) -> list[float]:
     """Estimates of p_A: the share of votes for the class under test.
 
     Those of a published file are without its abstentions.
     """
-    if isinstance(log.protocol, PublishedProtocol):
-        return [votes / log.setting.n for votes in reconstructed_votes(log).tolist() if votes]
-    return [record.votes.get(record.selected, 0) / record.n for record in log.records]
+    records = [record for record in _with_votes(log) if record.votes]
+    return [record.votes.get(record.selected, 0) / record.n for record in records]

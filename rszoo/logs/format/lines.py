@@ -152,4 +152,4 @@ def _votes(cells: dict[str, str]) -> dict[int, int]:
 
 def _seconds(text: str) -> float:
     """Seconds, also from the h:mm:ss.ffffff of published files."""
-    return sum(float(part) * 60**place for place, part in enumerate(reversed(text.split(":"))))
+    return sum(float(part) * 60.0**place for place, part in enumerate(reversed(text.split(":"))))

@@ -100,8 +100,8 @@ def test_votes_of_predict_are_of_one_stream(tmp_path: Path) -> None:
 def test_missing_images(tmp_path: Path, records: list[Record]) -> None:
     cut = write(tmp_path / "cut", CERTIFY, records[:30])
     assert (
-        only(cut)
-        == "10 images (300, 310, 320, 330, 340, ...) of 40 have too few lines: the evaluation is not finished."
+        only(cut) == "10 images (300, 310, 320, 330, 340, ...) of 40 have too few lines: "
+        "the evaluation is not finished."
     )
     assert only(write(tmp_path / "hole", CERTIFY, records[:5] + records[7:])) == (
         "2 images (50, 60) of 40 have too few lines: lines are gone."
@@ -195,7 +195,8 @@ def test_correct_against_label(
     lines = records if protocol is CERTIFY else predict_records(predict_protocol())
     log = write(tmp_path / "log", protocol, changed(lines, 2, correct=not lines[2].correct))
     assert only(log) == (
-        f"1 images ({lines[2].idx}) are called correct although label and predict differ, or the reverse."
+        f"1 images ({lines[2].idx}) are called correct although label and predict differ, "
+        "or the reverse."
     )
 
 
@@ -351,7 +352,7 @@ def test_a_sequential_line_against_its_path(tmp_path: Path, tested: list[Record]
 
 
 def test_a_path_of_another_power(tmp_path: Path) -> None:
-    """When a radius is given up is part of the protocol: a log that says otherwise ends too early or too late."""
+    """When a radius is given up is part of the protocol: another log ends too early or too late."""
     never, soon = certify_protocol(radii=RADII), certify_protocol(radii=RADII, power=0.2)
     early = findings(write(tmp_path / "early", never, adaptive_records(soon)))
     late = findings(write(tmp_path / "late", soon, adaptive_records(never)))

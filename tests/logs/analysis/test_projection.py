@@ -1,4 +1,4 @@
-"""Every projection against computing again from the votes; reconstruction of votes against the votes."""
+"""Projections against computing again from the votes; reconstructed votes against the votes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The numbers of a log against the definitions, on a log small enough to count by hand and on a drawn one."""
+"""The numbers of a log against their definitions, by hand on a small log and on a drawn one."""
 
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def test_a_radius_that_is_none_is_refused(radius: float) -> None:
 
 
 def test_the_radii_of_a_published_file_prove_half_a_unit_less() -> None:
-    """What is printed with three digits may have been as small as 0.2495; '1' may have been 0.9995."""
+    """A printed 0.250 may have been as small as 0.2495; '1' may have been 0.9995."""
     radii = [0.25, 0.249, 0.251, 0.0123, 1.0, 0.0]
     records = [Record(i, 1, 1 if r else -1, bool(r), 0.0, r) for i, r in enumerate(radii)]
     published = published_log("x", records, sigma=0.5, n=1000, alpha=0.001)
