@@ -63,9 +63,9 @@ def vote(
 
 def _resized(image: "Image", x: "Tensor") -> bool:
     """Whether x is not the image as it is, upright."""
-    from rszoo.data.images import image_transform
+    from rszoo.data.images import convert, image_transform
 
-    upright = sorted(image.size) == sorted(x.shape[1:])  # it may be turned by its metadata
+    upright = convert(image, "RGB").size == (x.shape[2], x.shape[1])
     return not upright or not x.equal(
         image_transform((x.shape[0], x.shape[1], x.shape[2]), min(image.size))(image)
     )

@@ -1,7 +1,7 @@
 """The data sets of the zoo: the shape of an image, the names of the classes, how to read them.
 
 ImageNet is `imagenet/train/<class>/*` and `imagenet/val/<class>/*` under `RSZOO_DATA`, as
-torchvision's ImageFolder reads them. Other data sets are such folders too: `<name>.toml` there,
+torchvision's ImageFolder lists them. Other data sets are such folders too: `<name>.toml` there,
 with the keys of `Folder`, describes `<name>/train` and `<name>/test`. Its classes are the names of
 the class folders in sorted order, or other names for them in the same order.
 """
