@@ -28,10 +28,11 @@ ELSEWHERE = "set RSZOO_DATA to the folder that holds it"
 
 @dataclass(frozen=True)
 class LabelledFiles:
-    """Image files and their labels, int64 (N,)."""
+    """Image files and their labels, int64 (N,), and the folder that holds all of them."""
 
     paths: list[str]
     labels: Tensor
+    folder: Path = Path()
 
     def image(self, index: int) -> Image.Image:
         """The image at `index`, in RGB, upright.
@@ -137,7 +138,8 @@ def list_folder(
             f"Expected images in {place / folders[empty[0]]}, "
             f"got no file of {', '.join(IMG_EXTENSIONS)}; add some."
         )
-    return LabelledFiles([path for path, _ in source.samples], torch.tensor(source.targets))
+    paths = [path for path, _ in source.samples]
+    return LabelledFiles(paths, torch.tensor(source.targets), place)
 
 
 def _class_folders(place: Path) -> list[str]:
