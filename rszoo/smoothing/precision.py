@@ -180,6 +180,8 @@ def mixed_precision(device: torch.device, precision: str) -> Iterator[None]:
         return
     with torch.autocast(device.type, dtype=torch.bfloat16), bfloat16_products(device):
         yield
+    # inside another autocast torch keeps its bfloat16 copies of weights, which change in a step
+    torch.clear_autocast_cache()
 
 
 class WideProducts(TorchFunctionMode):
