@@ -8,17 +8,24 @@ call.
 
 import copy
 import math
-from functools import cached_property
+from collections import Counter
+from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rszoo.architectures import NormalizedNetwork
 from rszoo.smoothing.precision import bfloat16_products, isolated
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FOLDING_TOLERANCE = 1e-3
+FOLDED: dict[type, type] = {
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
 
 
 class VotingForm(nn.Module):
@@ -55,8 +62,9 @@ class VotingForm(nn.Module):
                 "pass the module that it was made of."
             )
         self.dtype = PRECISIONS[precision]
-        with isolated(torch.device("cpu")), torch.inference_mode(False), torch.no_grad():
-            base = copy.deepcopy(base).eval().cpu()
+        leave_random_numbers = torch.random.fork_rng(devices=[])
+        with isolated(torch.device("cpu")), torch.inference_mode(False), leave_random_numbers:
+            base = copy.deepcopy(base).eval().cpu().requires_grad_(False)
             network: nn.Module = base
             self.normalize: nn.Module = nn.Identity()
             if isinstance(base, NormalizedNetwork):
@@ -122,15 +130,55 @@ class AttackedForm(nn.Module):
 
 
 def _folded(network: nn.Module, probe: Tensor) -> nn.Module:
-    """The network with batch norm folded in, or the network itself where folding fails."""
-    tolerance = FOLDING_TOLERANCE
+    """The network with batch norm folded in, or the network itself where folding changes it."""
     try:
-        folded: nn.Module = fuse(network)
-        expected, got = network(probe), folded(probe)
-        scale = float(expected.abs().max())
-        same = torch.allclose(got, expected, rtol=tolerance, atol=tolerance * scale)
-    except (
-        Exception
-    ):  # tracing runs the user's code and may fail in any way; folding saves time only
+        expected, pairs = _followed(network, probe)
+        folded = copy.deepcopy(network)
+        for conv, norm in pairs:
+            parts: Any = folded.get_submodule(conv), folded.get_submodule(norm)
+            _replace(folded, conv, fuse_conv_bn_eval(*parts))
+            _replace(folded, norm, nn.Identity())
+        scale = FOLDING_TOLERANCE * float(expected.abs().max())
+        same = torch.allclose(folded(probe), expected, rtol=FOLDING_TOLERANCE, atol=scale)
+    except Exception:  # the user's code may fail in any way; folding saves time only
         return network
     return folded if same else network
+
+
+def _followed(network: nn.Module, probe: Tensor) -> tuple[Tensor, list[tuple[str, str]]]:
+    """What the network makes of the probe, and which batch norm takes the output of which conv.
+
+    It is watched by hooks: tracing would replace the call of every module in the process, those of
+    other threads too.
+    """
+    outputs: dict[int, tuple[str, Tensor]] = {}  # by identity, and kept, so that none is reused
+    pairs: list[tuple[str, str]] = []
+    calls: Counter[str] = Counter()
+
+    def watch(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        calls[name] += 1
+        if type(module) in FOLDED:
+            outputs[id(output)] = name, output
+            return
+        maker, _ = outputs.get(id(inputs[0]), ("", None))
+        kind = FOLDED.get(type(network.get_submodule(maker)))
+        if kind is type(module) and module.running_mean is not None:
+            pairs.append((maker, name))
+
+    kinds = {*FOLDED, *FOLDED.values()}
+    handles = [
+        module.register_forward_hook(partial(watch, name))
+        for name, module in network.named_modules()
+        if type(module) in kinds
+    ]
+    try:
+        result: Tensor = network(probe)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return result, [pair for pair in pairs if calls[pair[0]] == calls[pair[1]] == 1]
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, own = name.rpartition(".")
+    setattr(network.get_submodule(parent), own, module)
