@@ -16,6 +16,7 @@ __all__ = ["ImageError", "ImageWarning", "check_images", "convert", "image_trans
 # How far k/255 in float32, rounded once or twice, may be from k, in steps of 1/255. A pixel farther
 # off belongs to another image than the one that the grid noise certifies.
 GRID_ROUNDING = 3.1e-5
+GRID_REACH = 7.0  # 255 x and its noise are added in 16 bits
 
 
 def image_transform(shape: tuple[int, int, int], resize: int) -> Callable[[Image.Image], Tensor]:
@@ -51,7 +52,9 @@ def _transform(image: Image.Image, *, shape: tuple[int, int, int], resize: int) 
     return tensor
 
 
-def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool, box: bool = True) -> Tensor:
+def check_images(
+    x: Tensor, shape: tuple[int, ...], *, grid: bool = False, box: bool = True
+) -> Tensor:
     """The images as a float32 batch (B, C, H, W).
 
     Raises:
@@ -80,12 +83,25 @@ def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool, box: bool = T
             f"Expected pixels in [0, 1], got [{low:.4g}, {high:.4g}]; "
             "pass the image before normalization: the classifier normalizes after the noise."
         )
+    if grid and max(-low, high) > GRID_REACH:
+        raise ValueError(
+            f"Expected pixels within {GRID_REACH:g} of 0 for grid noise, got [{low:.4g}, "
+            f"{high:.4g}]; keep the image near [0, 1], or use noise='float'."
+        )
     if grid and _distance_from_grid(images) > GRID_ROUNDING:
         raise ValueError(
             "Expected pixels that are multiples of 1/255, got others; "
             "round them, or use noise='float'."
         )
     return images
+
+
+def distance_up(x: Tensor, nearest: Tensor) -> float:
+    """l2 distance from x to its nearest 8-bit image, rounded up; 0.0 if x is that image."""
+    if _distance_from_grid(x) <= GRID_ROUNDING:
+        return 0.0
+    delta = (x.double() - (nearest.double() * 255).round() / 255).norm()
+    return float(delta) * (1 + 1e-12)
 
 
 def _distance_from_grid(images: Tensor) -> float:

@@ -110,7 +110,10 @@ class VotingEvaluator(Evaluator[VotingProtocol]):
     def records(self, indices: Sequence[int]) -> Iterator[Sequence[Record]]:
         """One line per image, or with PREDICT one per n; see `Evaluator`."""
         jobs = ((self.pixels(idx), str(idx), self._procedure(self.label(idx))) for idx in indices)
-        results = self.classifier.run(jobs, seed=self.protocol.seed, batch_size=self.batch_size)
+        protocol, size = self.protocol, self.batch_size
+        results = self.classifier.run(
+            jobs, seed=protocol.seed, stream=protocol.stream, batch_size=size
+        )
         for idx, result in zip(indices, results, strict=True):
             predictions = result if isinstance(result, list) else [result]
             yield [self.record(idx, prediction) for prediction in predictions]

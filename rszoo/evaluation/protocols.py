@@ -16,6 +16,7 @@ from rszoo.evaluation.options import AttackOptions, CertifyOptions, Options, Pre
 from rszoo.logs.format import AttackProtocol, CertifyProtocol, PredictProtocol, validated
 from rszoo.recipe import Certification, load_recipe, recipe_names
 from rszoo.smoothing.classifier import SmoothedClassifier
+from rszoo.smoothing.noise import STREAMS
 from rszoo.smoothing.runtime import attack_batch, device_name
 from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.loading import open_entry
@@ -84,6 +85,7 @@ def open_subject(
         "software": software(classifier),
         "stop": stop,
         "loss": classifier.loss,
+        "stream": STREAMS[classifier.noise],
     }
     return Subject(classifier, images, usual, facts)
 

@@ -9,7 +9,9 @@ ABSTAIN = -1
 class Certificate:
     """g is `label` at every point within `radius` of x, or CERTIFY abstained.
 
-    A wrong certificate has probability at most alpha over the noise.
+    A wrong certificate has probability at most alpha over the noise. With noise "grid" it holds for
+    the program as it runs; with "float" up to floating-point effects: a network that reads the low
+    bits of its input can contradict it.
 
     Attributes:
         label: the certified class, or `ABSTAIN`.
@@ -23,6 +25,9 @@ class Certificate:
         sigma, noise: standard deviation of the noise, and its law, "float" or "grid".
         precision: the arithmetic in which the network voted.
         seed: of the noise.
+        stream: version of the noise's stream, which seed and image address.
+        moved: l2 distance from x to the 8-bit image that was certified in its place, rounded up;
+            0.0 where x itself was. Only grid noise needs 8-bit images.
         counts: votes of the estimation samples, one count per class.
         rule: how n was chosen: "fixed", "two-stage" (by the selection samples), or "sequential" (a
             test of given radii that stops once they are settled).
@@ -49,11 +54,29 @@ class Certificate:
     rule: str = "fixed"
     stopped: str = ""
     path: tuple[int, ...] = field(default=(), repr=False)
+    stream: int = 1
+    moved: float = 0.0
 
     @property
     def abstained(self) -> bool:
         """Whether no class was certified."""
         return self.label == ABSTAIN
+
+    @property
+    def guarantee(self) -> str:
+        """What the certificate says and how far, in one sentence."""
+        if self.abstained:
+            return "No class is certified: the votes suffice for none."
+        reach = {
+            "float": "up to the floating-point effects of noise and addition",
+            "grid": "for the program as it runs, floating point included",
+        }
+        at = "the 8-bit image nearest to x" if self.moved else "x"
+        return (
+            f"With probability at least {1 - self.alpha:g} over the noise, the smoothed classifier "
+            f"answers {self.label} at every image closer than {self.radius:g} (l2, pixels in "
+            f"[0, 1]) to {at}, {reach[self.noise]}."
+        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +89,7 @@ class Prediction:
         label: the predicted class, or `ABSTAIN`.
         p_value: of the two-sided test of the two largest counts, times the number of looks if
             there were several.
-        n, alpha, sigma, noise, precision, seed: as in `Certificate`.
+        n, alpha, sigma, noise, precision, seed, stream, moved: as in `Certificate`.
         counts: votes, one count per class.
         rule: "fixed", or "sequential" if the test stopped as soon as it was settled.
     """
@@ -81,6 +104,8 @@ class Prediction:
     seed: int
     counts: tuple[int, ...] = field(repr=False)
     rule: str = "fixed"
+    stream: int = 1
+    moved: float = 0.0
 
     @property
     def abstained(self) -> bool:

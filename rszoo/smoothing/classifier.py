@@ -3,7 +3,9 @@
 Source: Cohen, Rosenfeld & Kolter 2019, section 3.2, with PREDICT and CERTIFY.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rszoo.bounds.binomial import validate_alpha
-from rszoo.data.images import check_images, image_transform
+from rszoo.data.images import ImageWarning, check_images, distance_up, image_transform
 from rszoo.errors import as_int
 from rszoo.smoothing import procedures
 from rszoo.smoothing.certificate import Certificate, Prediction
@@ -19,7 +21,7 @@ from rszoo.smoothing.checks import check_arguments, check_form
 from rszoo.smoothing.engine import Job, run
 from rszoo.smoothing.form import VotingForm
 from rszoo.smoothing.grid import grid_error
-from rszoo.smoothing.noise import Noise, image_key
+from rszoo.smoothing.noise import STREAMS, Noise, image_key
 from rszoo.smoothing.requests import Procedure, Result, Setting
 from rszoo.smoothing.runtime import default_batch, find_device
 
@@ -55,7 +57,7 @@ class SmoothedClassifier:
         num_classes: int,
         input_shape: tuple[int, int, int],
         precision: str = "float32",
-        noise: str = "float",
+        noise: str = "grid",
         classes: Sequence[str] | None = None,
         resize: int | None = None,
         device: str | torch.device = "cpu",
@@ -172,7 +174,8 @@ class SmoothedClassifier:
         validate_alpha(alpha)
         if not 0 <= (seed := as_int("seed", seed)) < 2**63:
             raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
-        return Setting(alpha, self.sigma, self.noise, self.precision, seed, self.loss)
+        stream = STREAMS[self.noise]
+        return Setting(alpha, self.sigma, self.noise, self.precision, seed, stream, self.loss)
 
     @property
     def loss(self) -> float:
@@ -184,6 +187,7 @@ class SmoothedClassifier:
         jobs: Iterable[tuple[Tensor, str, Procedure[Result]]],
         *,
         seed: int,
+        stream: int | None = None,
         batch_size: int | None = None,
         counted: Callable[[int], object] = lambda samples: None,
         box: bool = True,
@@ -193,6 +197,7 @@ class SmoothedClassifier:
         Args:
             jobs: images (C, H, W), keys of their noise, and procedures; taken as they are needed.
             seed: of the noise.
+            stream: version of the noise's stream; the present one if absent.
             batch_size: as for `predict`.
             counted: called with the number of samples after each batch.
             box: whether pixels must be in [0, 1]; certificates hold outside too.
@@ -207,7 +212,7 @@ class SmoothedClassifier:
         return run(
             self.form,
             (Job(self._checked(x, box)[0].to(self.device), key, steps) for x, key, steps in jobs),
-            Noise.newest(self.noise, self.sigma, seed),
+            Noise(self.noise, self.sigma, seed, stream or STREAMS[self.noise]),
             num_classes=self.num_classes,
             batch_size=batch_size or default_batch(self.form, self.input_shape, self.device),
             counted=counted,
@@ -227,7 +232,7 @@ class SmoothedClassifier:
         samples: int | None,
     ) -> list[Result]:
         """The procedure's result for each image, with a progress bar of `samples` per image."""
-        images = self._checked(x)
+        images, moved = self._prepared(x)
         keys = [image_key(image) for image in images] if keys is None else keys
         if len(keys) != len(images):
             raise ValueError(
@@ -237,7 +242,25 @@ class SmoothedClassifier:
         jobs = [(image, key, procedure()) for image, key in zip(images, keys, strict=True)]
         total = samples and samples * len(images)  # None: how many it takes is not known
         with tqdm(total=total, unit="sample", delay=1, leave=False, disable=None) as bar:
-            return list(self.run(jobs, seed=seed, batch_size=batch_size, counted=bar.update))
+            results = list(self.run(jobs, seed=seed, batch_size=batch_size, counted=bar.update))
+        return [_about(result, distance) for result, distance in zip(results, moved, strict=True)]
+
+    def _prepared(self, x: Tensor) -> tuple[Tensor, list[float]]:
+        """The images to vote on, and how far each is from x: grid noise needs 8-bit images."""
+        images = check_images(x, self.input_shape)
+        if self.noise == "float":
+            return images, [0.0] * len(images)
+        nearest = (images * 255).round() / 255
+        moved = [distance_up(image, other) for image, other in zip(images, nearest, strict=True)]
+        if any(moved):
+            warnings.warn(
+                f"Grid noise certifies 8-bit images: {sum(map(bool, moved))} of {len(moved)} were "
+                f"rounded, by an l2 distance of up to {max(moved):.2g}; their certificates are "
+                "about the rounded images. noise='float' takes x as it is.",
+                ImageWarning,
+                stacklevel=4,
+            )
+        return nearest, moved
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.input_shape))
@@ -246,3 +269,10 @@ class SmoothedClassifier:
             f"input={shape}, precision={self.precision!r}, noise={self.noise!r}, "
             f"device='{self.device}')"
         )
+
+
+def _about(result: Result, moved: float) -> Result:
+    """The result with the distance of its image from the one that was asked about."""
+    if isinstance(result, list):
+        return [_about(each, moved) for each in result]  # type: ignore[return-value]
+    return replace(result, moved=moved) if moved else result  # type: ignore[type-var]

@@ -31,7 +31,6 @@ BITS, COLUMN_BITS = 62, 16
 COLUMN = 2 ** (BITS - COLUMN_BITS)
 REACH = 10  # standard deviations beyond which 2^62 Phi rounds to 0
 LARGEST_SIGMA = 12.0  # steps and levels fit into 16 bits
-LARGEST_LEVEL = 2000  # of 255 x, beyond the pixel box by far: attacks may leave it
 
 
 @dataclass(frozen=True)

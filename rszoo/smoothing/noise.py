@@ -63,6 +63,13 @@ class Noise:
     seed: int
     version: int
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.version <= STREAMS[self.kind]:
+            raise ValueError(
+                f"Expected a stream of {self.kind} noise up to version {STREAMS[self.kind]}, got "
+                f"{self.version}; install a newer rszoo."
+            )
+
     @classmethod
     def newest(cls, kind: str, sigma: float, seed: int) -> Self:
         """Noise from the present stream of its kind."""

@@ -240,6 +240,7 @@ def _select(
         noise=setting.noise,
         precision=setting.precision,
         seed=setting.seed,
+        stream=setting.stream,
         counts=(0,) * len(votes),
         rule=rule,
         stopped="other class",
@@ -262,6 +263,7 @@ def _prediction(
         noise=setting.noise,
         precision=setting.precision,
         seed=setting.seed,
+        stream=setting.stream,
         counts=tuple(counts),
         rule=rule,
     )

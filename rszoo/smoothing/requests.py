@@ -36,6 +36,7 @@ class Setting:
     Attributes:
         alpha: failure probability per image.
         sigma, noise, precision, seed: as in `Certificate`.
+        stream: version of the noise's stream.
         loss: total variation between the noise of a sample and its stated law; each sample costs
             this much of alpha.
     """
@@ -45,6 +46,7 @@ class Setting:
     noise: str
     precision: str
     seed: int
+    stream: int
     loss: float
 
     def level(self, n: int) -> float:

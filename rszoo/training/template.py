@@ -90,7 +90,7 @@ def _text(parts: re.Match[str], base: Recipe, example: Recipe | None) -> str:
         ),
         "method": method,
         "training": base.training,
-        "inference": base.inference,
+        "inference": replace(base.inference, noise="grid"),
         "certification": base.certification,
     }
     values = msgspec.to_builtins(tables)

@@ -154,7 +154,7 @@ def smooth(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     precision: str = "float32",
-    noise: str = "float",
+    noise: str = "grid",
     classes: Sequence[str] | None = None,
     device: str | torch.device = "cpu",
 ) -> OwnClassifier:

@@ -164,11 +164,6 @@ def test_votes_for_no_class_are_an_error_and_no_certificate(value: float) -> Non
     )
 
 
-def test_off_grid_pixels_are_refused_in_grid_mode(half_space: HalfSpace) -> None:
-    with pytest.raises(ValueError, match="multiples of 1/255"):
-        smoothed(half_space, noise="grid").certify(torch.full(SHAPE, 0.3301), n=100)
-
-
 class BatchStatistics(nn.Module):
     """Logits that depend on the mean of the batch."""
 

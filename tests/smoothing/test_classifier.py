@@ -1,6 +1,8 @@
 import copy
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +18,12 @@ from rszoo.smoothing import ABSTAIN, Certificate, Prediction, SmoothedClassifier
 SHAPE = (1, 2, 2)
 
 
-def smoothed(half_space: HalfSpace, sigma: float = 0.25, **options: str) -> SmoothedClassifier:
-    return rszoo.smooth(half_space, sigma=sigma, num_classes=2, input_shape=SHAPE, **options)
+def smoothed(
+    half_space: HalfSpace, sigma: float = 0.25, noise: str = "float", **options: str
+) -> SmoothedClassifier:
+    return rszoo.smooth(
+        half_space, sigma=sigma, num_classes=2, input_shape=SHAPE, noise=noise, **options
+    )
 
 
 def points(count: int) -> Tensor:
@@ -176,7 +182,64 @@ def test_the_float32_of_an_8_bit_image_is_on_the_grid_and_nothing_near_it(
 ) -> None:
     classifier = smoothed(half_space, noise="grid")
     levels = torch.arange(256).view(-1, *SHAPE)
-    for x in (levels / 255, levels * (1 / 255), levels.double() / 255):
-        classifier.predict(x, n=20)
-    with pytest.raises(ValueError, match="multiples of 1/255"):
-        classifier.predict((levels / 255 * (1 - 3e-7)).float(), n=20)
+    with warnings.catch_warnings(action="error"):
+        for x in (levels / 255, levels * (1 / 255), levels.double() / 255):
+            assert all(each.moved == 0 for each in classifier.predict(x, n=20))
+    with pytest.warns(UserWarning, match=r"8-bit images: 36 of 64 were rounded"):
+        found = classifier.predict((levels / 255 * (1 - 3e-7)).float(), n=20)
+    assert sum(each.moved > 0 for each in found) == 36
+
+
+def test_an_image_between_two_8_bit_images_is_certified_at_the_nearest(
+    half_space: HalfSpace,
+) -> None:
+    classifier, x = smoothed(half_space, noise="grid"), torch.full(SHAPE, 0.9301)
+    nearest = (x * 255).round() / 255
+    with pytest.warns(UserWarning, match=r"noise='float' takes x as it is"):
+        rounded = classifier.certify(x, n=500, keys=["a"])
+    exact = classifier.certify(nearest, n=500, keys=["a"])
+    assert rounded == replace(exact, moved=rounded.moved)
+    assert rounded.moved == pytest.approx(float((x - nearest).norm()), rel=1e-4)
+    assert "to the 8-bit image nearest to x, for the program as it runs" in rounded.guarantee
+    as_given = smoothed(half_space, noise="float").certify(x, n=500)
+    assert as_given.moved == 0
+    assert "to x, up to the floating-point effects" in as_given.guarantee
+
+
+class LowBits(nn.Module):
+    """Class 1 if a value near 0 has bits that 2^-6 plus float noise cannot have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = (x.abs() < 2**-9) & (x.double() * 2**31 % 1 != 0)
+        return torch.nn.functional.one_hot(fine.flatten(1).any(1).long(), 2).float()
+
+
+@pytest.mark.parametrize("noise", ["float", "grid"])
+def test_a_network_that_reads_low_bits_contradicts_float_noise_only(noise: str) -> None:
+    """Two images within each other's radius, certified with other labels by float noise."""
+    shape = (3, 16, 16)
+    step = 2**-6 if noise == "float" else 4 / 255
+    a, b = torch.full(shape, step), torch.zeros(shape)
+    classifier = rszoo.smooth(LowBits(), sigma=0.25, num_classes=2, input_shape=shape, noise=noise)
+    first, second = (classifier.certify(x, n=10_000) for x in (a, b))
+    contradiction = first.label != second.label and min(first.radius, second.radius) > float(
+        (a - b).norm()
+    )
+    assert contradiction == (noise == "float")
+
+
+def test_grid_certificates_of_a_half_space_keep_their_level(half_space: HalfSpace) -> None:
+    """8-bit images just inside of what is claimed: no more overclaims than alpha allows."""
+    generator = torch.Generator().manual_seed(5)
+    levels = torch.randint(0, 256, (4000, *SHAPE), generator=generator)
+    x = levels.float() / 255
+    distances = torch.tensor([half_space.radius(image) for image in x])
+    chosen = x[(distances - 0.2).abs() < 0.05][:400]
+    true = [half_space.radius(image) for image in chosen]
+    alpha = 0.05
+    keys = [str(number) for number in range(len(chosen))]
+    found = smoothed(half_space, noise="grid").certify(chosen, n=300, alpha=alpha, keys=keys)
+    over = sum(c.radius > radius for c, radius in zip(found, true, strict=True))
+    assert len(chosen) > 200
+    assert over <= binom.ppf(0.999, len(chosen), alpha)
+    assert all(c.stream == 2 for c in found)

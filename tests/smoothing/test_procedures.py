@@ -18,7 +18,7 @@ SIGMA = 0.25
 
 @pytest.fixture(scope="module")
 def clf(half_space: HalfSpace) -> SmoothedClassifier:
-    return rszoo.smooth(half_space, sigma=SIGMA, num_classes=2, input_shape=SHAPE)
+    return rszoo.smooth(half_space, sigma=SIGMA, num_classes=2, input_shape=SHAPE, noise="float")
 
 
 def points(count: int) -> Tensor:

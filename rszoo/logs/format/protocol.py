@@ -43,6 +43,7 @@ class Protocol(
             set; for merged shards, all of them.
         loss: total variation between the noise of a sample and its stated law, subtracted from
             alpha once per sample; 0 without grid.
+        stream: version of the noise's stream; 1 in logs of a time with only one.
 
     Raises:
         ValueError: no evaluation can have these values together.
@@ -65,6 +66,7 @@ class Protocol(
     seed: Index
     software: str
     loss: NonNegative = 0.0
+    stream: Count = 1
 
     def __post_init__(self) -> None:
         """Refuse a protocol that no evaluation can follow."""
