@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.hub_server import READER, WRITER, Fault, Hub, Repository, environment, serve
+from support.hub_server import IMPATIENT, READER, WRITER, Fault, Hub, Repository, environment, serve
 
 import rszoo
 from rszoo.zoo.config import sha256
@@ -73,7 +73,7 @@ def run(
     known = "shades-resnet20-gaussian-s0.25"
     given = {"commands": commands, "package": str(package), "recipe": str(recipe), "known": known}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    command = [sys.executable, "-c", COMMANDS, json.dumps(given)]
+    command = [sys.executable, "-c", IMPATIENT + COMMANDS, json.dumps(given)]
     process = subprocess.run(
         command, capture_output=True, text=True, env=clean | variables, check=False, timeout=170
     )

@@ -13,7 +13,14 @@ from urllib.parse import unquote, urlsplit
 
 from support.hub_repositories import COMMIT, READER, WRITER, Fault, Hub, Repository
 
-__all__ = ["COMMIT", "READER", "WRITER", "Fault", "Hub", "environment", "serve"]
+__all__ = ["COMMIT", "IMPATIENT", "READER", "WRITER", "Fault", "Hub", "environment", "serve"]
+
+IMPATIENT = """
+import time
+wait = time.sleep
+time.sleep = lambda seconds: wait(seconds / 50)  # the client waits up to eight seconds before each retry
+"""
+"""For the start of a program that downloads or uploads, so that it soon gives up."""
 
 REPO = r"(?P<repo>[^/]+/[^/]+)"
 ROUTES = {

@@ -134,7 +134,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_weights(blobs: Path, tmp_path:
             checkpoint = out / "checkpoint.pt"
             if checkpoint.exists() and torch.load(checkpoint, weights_only=True)["step"] >= wanted:
                 break
-            time.sleep(0.02)
+            time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run ended before it was killed"
     subprocess.run([*command, str(out)], check=True)

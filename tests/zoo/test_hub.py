@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from support.hub_server import COMMIT, Fault, environment, serve
+from support.hub_server import COMMIT, IMPATIENT, Fault, environment, serve
 
 import rszoo
 from rszoo.errors import HubError
@@ -44,7 +44,7 @@ for name in sys.argv[1:]:
 def start(program: str, *names: str, variables: dict[str, str]) -> "subprocess.Popen[str]":
     """Start a process of its own: the Hub's client reads its environment when it is imported."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    command = [sys.executable, "-c", program, *names]
+    command = [sys.executable, "-c", IMPATIENT + program, *names]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean | variables
     )
@@ -114,7 +114,7 @@ def test_slow_servers_cut_connections_wrong_addresses_and_strange_tokens(
     (large / "model.safetensors").write_bytes(random.Random(0).randbytes(24_000_000))
     with serve({"org/slow": entry, "org/entry": entry, "org/large": large}) as (address, hub):
         hub.faults = [
-            Fault("HEAD /org/slow", seconds=3, times=9),
+            Fault("HEAD /org/slow", seconds=1.5, times=9),
             Fault(f"GET /org/large/resolve/{COMMIT}/model.safetensors", cut=True),
         ]
         variables = environment(address, tmp_path / "a", HF_HUB_ETAG_TIMEOUT="1")
