@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -32,10 +33,13 @@ resize = 8
 
 
 Complaint = Callable[..., str]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class HalfSpace(nn.Module):
     """Class 1 where w.x > b, else class 0; smoothed with any sigma, its radius is |w.x - b| / |w|."""
+
+    w: Tensor
 
     def __init__(self, w: Tensor, b: float) -> None:
         super().__init__()
@@ -53,7 +57,7 @@ class HalfSpace(nn.Module):
         return int((x * self.w).sum() > self.b)
 
 
-def shaken(network: NormalizedNetwork) -> NormalizedNetwork:
+def shaken(network: Network) -> Network:
     """The network with batch norm statistics that matter, in evaluation mode."""
     generator = torch.Generator().manual_seed(0)
     for module in network.modules():
@@ -63,6 +67,11 @@ def shaken(network: NormalizedNetwork) -> NormalizedNetwork:
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.5, 1.5, generator=generator)
     return network.eval()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("device") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ COHEN = {  # how the table names these rows, and the digits of their source
 }
 
 
+@pytest.mark.slow
 def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     import rszoo
 

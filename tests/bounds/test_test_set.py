@@ -1,6 +1,7 @@
 """Bounds on the certified accuracy of a test set: values of the formulas, and coverage by enumeration."""
 
 import math
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -60,8 +61,8 @@ def test_it_is_the_smallest_g_that_is_no_surprise(images: int, alpha: float, rho
 @pytest.mark.parametrize("bound", [certified_accuracy_lower, certified_accuracy_lower_bernstein])
 @pytest.mark.parametrize(("alpha", "rho"), list(product((0.3, 0.05), (0.2, 0.01))))
 def test_coverage_where_every_bad_image_is_counted_as_often_as_can_be(
-    bound, alpha: float, rho: float
-) -> None:  # type: ignore[no-untyped-def]
+    bound: Callable[..., float], alpha: float, rho: float
+) -> None:
     images = 30
     for good in range(images + 1):
         failure = math.fsum(

@@ -1,5 +1,6 @@
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from rszoo.data.datasets import (
     CIFAR10,
     DATASETS,
+    Dataset,
     get_dataset,
     image_chunks,
     list_files,
@@ -21,7 +23,7 @@ TOML = 'classes = ["a", "b"]\nshape = [3, 8, 8]\nmean = [0.5, 0.5, 0.5]\nstd = [
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda d: d.name)
-def test_every_data_set_is_consistent(dataset: object) -> None:
+def test_every_data_set_is_consistent(dataset: Dataset) -> None:
     assert DATASETS[dataset.name] is dataset
     assert len(set(dataset.classes)) == dataset.num_classes
     assert len(dataset.mean) == len(dataset.std) == dataset.shape[0]
@@ -40,6 +42,7 @@ def test_missing_data_says_where_it_was_sought(
         next(image_chunks(dataset, "train"))
 
 
+@pytest.mark.slow
 def test_the_real_cifar10(cifar10: Path) -> None:
     images, labels = load_images("cifar10", "test")
     assert images.shape == (10_000, 3, 32, 32)
@@ -138,7 +141,7 @@ def test_the_transform_can_be_pickled(shape: tuple[int, int, int], resize: int) 
 @pytest.mark.parametrize(
     ("image", "kind"), [(np.zeros((8, 8, 3), np.uint8), "ndarray"), ("cat.png", "str")]
 )
-def test_what_is_no_image_is_named(image: object, kind: str) -> None:
+def test_what_is_no_image_is_named(image: Any, kind: str) -> None:
     with pytest.raises(
         ValueError, match=rf"Expected a PIL image, got {kind}; pass Image.open\(path\)"
     ):

@@ -21,7 +21,14 @@ from rszoo.logs.format import merge, read_log
 from rszoo.smoothing.precision import multiplies_bfloat16
 from rszoo.zoo.loading import open_entry
 
-PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "seed": 0}
+PROTOCOL: dict[str, Any] = {
+    "stride": 1,
+    "n0": 10,
+    "n": 200,
+    "alpha": 0.001,
+    "bound": "cohen",
+    "seed": 0,
+}
 SEED_OF_KILLS = 1
 HEEDING = """
 import signal
@@ -32,7 +39,7 @@ main()
 
 
 def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
-    with Evaluation(name, out, **{**PROTOCOL, **options}) as evaluation:  # type: ignore[arg-type]
+    with Evaluation(name, out, **{**PROTOCOL, **options}) as evaluation:
         for _ in evaluation:
             pass
     return without_times(out)
@@ -42,6 +49,7 @@ def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
     "options",
     [{}, {"batch_size": 7}, {"start": 3, "stop": 20, "stride": 4}, {"split": "test", "sigma": 0.5}],
 )
+@pytest.mark.slow
 def test_a_line_is_what_certify_says_of_the_image(
     shades: str, tmp_path: Path, options: dict[str, object]
 ) -> None:
@@ -57,6 +65,7 @@ def test_a_line_is_what_certify_says_of_the_image(
         assert (record.predict, record.selected) == (found.label, found.selected)
         assert record.counts(2) == list(found.counts)
         assert record.radius == pytest.approx(found.radius, abs=1e-6)
+        assert record.radius is not None
         assert record.radius <= found.radius
         assert record.label == int(images.labels[record.idx])
         assert record.correct == (record.label == record.predict)
@@ -99,8 +108,9 @@ def test_the_votes_at_a_small_n_are_among_those_at_a_large_n(shades: str, tmp_pa
 
 
 @pytest.mark.parametrize("options", [{"radii": [0.0, 0.1, 0.4]}, {"tolerance": 0.05}])
+@pytest.mark.slow
 def test_fewer_samples_give_the_lines_of_certify(
-    shades: str, tmp_path: Path, options: dict[str, object]
+    shades: str, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     evaluate(shades, tmp_path / "log.tsv", n=2000, batch_size=50, **options)
     log = read_log(tmp_path / "log.tsv")
@@ -121,6 +131,7 @@ def test_fewer_samples_give_the_lines_of_certify(
     assert max(taken) <= 2000
 
 
+@pytest.mark.slow
 def test_a_radius_is_given_up_as_the_protocol_says(shades: str, tmp_path: Path) -> None:
     options: dict[str, object] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
     never, usual, soon = (tmp_path / name for name in ("never", "usual", "soon"))
@@ -162,6 +173,7 @@ def test_shards_make_the_log_of_one_piece(shades: str, tmp_path: Path, count: in
     assert without_times(tmp_path / "merged.tsv") == whole
 
 
+@pytest.mark.slow
 def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
     whole = evaluate(shades, tmp_path / "whole.tsv")
     options = [f"--{key}={value}" for key, value in PROTOCOL.items()]
@@ -217,6 +229,7 @@ print(kills, "kills")
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_path: Path) -> None:
     whole = evaluate(shades, tmp_path / "whole.tsv")
     arguments = [shades, str(tmp_path / "log.tsv"), repr(PROTOCOL), str(SEED_OF_KILLS)]
@@ -232,6 +245,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_pa
     assert evaluate(shades, tmp_path / "log.tsv") == whole
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> None:
     command = [
         sys.executable,

@@ -130,6 +130,7 @@ for n in (10_000, 250_000):
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_n() -> None:
     """250,000 samples are 0.25 GB, more than a tenth of what the process needs."""
     done = subprocess.run(

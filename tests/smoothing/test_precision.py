@@ -18,7 +18,8 @@ X, W, B = (
 
 def exact(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
     """The convolution of the bfloat16 numbers next to these, in float64, rounded to bfloat16 once."""
-    return F.conv2d(*(each.bfloat16().double() for each in (x, w, b)), padding=1).bfloat16()
+    x, w, b = (each.bfloat16().double() for each in (x, w, b))
+    return F.conv2d(x, w, b, padding=1).bfloat16()
 
 
 def check(found: Tensor, expected: Tensor) -> None:

@@ -1,5 +1,6 @@
 """Logs of a classifier whose votes are drawn from known probabilities, and the published logs where they are."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ def write(path: Path, protocol: AnyProtocol, records: list[Record]) -> Log:
     return read_log(path)
 
 
-def write_published(path: Path, records: list[Record]) -> Log:
+def write_published(path: Path, records: Sequence[Record]) -> Log:
     """A file like the published ones: no protocol, no votes, three significant digits."""
     lines = ["idx\tlabel\tpredict\tradius\tcorrect\ttime"]
     for each in records:

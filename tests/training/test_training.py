@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ import rszoo.data.datasets
 import rszoo.training.data
 from rszoo.files import try_lock
 from rszoo.training import estimate, start, train
+from rszoo.training.data import ResidentData
 from rszoo.training.optimization import build_optimizer, build_scheduler
 from rszoo.training.step import take_step
 from rszoo.zoo.config import read_config
@@ -95,6 +97,7 @@ def test_the_log_is_shown_by_tensorboard(blobs: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(
     blobs: Path, tmp_path: Path
 ) -> None:
@@ -110,6 +113,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(
 @pytest.mark.parametrize(
     "options", ["", "ema_decay = 0.5\nclip_norm = 1.0\ngroup_size = 8\nlabel_smoothing = 0.1"]
 )
+@pytest.mark.slow
 def test_a_run_in_pieces_gives_the_same_weights(options: str, blobs: Path, tmp_path: Path) -> None:
     train(recipe(options), tmp_path / "whole", device=CPU)
     pieces = 0
@@ -122,6 +126,7 @@ def test_a_run_in_pieces_gives_the_same_weights(options: str, blobs: Path, tmp_p
     assert losses(tmp_path / "whole")[0] != losses(tmp_path / "whole")[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_weights(blobs: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_text(**{"epochs = 3": "epochs = 12"}))
@@ -161,6 +166,7 @@ def test_a_signal_stops_with_a_checkpoint(
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 5
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_curve_of_one(blobs: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_text("group_size = 8"))
@@ -251,7 +257,7 @@ def test_a_run_that_diverges_says_so_and_makes_no_entry(blobs: Path, tmp_path: P
     ids=["empty", "half", "of something else", "log"],
 )
 def test_damaged_files_of_a_run_are_named(
-    blobs: Path, tmp_path: Path, name: str, content: object, message: str
+    blobs: Path, tmp_path: Path, name: str, content: Any, message: str
 ) -> None:
     train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
     path = tmp_path / "run" / name
@@ -260,7 +266,7 @@ def test_damaged_files_of_a_run_are_named(
     else:
         path.write_bytes(
             path.read_bytes()[: path.stat().st_size // 2] if content is None else content
-        )  # type: ignore[arg-type]
+        )
     with pytest.raises(ValueError, match=message):
         train(recipe(), tmp_path / "run", device=CPU)
 
@@ -313,6 +319,7 @@ def test_extra_images_count_with_their_weight(blobs: Path) -> None:
         blobs / "more.npz", images=np.zeros((10, 32, 32, 3), np.uint8), labels=np.ones(10, np.int64)
     )
     data = start(recipe('[training.extra]\nfile = "more.npz"\nweight = 0.5'), CPU).data
+    assert isinstance(data, ResidentData)
     assert len(data.images) == 74
     assert data.weights.tolist() == [1.0] * 64 + [0.5] * 10
     np.savez(
@@ -324,10 +331,12 @@ def test_extra_images_count_with_their_weight(blobs: Path) -> None:
 
 def test_held_out_images_are_not_trained_on(blobs: Path) -> None:
     data = start(recipe("hold_out = 20"), CPU).data
+    assert isinstance(data, ResidentData)
     assert len(data.images) == 44
     assert sum(len(labels) for _, labels in data.monitored) == 20
 
 
+@pytest.mark.slow
 def test_a_data_set_of_files_is_streamed_and_resumed(blobs: Path, tmp_path: Path) -> None:
     (blobs / "blobs.toml").write_text(BLOBS + "streamed = true\n")
     streamed = recipe("group_size = 8", **{"crop-flip": "resized-crop-flip"})

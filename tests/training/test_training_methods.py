@@ -61,6 +61,7 @@ def test_every_method_is_tried_on_real_images() -> None:
 
 @pytest.mark.usefixtures("subset")
 @pytest.mark.parametrize("name", CHEAP)
+@pytest.mark.slow
 def test_every_method_lowers_its_loss_on_real_images(name: str, tmp_path: Path) -> None:
     method = {'name = "gaussian"': f'name = "{name}"\n{CHEAP[name]}'}
     train(recipe(**method, **CIFAR, **{"epochs = 3": "epochs = 2"}), tmp_path / "run", device=CPU)
@@ -69,6 +70,7 @@ def test_every_method_lowers_its_loss_on_real_images(name: str, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("subset")
+@pytest.mark.slow
 def test_gaussian_training_beats_training_without_noise(tmp_path: Path) -> None:
     accuracy = {}
     for name, options in (("noise", ""), ("none", "noise_sigma = 0.0")):
@@ -83,6 +85,7 @@ def test_gaussian_training_beats_training_without_noise(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.slow
 def test_every_recipe_takes_a_step_on_made_up_data(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,8 @@ def expected(entry: Path) -> str:
     return f"counts {rszoo.load(str(entry)).certify(torch.full((3, 32, 32), 0.5), n=100).counts}"
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_each_fault_ends_in_a_right_classifier_or_one_sentence(entry: Path, tmp_path: Path) -> None:
     right = expected(entry)
     weights = "GET /org/{}/resolve/" + COMMIT + "/model.safetensors"
@@ -105,6 +107,8 @@ def test_each_fault_ends_in_a_right_classifier_or_one_sentence(entry: Path, tmp_
     assert not list((tmp_path / "cache").rglob("*.incomplete"))
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_slow_servers_cut_connections_wrong_addresses_and_strange_tokens(
     entry: Path, tmp_path: Path
 ) -> None:
@@ -153,7 +157,7 @@ def test_an_error_of_the_client_without_an_answer_of_the_hub_ends_in_one_sentenc
 ) -> None:
     class Unanswered(HfHubHTTPError, LocalEntryNotFoundError):  # as the client before 1.0 has it
         def __init__(self) -> None:
-            self.response = None
+            self.response = None  # type: ignore[assignment]
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", Mock(side_effect=Unanswered()))
     with pytest.raises(
@@ -162,6 +166,8 @@ def test_an_error_of_the_client_without_an_answer_of_the_hub_ends_in_one_sentenc
         fetch("org/entry", None)
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_other_weights_than_the_pinned_ones_are_never_loaded(entry: Path, tmp_path: Path) -> None:
     """A registry that pins a commit, on a Hub where that commit holds another entry."""
     package = tmp_path / "package"

@@ -45,6 +45,7 @@ def test_an_entry_loads_with_everything_that_was_saved(
     assert classifier.certify(X, n=200).counts == expected.certify(X, n=200).counts
 
 
+@pytest.mark.slow
 def test_every_registered_entry_loads_and_matches_its_recipe() -> None:
     from rszoo.recipe import load_recipe
     from rszoo.zoo.config import read_config
@@ -181,6 +182,8 @@ for name in {names}:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_an_entry_loads_from_the_hub_and_then_offline(entry: Path, tmp_path: Path) -> None:
     expected = str(
         rszoo.load(f"local-dir:{entry}").certify(torch.full((3, 32, 32), 0.5), n=100).counts

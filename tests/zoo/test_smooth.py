@@ -1,6 +1,7 @@
 """One's own network, saved as an entry."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ FACTS = {
     "method": "mine",
     "license": "MIT",
 }
-CIFAR = {"sigma": 0.25, "num_classes": 10, "input_shape": (3, 32, 32)}
+CIFAR: dict[str, Any] = {"sigma": 0.25, "num_classes": 10, "input_shape": (3, 32, 32)}
 X = torch.linspace(0, 1, 3072).view(3, 32, 32)
 
 
@@ -184,9 +185,10 @@ def test_arguments_that_do_not_fit_the_network(
     shufflenet: nn.Module, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        rszoo.smooth(shufflenet, **{**CIFAR, **change})  # type: ignore[arg-type]
+        rszoo.smooth(shufflenet, **{**CIFAR, **change})
 
 
+@pytest.mark.slow
 def test_modules_are_found_after_the_import_of_the_package() -> None:
     import subprocess
     import sys

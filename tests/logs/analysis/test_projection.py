@@ -1,5 +1,8 @@
 """Every projection against computing again from the votes; reconstruction of votes against the votes."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from support.synthetic_logs import (
@@ -24,8 +27,8 @@ GIVEN = Given(sigma=0.25, n=1000, alpha=0.001)
 @pytest.mark.parametrize("bound", BOUNDS)
 @pytest.mark.parametrize("alpha", [0.05, 0.001, 1e-5])
 def test_alpha_and_bound_are_what_certify_would_have_returned(
-    tmp_path, bound: str, alpha: float
-) -> None:  # type: ignore[no-untyped-def]
+    tmp_path: Path, bound: str, alpha: float
+) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     expected = certify_records(certify_protocol(bound=bound, alpha=alpha))
     projected = project(log, alpha=alpha, bound=bound)
@@ -38,10 +41,11 @@ def test_alpha_and_bound_are_what_certify_would_have_returned(
 
 
 @pytest.mark.parametrize(("bound", "rule"), [("lecuyer", lecuyer_radius), ("li", li_radius)])
-def test_earlier_bounds(tmp_path, bound: str, rule) -> None:  # type: ignore[no-untyped-def]
+def test_earlier_bounds(tmp_path: Path, bound: str, rule: Callable[..., float]) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     for before, after in zip(log.records, project(log, bound=bound).records, strict=True):
         p = clopper_pearson_lower(before.counts(4)[before.selected or 0], 1000, 0.001)
+        assert after.radius is not None
         assert after.radius == pytest.approx(0.25 * rule(p, 1 - p) if p > 0.5 else 0.0, rel=1e-9)
         assert after.radius <= (before.radius or 0) + 1e-6
         assert after.predict == (before.selected if after.radius > 0 else -1)
