@@ -37,7 +37,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class HalfSpace(nn.Module):
-    """Class 1 where w.x > b, else class 0; smoothed with any sigma, its radius is |w.x - b| / |w|."""
+    """Class 1 where w.x > b, else 0; smoothed with any sigma, its radius is |w.x - b| / |w|."""
 
     w: Tensor
 

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub on loopback, for its real client: downloads, uploads, pull requests, and faults."""
+"""A stand-in for the Hugging Face Hub on loopback: downloads, uploads, pull requests, faults."""
 
 import hashlib
 import json
@@ -18,9 +18,9 @@ __all__ = ["COMMIT", "IMPATIENT", "READER", "WRITER", "Fault", "Hub", "environme
 IMPATIENT = """
 import time
 wait = time.sleep
-time.sleep = lambda seconds: wait(seconds / 50)  # the client waits up to eight seconds before each retry
+time.sleep = lambda seconds: wait(seconds / 50)
 """
-"""For the start of a program that downloads or uploads, so that it soon gives up."""
+"""The start of a program that downloads or uploads: the client waits up to 8 s before a retry."""
 
 REPO = r"(?P<repo>[^/]+/[^/]+)"
 ROUTES = {

@@ -1,4 +1,4 @@
-"""Logs of a classifier whose votes are drawn from known probabilities, and the published logs where they are."""
+"""Logs of a classifier whose votes have known probabilities, and the published logs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -195,9 +195,9 @@ def write_published(path: Path, records: Sequence[Record]) -> Log:
     """A file like the published ones: no protocol, no votes, three significant digits."""
     lines = ["idx\tlabel\tpredict\tradius\tcorrect\ttime"]
     for each in records:
-        lines.append(
-            f"{each.idx}\t{each.label}\t{each.predict}\t{each.radius:.3}\t{int(each.correct)}\t0:00:01.5"
-        )
+        radius, correct = f"{each.radius:.3}", int(each.correct)
+        cells = (each.idx, each.label, each.predict, radius, correct, "0:00:01.5")
+        lines.append("\t".join(map(str, cells)))
     path.write_text("\n".join(lines) + "\n")
     return read_log(path)
 
