@@ -58,7 +58,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_the_table_is_that_of_the_command(rows: list[dict[str, Any]]) -> None:
-    """Every row, with one digit, or none if it comes from the paper's table; no entry is missing."""
+    """Every row, with one digit, or none if it is from the paper's table; no entry is missing."""
     lines = [
         line
         for line in README.read_text(encoding="utf-8").splitlines()
