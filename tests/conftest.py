@@ -18,7 +18,8 @@ import rszoo.cli
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import data_root, get_dataset
 from rszoo.recipe import Recipe, load_recipe, recipe_folder
-from rszoo.zoo.entry import recipe_source, write_entry
+from rszoo.zoo.config import recipe_source
+from rszoo.zoo.entry import write_entry
 
 RECIPE = "cifar10-resnet20-gaussian-s0.25"
 IMAGES = 24  # of the data set of shades
@@ -173,7 +174,7 @@ def without_times(path: Path) -> list[list[str]]:
 @pytest.fixture
 def evident(shades: str) -> Path:
     """The folder of that entry, with its recipe, a log of certificates and a sequential one."""
-    from rszoo.evaluation import Evaluation
+    from rszoo.evaluation import CertifyOptions, Evaluation
 
     folder = Path(shades.removeprefix("local-dir:"))
     text = (recipe_folder() / f"{RECIPE}.toml").read_text(encoding="utf-8")
@@ -185,9 +186,8 @@ def evident(shades: str) -> Path:
         "certify-grid.tsv": (0.05, 0.3),
     }
     for name, radii in rules.items():
-        with Evaluation(
-            shades, folder / name, stride=4, n0=10, n=200, alpha=0.001, radii=radii
-        ) as evaluation:
+        options = CertifyOptions(stride=4, n0=10, n=200, alpha=0.001, radii=radii)
+        with Evaluation(shades, folder / name, options) as evaluation:
             assert len(list(evaluation)) == 6
     return folder
 

@@ -1,13 +1,15 @@
-"""Exact confidence bounds for a binomial probability (Clopper & Pearson 1934), one-sided, in float64.
+"""Exact one-sided bounds for a binomial probability (Clopper & Pearson 1934), in float64.
 
     lower(k, n, alpha) = the p with P(Bin(n, p) >= k) = alpha   (0 if k = 0)
     upper(k, n, alpha) = the p with P(Bin(n, p) <= k) = alpha   (1 if k = n)
 
-P(Bin(n, p) >= k) is the regularized incomplete beta function I_p(k, n - k + 1), so the lower bound is one call of its
-inverse. The inverse of some SciPy releases was wrong by orders of magnitude for k near n (SciPy issues 12635, 12796);
-the forward function is evaluated at every answer, as a check and to round the bounds outward.
+P(Bin(n, p) >= k) is the regularized incomplete beta function I_p(k, n - k + 1), so the lower bound
+is one call of its inverse. In some SciPy releases that inverse was wrong by orders of magnitude for
+k near n (SciPy issues 12635, 12796). So every answer is put back into the forward function: this
+checks the inverse, and rounds the bounds outward.
 """
 
+from itertools import count
 from typing import Any, overload
 
 import numpy as np
@@ -36,12 +38,11 @@ def clopper_pearson_lower(k: ArrayLike, n: ArrayLike, alpha: float) -> float | F
 
     Raises:
         ValueError: an argument is out of range.
-        ArithmeticError: the incomplete beta function of this SciPy does not invert.
+        ArithmeticError: SciPy's inverse of the incomplete beta function is wrong.
 
     Source: Clopper & Pearson 1934; LowerConfBound of Cohen, Rosenfeld, Kolter 2019, Section 3.2.
     """
-    validate_alpha(alpha)
-    successes, trials = _validate_counts(k, n)
+    successes, trials = _validated(k, n, alpha)
     bound = _lower(successes, trials, alpha)
     return float(bound) if bound.ndim == 0 else bound
 
@@ -53,28 +54,20 @@ def clopper_pearson_upper(k: NDArray[Any], n: int | NDArray[Any], alpha: float) 
 def clopper_pearson_upper(k: ArrayLike, n: ArrayLike, alpha: float) -> float | Floats:
     """Upper bound that is below the true probability with probability at most `alpha`.
 
-    Args:
-        k: successes, 0 <= k <= n; an integer or an array of them.
-        n: trials, n >= 1; an integer or an array that broadcasts against `k`.
-        alpha: failure probability of this one side, in (0, 1).
+    Args, Raises: as `clopper_pearson_lower`.
 
     Returns:
         The bound in (0, 1], rounded up: a float for scalars, else an array.
 
-    Raises:
-        ValueError: an argument is out of range.
-        ArithmeticError: the incomplete beta function of this SciPy does not invert.
-
     Source: Clopper & Pearson 1934.
     """
-    validate_alpha(alpha)
-    successes, trials = _validate_counts(k, n)
+    successes, trials = _validated(k, n, alpha)
     bound: Floats = np.nextafter(1.0 - _lower(trials - successes, trials, alpha), 1.0)
     return float(bound) if bound.ndim == 0 else bound
 
 
 def minimum_n(alpha: float) -> int:
-    """The smallest n whose unanimous vote certifies anything: the smallest n with alpha^(1/n) > 1/2.
+    """The smallest n whose unanimous vote certifies anything: alpha^(1/n) > 1/2.
 
     Args:
         alpha: failure probability, in (0, 1).
@@ -85,17 +78,15 @@ def minimum_n(alpha: float) -> int:
     Source: Cohen, Rosenfeld, Kolter 2019, Section 3.2 (the bound for n votes out of n).
     """
     validate_alpha(alpha)
-    n = 1
-    while 0.5**n >= alpha:  # powers of 1/2 are exact, alpha ** (1 / n) is not
-        n += 1
-    return n
+    return next(n for n in count(1) if 0.5**n < alpha)  # exact, which alpha ** (1 / n) is not
 
 
-def validate_alpha(alpha: float) -> None:
+def validate_alpha(alpha: float, name: str = "alpha") -> None:
     """Raise ValueError unless 0 < alpha < 1."""
-    if not 0 < as_float("alpha", alpha) < 1:
+    if not 0 < as_float(name, alpha) < 1:
         raise ValueError(
-            f"Expected 0 < alpha < 1, got {alpha}; pass a failure probability such as alpha=0.001."
+            f"Expected 0 < {name} < 1, got {alpha}; "
+            f"pass a failure probability such as {name}=0.001."
         )
 
 
@@ -109,7 +100,9 @@ def validate_n(n: int, alpha: float) -> None:
         )
 
 
-def _validate_counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
+def _validated(k: ArrayLike, n: ArrayLike, alpha: float) -> tuple[Floats, Floats]:
+    """k and n as floats of one shape."""
+    validate_alpha(alpha)
     successes, trials = np.broadcast_arrays(
         np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64)
     )
@@ -118,22 +111,24 @@ def _validate_counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     if not good.all():
         bad = int(np.argmin(good))
         raise ValueError(
-            f"Expected whole numbers 0 <= k <= n and n >= 1, got k={successes.flat[bad]:g}, n={trials.flat[bad]:g}; "
-            "pass the count of successes and the count of trials."
+            "Expected whole numbers 0 <= k <= n and n >= 1, "
+            f"got k={successes.flat[bad]:g}, n={trials.flat[bad]:g}; "
+            "pass the number of successes and the number of trials."
         )
     return successes, trials
 
 
 def _lower(k: Floats, n: Floats, alpha: float) -> Floats:
-    a, b = np.maximum(k, 1.0), n - np.maximum(k, 1.0) + 1.0  # k = 0 is replaced below
+    a, b = np.maximum(k, 1.0), n - np.maximum(k, 1.0) + 1.0  # k = 0 is replaced at the end
     bound: Floats = np.where(k == n, np.exp(np.log(alpha) / n), special.betaincinv(a, b, alpha))
     worst = float(np.max(np.abs(special.betainc(a, b, bound) - alpha), initial=0.0))
     if not worst <= 1e-6 * alpha:
         raise ArithmeticError(
-            f"Expected betainc(betaincinv(alpha)) = {alpha}, got {worst} off; install scipy>=1.12 or use alpha >= 1e-100."
+            f"Expected betainc(betaincinv(alpha)) = {alpha}, got {worst} off; "
+            "install scipy>=1.12 or use alpha >= 1e-100."
         )
     step = 2.0**-52
-    while np.any(above := special.betainc(a, b, bound) > alpha):  # round down until the level holds
+    while np.any(above := special.betainc(a, b, bound) > alpha):  # round down until alpha holds
         bound = np.where(above, bound * (1.0 - step), bound)
         step *= 2.0
     return np.where(k > 0, bound, 0.0)

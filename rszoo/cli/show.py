@@ -27,9 +27,7 @@ def show(
         _show_folder(folder, json=json)
         return
     planned = recipe_names()
-    entry = (
-        None if name in planned and name not in list_models() else get_entry(name, recipes=planned)
-    )
+    entry = None if name in planned and name not in list_models() else get_entry(name)
     recipe, config = load_recipe(name), None
     if entry is not None and bundled_folder(name).is_dir():
         config = read_config(bundled_folder(name), expected_sha256=entry.config_sha256)

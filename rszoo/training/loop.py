@@ -27,7 +27,8 @@ from rszoo.smoothing.runtime import device_name
 from rszoo.training import distributed as processes
 from rszoo.training.run import LOG, Run, check_folder, noisy_accuracy, start
 from rszoo.training.step import take_step
-from rszoo.zoo.entry import recipe_source, write_entry
+from rszoo.zoo.config import recipe_source
+from rszoo.zoo.entry import write_entry
 
 CHECKPOINT_SECONDS = 60.0
 RUNS = "runs.jsonl"

@@ -1,4 +1,4 @@
-"""The files of an entry: what each is called and which belong together."""
+"""The files of an entry: their names, and which belong together."""
 
 import re
 from collections.abc import Sequence
@@ -9,21 +9,22 @@ FIXED_LOG, GRID_LOG = "certify.tsv", "certify-grid.tsv"
 RUNS, EPOCHS = "runs.jsonl", "log.jsonl"
 
 FILES = (CONFIG, WEIGHTS)
+"""What every entry has."""
 EVIDENCE = (FIXED_LOG, GRID_LOG)
+"""CERTIFY with n votes per image, and at given radii."""
 TWINS = ("certify-float32.tsv", "certify-bfloat16.tsv")
-"""The first lines of the evidence, voted on in the other precision."""
+"""The first images of the fixed log, voted on in the other precision."""
 TRAINING = (RUNS, EPOCHS)
-"""Each start of the training, and each of its epochs."""
+"""One line per start of the training, and per epoch."""
 BESIDE = (*EVIDENCE, *TWINS, *TRAINING)
+"""What an entry may have besides."""
 
 
 def published(name: str) -> Sequence[str]:
-    """All files that the repository of the entry of that name may have; what else is in the repository is left alone."""
+    """Every file that belongs to the Hub repository of an entry; publishing leaves others alone."""
     return (*FILES, *BESIDE, RECIPE, CARD, picture(name))
 
 
 def picture(name: str) -> str:
-    """The file of the picture in an entry's card: of another name for each, so that cards may stand side by side."""
-    return (
-        re.sub(r"[^\w.+-]", "-", name) + ".png"
-    )  # a config that was not made here may have any name
+    """The picture of an entry's card; named after the entry, so that cards can share a folder."""
+    return re.sub(r"[^\w.+-]", "-", name) + ".png"  # a config from elsewhere may have any name

@@ -38,7 +38,7 @@ IMAGES = 5
 
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
-    """Three classes, curved, with layers that differ in training mode; part of it is in training mode, part has no gradient."""
+    """Three curved classes; one part is in training mode, another has no gradient."""
     torch.manual_seed(3)
     layers = [
         nn.Conv2d(1, 8, 3),

@@ -20,12 +20,12 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize(("k", "expected"), GOLDEN.items())
-def test_golden_lower(k: int, expected: float) -> None:
+def test_lower_bounds_are_those_known_to_14_digits(k: int, expected: float) -> None:
     assert clopper_pearson_lower(k, 100_000, 0.001) == pytest.approx(expected, abs=1.1e-14, rel=0)
 
 
 @pytest.mark.parametrize(("k", "z"), [(99_999, 3.739126668543), (100_000, 3.811456563390)])
-def test_golden_normal_quantile(k: int, z: float) -> None:
+def test_quantiles_of_lower_bounds_are_those_known_to_12_digits(k: int, z: float) -> None:
     assert special.ndtri(clopper_pearson_lower(k, 100_000, 0.001)) == pytest.approx(
         z, abs=1e-11, rel=0
     )
@@ -40,7 +40,7 @@ def test_bounds_agree_with_statsmodels(n: int, alpha: float) -> None:
         assert clopper_pearson_upper(n - k, n, alpha) == pytest.approx(1 - reference[0], rel=1e-10)
 
 
-def test_edges_and_types() -> None:
+def test_bounds_at_the_edges_and_their_types() -> None:
     assert clopper_pearson_lower(0, 10, 0.05) == 0.0
     assert clopper_pearson_upper(10, 10, 0.05) == 1.0
     assert clopper_pearson_lower(10, 10, 0.05) == pytest.approx(0.05**0.1, rel=1e-15)
@@ -51,7 +51,7 @@ def test_edges_and_types() -> None:
     assert clopper_pearson_upper(np.array([1, 2]), np.array([10, 20]), 0.05).dtype == np.float64
 
 
-def test_array_equals_scalars() -> None:
+def test_an_array_gives_what_its_numbers_give() -> None:
     k = np.arange(51)
     assert clopper_pearson_lower(k, 50, 0.01).tolist() == [
         clopper_pearson_lower(int(i), 50, 0.01) for i in k
@@ -73,7 +73,7 @@ def test_lower_is_strictly_increasing_and_rounded_outward(alpha: float) -> None:
 
 @pytest.mark.parametrize("n", [1, 5, 30])
 @pytest.mark.parametrize("alpha", [0.2, 0.01])
-def test_exact_coverage(n: int, alpha: float) -> None:
+def test_bounds_cover_with_exactly_the_level(n: int, alpha: float) -> None:
     k = np.arange(n + 1)
     lower, upper = clopper_pearson_lower(k, n, alpha), clopper_pearson_upper(k, n, alpha)
     grid = np.concatenate([np.linspace(0.001, 0.999, 301), lower[1:] - 1e-12, upper[:-1] + 1e-12])
@@ -84,10 +84,10 @@ def test_exact_coverage(n: int, alpha: float) -> None:
         ]
     )
     assert np.all(failures <= alpha * (1 + 1e-9))
-    assert failures.max() > 0.999 * alpha  # the level is used up just beside a bound
+    assert failures.max() > 0.999 * alpha  # all of alpha is used just beside a bound
 
 
-def test_minimum_n() -> None:
+def test_the_smallest_n_that_can_certify() -> None:
     assert [minimum_n(a) for a in (0.001, 0.01, 0.05, 0.5, 0.25, 2.0**-20)] == [10, 7, 5, 2, 3, 21]
     assert 0.001 ** (1 / 10) > 0.5 >= 0.001 ** (1 / 9)
 

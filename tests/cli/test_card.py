@@ -14,7 +14,7 @@ from support.evidence_folder import write_fixed
 
 import rszoo.cli
 from rszoo.publishing.cards import render_card
-from rszoo.recipe import Recipe, recipe_folder
+from rszoo.recipe import Recipe, recipe_folder, recipe_text
 from rszoo.zoo.registry import bundled_folder
 
 NAME = "cifar10-resnet20-gaussian-s0.25"
@@ -57,16 +57,16 @@ def test_a_card_is_written_with_its_picture_beside_it(
     assert Image.open(tmp_path / f"{recipe.name}.png").size[0] == 900
 
 
-def test_the_recipe_beside_the_weights_or_one_that_is_named(entry: Path, recipe: Recipe) -> None:
-    text = (recipe_folder() / f"{NAME}.toml").read_text()
+def test_the_recipe_beside_the_weights_or_one_that_is_named(
+    entry: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    text, named = recipe_text(recipe) + "\n", tmp_path / "named.toml"
+    named.write_text(text)
     (entry / "recipe.toml").write_text(
         text.replace("arxiv.org/abs/1902.02918", "example.org/paper")
     )
     assert "https://example.org/paper" in run("card", entry).output
-    assert (
-        "https://example.org/paper"
-        not in run("card", entry, "--recipe", recipe_folder() / f"{NAME}.toml").output
-    )
+    assert "https://example.org/paper" not in run("card", entry, "--recipe", named).output
 
 
 @pytest.mark.slow

@@ -19,7 +19,13 @@ from rszoo.data.datasets import (
 )
 from rszoo.data.images import image_transform
 
-TOML = 'classes = ["a", "b"]\nshape = [3, 8, 8]\nmean = [0.5, 0.5, 0.5]\nstd = [0.2, 0.2, 0.2]\nresize = 8\n'
+TOML = """
+classes = ["a", "b"]
+shape = [3, 8, 8]
+mean = [0.5, 0.5, 0.5]
+std = [0.2, 0.2, 0.2]
+resize = 8
+"""
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda d: d.name)
@@ -37,13 +43,13 @@ def test_missing_data_says_where_it_was_sought(
     monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
     with pytest.raises(
         FileNotFoundError,
-        match=f"Expected {dataset} in {tmp_path}, got none that is whole; set RSZOO_DATA",
+        match=f"Expected a complete {dataset} in {tmp_path}, got none; set RSZOO_DATA",
     ):
         next(image_chunks(dataset, "train"))
 
 
 @pytest.mark.slow
-def test_the_real_cifar10(cifar10: Path) -> None:
+def test_the_real_cifar10_has_the_known_statistics(cifar10: Path) -> None:
     images, labels = load_images("cifar10", "test")
     assert images.shape == (10_000, 3, 32, 32)
     assert torch.bincount(labels).tolist() == [1000] * 10
@@ -68,11 +74,13 @@ def test_damaged_cifar10_is_refused(
     (folder / "test_batch").unlink()
     (folder / "test_batch").write_bytes(b"cut off")
     monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="got none that is whole"):
+    with pytest.raises(FileNotFoundError, match="Expected a complete cifar10 in"):
         load_images("cifar10", "test")
 
 
-def test_a_folder_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_described_folder_is_read_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
     (tmp_path / "pets.toml").write_text(TOML)
     for place, colour in (
@@ -141,7 +149,7 @@ def test_the_transform_can_be_pickled(shape: tuple[int, int, int], resize: int) 
 @pytest.mark.parametrize(
     ("image", "kind"), [(np.zeros((8, 8, 3), np.uint8), "ndarray"), ("cat.png", "str")]
 )
-def test_what_is_no_image_is_named(image: Any, kind: str) -> None:
+def test_anything_but_an_image_is_named(image: Any, kind: str) -> None:
     with pytest.raises(
         ValueError, match=rf"Expected a PIL image, got {kind}; pass Image.open\(path\)"
     ):
@@ -155,7 +163,7 @@ def test_imagenet_is_read_file_by_file(tmp_path: Path, monkeypatch: pytest.Monke
         for index in range(3):
             image = Image.new("L", (400, 300), 100 * number + index)
             image.save(tmp_path / "imagenet" / "val" / wnid / f"{index}.png")
-    with pytest.raises(ValueError, match=r"Expected 1000 folders, one a class, in .*, got 2; "):
+    with pytest.raises(ValueError, match=r"Expected 1000 folders, one per class, in .*, got 2; "):
         list_files("imagenet", "test")
     for number in range(998):
         (tmp_path / "imagenet" / "val" / f"n9{number:07}").mkdir()
@@ -195,8 +203,8 @@ streamed = STREAMED
         ('"cat", "emu"', None),
         ('"Felis catus", "Dromaius"', None),
         ('"emu", "cat"', "in the order of their sorted folders, cat, emu, got emu, cat"),
-        ('"cat"', "Expected 1 folders, one a class, in .*, got 2"),
-        ('"cat", "emu", "owl"', "Expected 3 folders, one a class, in .*, got 2"),
+        ('"cat"', "Expected 1 folders, one per class, in .*, got 2"),
+        ('"cat", "emu", "owl"', "Expected 3 folders, one per class, in .*, got 2"),
     ],
 )
 def test_the_classes_of_a_folder_are_those_of_its_description(
@@ -230,7 +238,7 @@ def test_damaged_files_of_mnist_are_one_sentence(
         (tmp_path / "MNIST" / "raw" / f"{part}-ubyte").write_bytes(content)
     with pytest.raises(
         FileNotFoundError,
-        match=r"Expected mnist in .*, got none that is whole.*; set RSZOO_DATA .*--download",
+        match=r"Expected a complete mnist in .*, got none; set RSZOO_DATA .*--download",
     ):
         load_images("mnist", "test")
 
@@ -238,6 +246,6 @@ def test_damaged_files_of_mnist_are_one_sentence(
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
 def test_an_image_of_more_than_8_bits_is_not_cut_off(mode: str) -> None:
     with pytest.raises(
-        ValueError, match=f"Expected an image of 8 bits a channel, got one of mode '{mode}'"
+        ValueError, match=f"Expected an image of 8 bits per channel, got one of mode '{mode}'"
     ):
         image_transform((3, 8, 8), 8)(Image.new(mode, (8, 8)))

@@ -106,9 +106,7 @@ def fill(root: Path, split: str, *folders: str, name: str = "pets") -> None:
         ),
     ],
 )
-def test_a_description_that_cannot_be_is_refused(
-    root: Path, old: str, new: str, message: str
-) -> None:
+def test_an_impossible_description_is_refused(root: Path, old: str, new: str, message: str) -> None:
     describe(root, old, new)
     with pytest.raises(
         ValueError, match=f"^Expected {re.escape(message.replace('PATH', str(root / 'pets.toml')))}"
@@ -181,8 +179,8 @@ def test_a_missing_test_folder_is_named_before_the_training(
 ) -> None:
     describe(root, "resize", f"streamed = {str(streamed).lower()}\nresize")
     fill(root, "train", "cat", "emu")
-    message = f"Expected pets in {root}, got none that is whole; .*, or add the missing folder {root}/pets/test\\.$"
-    with pytest.raises(FileNotFoundError, match=message):
+    message = f"Expected a complete pets in {root}, got none; .*, or add the missing folder "
+    with pytest.raises(FileNotFoundError, match=rf"{message}{root}/pets/test\.$"):
         open_images("pets", split)
 
 

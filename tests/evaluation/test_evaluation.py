@@ -4,20 +4,28 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import without_times
+from conftest import Complaint, without_times
 
 import rszoo
 from rszoo.cli import main
 from rszoo.data.datasets import open_images
-from rszoo.evaluation import Evaluation
+from rszoo.evaluation import (
+    AttackOptions,
+    CertifyOptions,
+    Evaluation,
+    Options,
+    PredictOptions,
+    VotingEvaluator,
+)
 from rszoo.logs.analysis import audit
-from rszoo.logs.format import merge, read_log
+from rszoo.logs.format import CertifyProtocol, logged_radius, merge, read_log
 from rszoo.smoothing.precision import multiplies_bfloat16
 from rszoo.zoo.loading import open_entry
 
@@ -32,14 +40,24 @@ PROTOCOL: dict[str, Any] = {
 SEED_OF_KILLS = 1
 HEEDING = """
 import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+# a process started in the background ignores SIGINT
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from rszoo.cli import main
 main()
 """
 
 
-def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
-    with Evaluation(name, out, **{**PROTOCOL, **options}) as evaluation:
+def evaluate(
+    name: str, out: Path, *, batch_size: int | None = None, **options: Any
+) -> list[list[str]]:
+    chosen = CertifyOptions(**{**PROTOCOL, **options})
+    return evaluated(name, out, chosen, batch_size=batch_size)
+
+
+def evaluated(
+    name: str, out: Path, options: Options, *, batch_size: int | None = None
+) -> list[list[str]]:
+    with Evaluation(name, out, options, batch_size=batch_size) as evaluation:  # type: ignore[arg-type]
         for _ in evaluation:
             pass
     return without_times(out)
@@ -51,7 +69,7 @@ def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
 )
 @pytest.mark.slow
 def test_a_line_is_what_certify_says_of_the_image(
-    shades: str, tmp_path: Path, options: dict[str, object]
+    shades: str, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     evaluate(shades, tmp_path / "log.tsv", **options)
     log = read_log(tmp_path / "log.tsv")
@@ -71,6 +89,17 @@ def test_a_line_is_what_certify_says_of_the_image(
         assert record.correct == (record.label == record.predict)
 
 
+def test_an_evaluator_gives_the_lines_of_the_log_without_one(shades: str, tmp_path: Path) -> None:
+    evaluate(shades, tmp_path / "log.tsv", radii=[0.0, 0.1, 0.4])
+    log = read_log(tmp_path / "log.tsv")
+    assert isinstance(log.protocol, CertifyProtocol)
+    evaluator = VotingEvaluator(log.protocol, rszoo.load(shades), open_images("shades", "test"))
+    for (record,), line in zip(evaluator.records([5, 2]), (5, 2), strict=True):
+        logged = log.records[line]
+        assert record.radius is not None
+        assert replace(record, radius=logged_radius(record.radius)) == replace(logged, seconds=0.0)
+
+
 def test_a_log_names_versions_and_processor(shades: str, tmp_path: Path) -> None:
     evaluate(shades, tmp_path / "log.tsv", stop=1)
     log = read_log(tmp_path / "log.tsv")
@@ -83,9 +112,8 @@ def test_a_log_names_versions_and_processor(shades: str, tmp_path: Path) -> None
 
 
 def test_predict_takes_every_n_from_one_stream(shades: str, tmp_path: Path) -> None:
-    with Evaluation(
-        shades, tmp_path / "log.tsv", task="predict", stride=3, n=[20, 100, 150]
-    ) as evaluation:
+    options = PredictOptions(stride=3, n=[20, 100, 150])
+    with Evaluation(shades, tmp_path / "log.tsv", options) as evaluation:
         assert [len(records) for records in evaluation] == [3] * 8
     log = read_log(tmp_path / "log.tsv")
     clf = rszoo.load(shades)
@@ -133,10 +161,10 @@ def test_fewer_samples_give_the_lines_of_certify(
 
 @pytest.mark.slow
 def test_a_radius_is_given_up_as_the_protocol_says(shades: str, tmp_path: Path) -> None:
-    options: dict[str, object] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
+    options: dict[str, Any] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
     never, usual, soon = (tmp_path / name for name in ("never", "usual", "soon"))
     for path, power in ((never, {"power": 0.0}), (usual, {}), (soon, {"power": 0.3})):
-        evaluate(shades, path, **options, **power)
+        evaluate(shades, path, **{**options, **power})
         assert audit(read_log(path)) == []
     powers = [getattr(read_log(path).protocol, "power", None) for path in (never, usual, soon)]
     drawn = [sum(record.n for record in read_log(path).records) for path in (never, usual, soon)]
@@ -206,14 +234,14 @@ import os, random, signal, sys, time
 from pathlib import Path
 from typing import Any
 import torch
-from rszoo.evaluation import Evaluation
+from rszoo.evaluation import CertifyOptions, Evaluation
 torch.set_num_threads(1)
-name, out, protocol = sys.argv[1], Path(sys.argv[2]), eval(sys.argv[3])
+name, out, options = sys.argv[1], Path(sys.argv[2]), CertifyOptions(**eval(sys.argv[3]))
 generator, kills = random.Random(int(sys.argv[4])), 0
 while kills < 20:
     child = os.fork()
     if child == 0:
-        with Evaluation(name, out, **protocol) as evaluation:
+        with Evaluation(name, out, options) as evaluation:
             for _ in evaluation:
                 time.sleep(0.03)
         os._exit(0)
@@ -224,7 +252,8 @@ while kills < 20:
         continue
     kills += 1
     if out.exists() and out.stat().st_size and generator.random() < 0.5:
-        os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))  # as if killed within a line
+        # as if killed within a line
+        os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))
 print(kills, "kills")
 """
 
@@ -274,11 +303,7 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
     ("options", "message"),
     [
         ({"n": 9}, "Expected n large enough to certify at alpha=0.001, got n=9"),
-        ({"n": [100, 1000]}, "Expected one n for CERTIFY"),
-        ({"task": "audit"}, "Expected task 'certify' or 'predict', got 'audit'"),
-        ({"task": "predict", "n": [1000, 100], "n0": None, "bound": None}, "Expected ascending n"),
-        ({"task": "predict", "n": [5], "n0": None, "bound": None}, "got n=5; use n >= 11"),
-        ({"task": "predict"}, "Expected no n0 for PREDICT"),
+        ({"n": [100, 1000]}, r"Expected `int`, got `array` - at `\$.n`"),
         (
             {"radii": [0.5, 0.25]},
             r"fault: radii that ascend .* are needed, not \[0.5, 0.25\]; correct the option\.$",
@@ -305,30 +330,48 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
             {"start": 3, "stop": 5, "shard": (3, 3)},
             "Expected images in each shard, got none for 3/3; make fewer shards",
         ),
-        (
-            {
-                "start": 3,
-                "stop": 5,
-                "shard": (3, 3),
-                "task": "predict",
-                "n": [20],
-                "n0": None,
-                "bound": None,
-            },
-            "make fewer shards",
-        ),
         ({"start": 30}, "Expected 0 <= start < stop <= 24, got start=30"),
         ({"shard": (3, 2)}, "Expected a shard from 1/2 to 2/2, got 3/2"),
         ({"sigma": -0.5}, "Expected sigma > 0"),
         ({"seed": -1}, r"`\$.seed`"),
-        ({"split": "train"}, "Expected shades in"),
+        ({"split": "train"}, "Expected a complete shades in"),
     ],
 )
 def test_bad_options_are_one_sentence_and_make_no_log(
-    shades: str, tmp_path: Path, options: dict[str, object], message: str
+    shades: str, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         evaluate(shades, tmp_path / "log.tsv", **options)
+    assert not (tmp_path / "log.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (PredictOptions(n=[1000, 100]), "Expected ascending n"),
+        (PredictOptions(n=[]), "Expected ascending n"),
+        (PredictOptions(n=5, stride=1), "got n=5; use n >= 11"),
+        (PredictOptions(n=20, start=3, stop=5, stride=1, shard=(3, 3)), "make fewer shards"),
+        (AttackOptions(), "Expected CertifyOptions or PredictOptions, got AttackOptions"),
+    ],
+)
+def test_bad_options_of_other_tasks_are_one_sentence_and_make_no_log(
+    shades: str, tmp_path: Path, options: Options, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluated(shades, tmp_path / "log.tsv", options)
+    assert not (tmp_path / "log.tsv").exists()
+
+
+def test_the_command_refuses_options_of_the_other_task(
+    shades: str, tmp_path: Path, complaint: Complaint
+) -> None:
+    command = ("evaluate", shades, "--out", tmp_path / "log.tsv")
+    assert "Expected one n for CERTIFY, got [100, 1000]" in complaint(*command, "--n", "100,1000")
+    assert "Expected --n to be a number or several, got '1e3'" in complaint(*command, "--n", "1e3")
+    predict = (*command, "--task", "predict")
+    assert "Expected no n0 for PREDICT, got one" in complaint(*predict, "--n0", 10)
+    assert "Expected no radii for PREDICT, got one" in complaint(*predict, "--radii", "0,1")
     assert not (tmp_path / "log.tsv").exists()
 
 
@@ -370,6 +413,5 @@ def test_the_command_says_what_it_will_cost_and_what_it_found(
 def test_the_audit_finds_nothing_in_logs_with_as_many_samples_as_needed(
     shades: str, tmp_path: Path, rule: dict[str, Any]
 ) -> None:
-    with Evaluation(shades, out=tmp_path / "log.tsv", **PROTOCOL, **rule) as evaluation:
-        list(evaluation)
+    evaluate(shades, tmp_path / "log.tsv", **rule)
     assert audit(read_log(tmp_path / "log.tsv")) == []

@@ -59,9 +59,17 @@ def test_every_result_is_read_again_with_its_value(entry: Path, recipe: Recipe) 
             grid
         ).accuracy(radius)
     assert found["certified_accuracy", "cohen", 0.25].metric_args == {
-        "radius": 0.25, "norm": "l2", "sigma": 0.25, "n0": 100, "n": 10_000, "alpha": 0.001, "bound": "cohen", "examples": 40,
-        "indices": "0:400:10", "seed": 0,
-    }  # fmt: skip
+        "radius": 0.25,
+        "norm": "l2",
+        "sigma": 0.25,
+        "n0": 100,
+        "n": 10_000,
+        "alpha": 0.001,
+        "bound": "cohen",
+        "examples": 40,
+        "indices": "0:400:10",
+        "seed": 0,
+    }
 
 
 def test_no_two_results_are_one_to_the_client(entry: Path, recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""Certifying with as few samples as settle the question: the level, and what the certificates say."""
+"""Certifying with no more samples than needed: the level, and what the certificates say."""
 
 from itertools import pairwise
 from typing import Any
@@ -11,8 +11,7 @@ from torch import Tensor
 
 import rszoo
 from rszoo.bounds import RadiusTest, looks, predict_looks, two_stage_n
-from rszoo.smoothing.certificate import ABSTAIN, Certificate
-from rszoo.smoothing.classifier import SmoothedClassifier
+from rszoo.smoothing import ABSTAIN, Certificate, SmoothedClassifier
 
 SHAPE = (1, 2, 2)
 SIGMA = 0.25
