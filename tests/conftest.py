@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import rszoo.cli
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import data_root, get_dataset
-from rszoo.recipe import Recipe, load_recipe, recipe_folder
+from rszoo.recipe import Recipe, load_recipe, recipe_text
 from rszoo.zoo.config import recipe_source
 from rszoo.zoo.entry import write_entry
 
@@ -177,7 +177,7 @@ def evident(shades: str) -> Path:
     from rszoo.evaluation import CertifyOptions, Evaluation
 
     folder = Path(shades.removeprefix("local-dir:"))
-    text = (recipe_folder() / f"{RECIPE}.toml").read_text(encoding="utf-8")
+    text = recipe_text(load_recipe(RECIPE)) + "\n"
     (folder / "recipe.toml").write_text(
         text.replace('dataset = "cifar10"', 'dataset = "shades"'), encoding="utf-8"
     )

@@ -20,7 +20,7 @@ from rszoo.smoothing.certificate import Prediction
 from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.form import AttackedForm
 from rszoo.smoothing.noise import Stream, block_size, normal_block
-from rszoo.smoothing.precision import exact_arithmetic
+from rszoo.smoothing.precision import isolated
 from rszoo.smoothing.requests import Procedure, Stage
 from rszoo.smoothing.runtime import attack_batch
 
@@ -94,7 +94,7 @@ class Attacker:
         x = x.contiguous(memory_format=torch.channels_last)
         y = torch.tensor([target.label for target in targets], device=device)
         attack = self.plan.at(eps.float(), seed=self.seed, max_batch=self.batch)
-        with exact_arithmetic():
+        with isolated(device):
             noise = self._noise([target.key for target in targets], k)
             adversarial = attack(self.network, x, y.repeat_interleave(k), noise)
         return self._within(x, adversarial, eps).view(len(targets), k, *x.shape[1:])

@@ -68,12 +68,11 @@ def demo(
 def _panel(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows: str) -> "Panel":
     """One row of the picture; its noisy copies are the first of those that voted."""
     from rszoo.plots import Panel
-    from rszoo.smoothing.engine import Noise
-    from rszoo.smoothing.noise import image_key
+    from rszoo.smoothing.noise import Noise, image_key
     from rszoo.smoothing.requests import Stage
 
     x = classifier.transform(open_image(voted.path))
-    noise = Noise(classifier.noise, classifier.sigma, SEED)
+    noise = Noise.newest(classifier.noise, classifier.sigma, SEED)
     copies = noise.noisy(x, image_key(x), Stage.ESTIMATE, 0)[:COPIES].clamp(0, 1)
     return Panel(
         shows=shows,

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from rszoo.publishing.verify import USUAL, Check, Repetition, verify_folder
-from rszoo.recipe import load_recipe, recipe_folder, recipe_names
+from rszoo.recipe import load_recipe, recipe_names, recipe_text
 from rszoo.zoo.config import EntryConfig, read_config, sha256
 from rszoo.zoo.hub import Upload, check_name, fetch, upload
 from rszoo.zoo.layout import BESIDE, CARD, CONFIG, FILES, FIXED_LOG, RECIPE, published
@@ -173,14 +173,15 @@ def _staged(name: str) -> Iterator[tuple[Path, str | None]]:
     """
     source, pinned = locate(name, also=(*BESIDE, RECIPE))
     config = read_config(source, expected_sha256=pinned)
-    recipe = recipe_folder() / f"{config.name}.toml"
     with TemporaryDirectory() as place:
         folder = Path(place)
-        if config.recipe_fingerprint is not None and recipe.is_file():
-            shutil.copyfile(recipe, folder / RECIPE)
         for file in (*FILES, *BESIDE, RECIPE):
             if (source / file).is_file():
                 shutil.copyfile(source / file, folder / file)
+        is_known = config.recipe_fingerprint is not None and config.name in recipe_names()
+        if is_known and not (folder / RECIPE).is_file():
+            text = recipe_text(load_recipe(config.name)) + "\n"
+            (folder / RECIPE).write_text(text, encoding="utf-8")
         yield folder, pinned
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rszoo.errors import as_float
 from rszoo.smoothing.form import VotingForm
+from rszoo.smoothing.grid import check_sigma
 
 COMPANY = 1e-3  # how much the logits of an image may change with its batch, relative to the largest
 
@@ -30,6 +31,8 @@ def check_arguments(
             f"Expected sigma > 0, got {sigma}; "
             "pass the standard deviation of the noise in pixel units."
         )
+    if noise == "grid":
+        check_sigma(sigma)
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise ValueError(
             f"Expected input_shape (C, H, W), got {input_shape}; pass for instance (3, 32, 32)."

@@ -16,9 +16,10 @@ from rszoo.errors import as_int
 from rszoo.smoothing import procedures
 from rszoo.smoothing.certificate import Certificate, Prediction
 from rszoo.smoothing.checks import check_arguments, check_form
-from rszoo.smoothing.engine import Job, Noise, run
+from rszoo.smoothing.engine import Job, run
 from rszoo.smoothing.form import VotingForm
-from rszoo.smoothing.noise import grid_error, image_key
+from rszoo.smoothing.grid import grid_error
+from rszoo.smoothing.noise import Noise, image_key
 from rszoo.smoothing.requests import Procedure, Result, Setting
 from rszoo.smoothing.runtime import default_batch, find_device
 
@@ -206,10 +207,9 @@ class SmoothedClassifier:
         return run(
             self.form,
             (Job(self._checked(x, box)[0].to(self.device), key, steps) for x, key, steps in jobs),
-            Noise(self.noise, self.sigma, seed),
+            Noise.newest(self.noise, self.sigma, seed),
             num_classes=self.num_classes,
             batch_size=batch_size or default_batch(self.form, self.input_shape, self.device),
-            device=self.device,
             counted=counted,
         )
 

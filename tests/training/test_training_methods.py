@@ -14,7 +14,7 @@ import rszoo.training.data
 from rszoo.data.datasets import Labelled, get_dataset, load_images
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.training import start, train
-from rszoo.training.data import ResidentData
+from rszoo.training.data import TrainingData, augmented
 from rszoo.training.step import take_step
 
 
@@ -93,12 +93,17 @@ def test_every_recipe_takes_a_step_on_made_up_data(
     dataset = get_dataset(found.model.dataset)
     shape = (2, dataset.shape[0], min(dataset.shape[1], 64), min(dataset.shape[2], 64))
 
-    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> ResidentData:
+    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
         images, labels = torch.randint(0, 256, shape, dtype=torch.uint8), torch.arange(2)
-        return ResidentData(images, labels, torch.ones(2), [(images, labels)], "flip")
+        return TrainingData(
+            labels,
+            torch.ones(2),
+            [(images, labels)],
+            lambda chosen, generator, upcoming: augmented(images[chosen], "flip", generator),
+        )
 
     monkeypatch.setattr("rszoo.training.run.load_data", made_up)
-    training = msgspec.structs.replace(found.training, batch_size=2, group_size=None)
+    training = msgspec.structs.replace(found.training, batch_size=2)
     run = start(msgspec.structs.replace(found, training=training), CPU, random_start=True)
     before = [parameter.clone() for parameter in run.network.parameters()]
     run.network.train()
