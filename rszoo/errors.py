@@ -2,7 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+from math import inf
 from numbers import Real
 from operator import index
 from typing import SupportsIndex, TypeVar
@@ -72,6 +74,18 @@ def as_float(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"Expected {name} to be a number, got {value!r}; pass a float.")
     return float(value)
+
+
+def ascending(values: Sequence[float], *, positive: bool = False) -> bool:
+    """Whether these are numbers, at least one, that ascend strictly from >= 0 and are finite.
+
+    Args:
+        values: radii, distances or factors, in any unit.
+        positive: the first must be > 0.
+    """
+    if not values or not 0 <= values[0] < inf or (positive and values[0] == 0):
+        return False
+    return all(before < after < inf for before, after in pairwise(values))
 
 
 def decoded(text: str | bytes, kind: type[Kind]) -> Kind:

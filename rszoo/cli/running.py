@@ -199,7 +199,7 @@ def _run(evaluation: "LoggedEvaluation[Any]") -> None:
     from tqdm import tqdm
 
     protocol, log = evaluation.protocol, evaluation.log
-    total, lines = len(protocol.indices), protocol.lines_an_image
+    total, lines = len(protocol.indices), protocol.lines_per_image
     done = total - len(log.remaining)
     correct = sum(record.correct for record in log.records[lines - 1 :: lines])
     with evaluation:
@@ -230,7 +230,7 @@ def _announcement(evaluation: "LoggedEvaluation[Any]", total: int, done: int) ->
     return (
         f"{protocol.name} at sigma {protocol.sigma:g}{trained}: "
         f"{total} images of {protocol.dataset} {protocol.split}, {done} done, "
-        f"{most}{protocol.samples_an_image} samples each; "
+        f"{most}{protocol.samples_per_image} samples each; "
         f"{most}about {evaluation.estimate() / 60:.1f} minutes."
     )
 

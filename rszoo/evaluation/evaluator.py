@@ -61,7 +61,7 @@ class Evaluator(ABC, Generic[Kind]):
             jobs = [(self.pixels(indices[0]), "trial", trial)]
             list(self.classifier.run(jobs, seed=0, batch_size=self.batch_size))
         per_sample = (time.perf_counter() - started) / n
-        return per_sample * self.protocol.samples_an_image * len(indices)
+        return per_sample * self.protocol.samples_per_image * len(indices)
 
     def pixels(self, idx: int) -> Tensor:
         """Image number idx, (C, H, W) in pixel units."""

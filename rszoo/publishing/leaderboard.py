@@ -145,10 +145,9 @@ def _certified(standing: Standing, radii: tuple[float, ...]) -> Standing:
     logs, unknown = _read_logs(standing.name), (None,) * len(radii)
     if not logs:
         return replace(standing, radii=radii, accuracies=unknown, samples=unknown)
-    from rszoo.logs.analysis import Given
-    from rszoo.logs.analysis.tabulation import log_rows
+    from rszoo.logs.analysis.tabulation import log_row
 
-    rows = [log_rows(log, radii, given=Given(), rho=None, per_class=False)[0] for log in logs]
+    rows = [log_row(log, radii) for log in logs]
     first = rows[0]
     chosen = [  # at each radius the last log that has an accuracy there
         next((row for row in reversed(rows) if row.accuracies[j] is not None), None)

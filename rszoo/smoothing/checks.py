@@ -1,15 +1,19 @@
 """What `SmoothedClassifier` checks of its arguments, and of its network by a forward pass."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 from rszoo.errors import as_float
 from rszoo.smoothing.form import VotingForm
 from rszoo.smoothing.grid import check_sigma
 
-COMPANY = 1e-3  # how much the logits of an image may change with its batch, relative to the largest
+PROBES = 5
+ROUNDING = 1e-3  # how much a gap between logits may change with the batch, relative to these logits
+REPEATS, CHANCE = 200, 1e-6  # for networks that draw random numbers which cannot be repeated
 
 
 def check_arguments(
@@ -51,9 +55,13 @@ def check_form(
 
     Raises:
         ValueError: it fails on images of this shape, returns logits of another shape or none that
-            are finite, or the logits of an image depend on the other images of its batch.
+            are finite, or the vote of an image depends on the other images of its batch.
     """
-    logits, repeated, other = _probed(form, input_shape, device)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(PROBES + 1, 1, *input_shape, generator=generator, device="cpu")
+    *probes, companion = images.to(device)
+    companions = (companion, 1 - companion)
+    logits = _logits(form, probes[0], companion)
     if logits.shape != (2, num_classes):
         raise ValueError(
             f"Expected logits of shape (2, {num_classes}) for two images, got "
@@ -64,26 +72,52 @@ def check_form(
             "Expected finite logits, got NaN or infinity; "
             "check the weights of the network and its normalization."
         )
-    moved = bool((logits[0] - other[0]).abs().max() > COMPANY * logits[0].abs().max())
-    if moved and torch.equal(logits[0], repeated[0]):  # else the network itself is random
+    if any(_depends_on_company(form, image, companions) for image in probes):
         raise ValueError(
-            "Expected a network that votes on each image by itself, got logits that change with "
+            "Expected a network that votes on each image by itself, got votes that change with "
             "the other images of the batch; let its normalization layers keep running statistics."
         )
 
 
-def _probed(
-    form: VotingForm, input_shape: tuple[int, int, int], device: torch.device
-) -> list[Tensor]:
-    """Logits of a random image in a batch with a black one, twice, and with a white one."""
-    image = torch.rand(1, *input_shape, generator=torch.Generator().manual_seed(0)).to(device)
-    batches = [torch.cat([image, torch.full_like(image, grey)]) for grey in (0.0, 0.0, 1.0)]
+def _logits(form: VotingForm, image: Tensor, companion: Tensor) -> Tensor:
+    """Logits of an image beside another one; random numbers of the network itself are repeated."""
+    devices = [image.device] if image.device.type == "cuda" else []
     try:
-        with torch.inference_mode():
-            return [form.logits(batch).float() for batch in batches]
+        with torch.inference_mode(), torch.random.fork_rng(devices):
+            torch.manual_seed(0)
+            return form.logits(torch.cat([image, companion])).float()
     except (RuntimeError, AssertionError) as error:  # torch's, and timm's, for shapes that misfit
         fault = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"Expected a network for images {tuple(input_shape)}, got one that fails on them "
+            f"Expected a network for images {tuple(image.shape[1:])}, got one that fails on them "
             f"({fault}); pass the input shape of this network."
         ) from error
+
+
+def _depends_on_company(form: VotingForm, image: Tensor, companions: Sequence[Tensor]) -> bool:
+    """Whether one of two companions may give an image another vote than the other one does.
+
+    What decides a vote are the gaps between the largest logits, however large others are. A network
+    whose random numbers cannot be repeated is judged by its votes.
+    """
+    one, other = companions
+    logits, again, moved = (_logits(form, image, each)[0] for each in (one, one, other))
+    if not torch.equal(logits, again):
+        return _votes_depend_on_company(form, image, companions)
+    top = int(logits.argmax())
+    leading = torch.cat([each.topk(min(2, len(each))).indices for each in (logits, moved)])
+    change = (logits - logits[top] - moved + moved[top])[leading]
+    scale = logits[leading].nan_to_num(0.0, 0.0, 0.0).abs().max()
+    return bool(change.nan_to_num(0.0).abs().max() > ROUNDING * scale)  # -inf masks a class
+
+
+def _votes_depend_on_company(form: VotingForm, image: Tensor, companions: Sequence[Tensor]) -> bool:
+    """Whether the shares of votes differ by more than chance explains."""
+    with torch.inference_mode():
+        counts = [
+            Counter(int(form(torch.cat([image, companion]))[0]) for _ in range(REPEATS))
+            for companion in companions
+        ]
+    top = counts[0].most_common(1)[0][0]
+    table = [[count[top], REPEATS - count[top]] for count in counts]
+    return float(stats.fisher_exact(table).pvalue) < CHANCE

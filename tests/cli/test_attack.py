@@ -19,7 +19,7 @@ from support.synthetic_logs import (
 )
 
 import rszoo
-from rszoo.logs.format import AttackProtocol, Record, read_log
+from rszoo.logs.format import AttackProtocol, CertifyProtocol, Record, read_log
 from rszoo.plots import draw_curves
 from rszoo.zoo.loading import OpenEntry, open_entry
 
@@ -143,7 +143,7 @@ def test_a_picture_has_attacks_in_the_colour_of_their_classifier(
 def planted(log: Path, factor: float) -> Path:
     """The log with every radius so many times as large."""
     read = read_log(log)
-    assert read.protocol is not None
+    assert isinstance(read.protocol, CertifyProtocol)
     grown = [
         Record(**{**vars(each), "radius": factor * (each.radius or 0.0)}) for each in read.records
     ]

@@ -15,9 +15,10 @@ from support.evidence_folder import entry_protocol
 from support.synthetic_logs import write
 
 import rszoo
-from rszoo.cli.list import told_apart
+from rszoo.cli.list import distinguishing_columns
 from rszoo.errors import IntegrityError
 from rszoo.logs.format import Record
+from rszoo.logs.tables import Table
 from rszoo.publishing.leaderboard import Filter, Standing, ordered, standings
 from rszoo.recipe import load_recipe
 from rszoo.zoo import registry
@@ -326,8 +327,11 @@ def test_a_terminal_shows_what_tells_the_entries_apart() -> None:
         ["a", "cifar10", "adre", "0.1", "0.3", "500"],
         ["b", "cifar10", "macer", "0.1", "0.3", "500"],
     ]
-    assert told_apart(columns, rows) == ([0, 2, 3, 4], ["dataset cifar10", "images 500"])
-    assert told_apart(columns, rows[:1]) == ([0, 1, 2, 3, 4, 5], [])
+    table, shared = distinguishing_columns(Table(columns, rows))
+    assert table.columns == ["name", "method", "0.5", "ACR"]
+    assert table.rows == [["a", "adre", "0.1", "0.3"], ["b", "macer", "0.1", "0.3"]]
+    assert shared == ["dataset cifar10", "images 500"]
+    assert distinguishing_columns(Table(columns, rows[:1])) == (Table(columns, rows[:1]), [])
 
 
 def test_the_list_is_filtered(package: Path) -> None:

@@ -184,16 +184,70 @@ class OwnNoise(nn.Module):
         return torch.rand(len(x), 2)
 
 
-def test_a_network_that_looks_at_the_whole_batch_is_refused() -> None:
-    for network in (
-        BatchStatistics(),
-        nn.Sequential(nn.BatchNorm2d(SHAPE[0], track_running_stats=False), nn.Flatten()),
-    ):
-        with pytest.raises(
-            ValueError, match="Expected a network that votes on each image by itself"
-        ):
-            rszoo.smooth(network, sigma=0.25, num_classes=4, input_shape=SHAPE)
-    rszoo.smooth(OwnNoise(), sigma=0.25, num_classes=2, input_shape=SHAPE)
+class Masked(nn.Module):
+    """Batch statistics decide between two classes; a third is far below them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2, track_running_stats=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.norm(x.flatten(1)[:, :2]), x.new_full((len(x), 1), -1e4)], 1)
+
+
+class Ranked(nn.Module):
+    """An image gets class 1 if it is the brightest of its batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        brightness = x.flatten(1).sum(1)
+        return torch.stack([torch.zeros(len(x)), (brightness == brightness.max()).float()], 1)
+
+
+class Moody(nn.Module):
+    """As `BatchStatistics`, with noise of its own that no seed repeats."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draws = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.draws += 1
+        own = torch.Generator().manual_seed(self.draws)
+        return (x - x.mean(0)).flatten(1) + 0.1 * torch.rand(len(x), 4, generator=own)
+
+
+class Restless(Moody):
+    """Noise of its own that no seed repeats, but each image by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.draws += 1
+        own = torch.Generator().manual_seed(self.draws)
+        return torch.rand(len(x), 4, generator=own)
+
+
+@pytest.mark.parametrize(
+    ("network", "classes"),
+    [
+        (BatchStatistics(), 4),
+        (nn.Sequential(nn.BatchNorm2d(SHAPE[0], track_running_stats=False), nn.Flatten()), 4),
+        (Masked(), 3),
+        (nn.Sequential(Masked(), nn.Dropout(0.1).train()), 3),
+        (Ranked(), 2),
+        (Moody(), 4),
+    ],
+)
+def test_a_network_that_looks_at_the_whole_batch_is_refused(
+    network: nn.Module, classes: int
+) -> None:
+    with pytest.raises(ValueError, match="Expected a network that votes on each image by itself"):
+        rszoo.smooth(network, sigma=0.25, num_classes=classes, input_shape=SHAPE)
+
+
+@pytest.mark.parametrize(("network", "classes"), [(OwnNoise(), 2), (Restless(), 4)])
+def test_a_network_may_draw_random_numbers(network: nn.Module, classes: int) -> None:
+    before = torch.random.get_rng_state()
+    rszoo.smooth(network, sigma=0.25, num_classes=classes, input_shape=SHAPE)
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_predict_needs_enough_samples(half_space: HalfSpace) -> None:

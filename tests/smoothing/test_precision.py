@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import rszoo
 from rszoo.smoothing import precision as arithmetic
-from rszoo.smoothing.precision import WideProducts, bfloat16_products, mixed_precision
+from rszoo.smoothing.precision import WideProducts, bfloat16_products, isolated, mixed_precision
 
 CPU = torch.device("cpu")
 X, W, B = (
@@ -98,3 +98,16 @@ def test_an_entry_votes_alike_on_both(monkeypatch: pytest.MonkeyPatch) -> None:
             votes.append(form(images))
     assert len(votes[0].unique()) > 1
     assert (votes[0] != votes[1]).sum() <= 2
+
+
+def test_a_step_inside_isolated_trains_with_the_weights_of_that_step(processor: bool) -> None:
+    """torch keeps bfloat16 copies of weights as long as any autocast is open, `isolated`'s too."""
+    layer, x = nn.Linear(12, 4), X[0, 0]
+    with isolated(CPU):
+        outputs = []
+        for scale in (1.0, 2.0):
+            with torch.no_grad():
+                layer.weight.fill_(scale)
+            with mixed_precision(CPU, "bfloat16"):
+                outputs.append(layer(x) - layer.bias)
+    torch.testing.assert_close(outputs[1], 2 * outputs[0], rtol=0.02, atol=0.05)

@@ -1,4 +1,4 @@
-"""Every projection against computing again from the votes; reconstruction of votes against the votes."""
+"""Projections against computing again from the votes; reconstructed votes against the votes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +16,9 @@ from support.synthetic_logs import (
 )
 
 from rszoo.bounds import BOUNDS, clopper_pearson_lower, l2_radius, lecuyer_radius, li_radius
-from rszoo.logs.analysis import Given, project, results
+from rszoo.logs.analysis import Projection, project, results
 from rszoo.logs.analysis.projection import reconstructed_votes, scaled
-from rszoo.logs.analysis.setting import Projection, Setting, setting_of
-from rszoo.logs.format import read_log
+from rszoo.logs.format import Given, Setting, read_log
 
 GIVEN = Given(sigma=0.25, n=1000, alpha=0.001)
 
@@ -44,7 +43,7 @@ def test_alpha_and_bound_are_what_certify_would_have_returned(
 def test_earlier_bounds(tmp_path: Path, bound: str, rule: Callable[..., float]) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     for before, after in zip(log.records, project(log, bound=bound).records, strict=True):
-        p = clopper_pearson_lower(before.counts(4)[before.selected or 0], 1000, 0.001)
+        p = clopper_pearson_lower(before.counts(4)[before.selected], 1000, 0.001)
         assert after.radius is not None
         assert after.radius == pytest.approx(0.25 * rule(p, 1 - p) if p > 0.5 else 0.0, rel=1e-9)
         assert after.radius <= (before.radius or 0) + 1e-6
@@ -57,8 +56,8 @@ def test_fewer_samples_keep_the_proportions(tmp_path) -> None:  # type: ignore[n
     assert projected.estimated
     for before, after in zip(log.records, projected.records, strict=True):
         assert after.n == 130
-        top = before.counts(4)[before.selected or 0] * 130 // 1000
-        assert after.counts(4)[before.selected or 0] == top
+        top = before.counts(4)[before.selected] * 130 // 1000
+        assert after.counts(4)[before.selected] == top
         p = clopper_pearson_lower(top, 130, 0.001)
         assert after.radius == l2_radius(BOUNDS["cohen"]([top, 130 - top], 0, 0.001).radius, 0.25)
         assert (after.radius > 0) == (p > 0.5)
@@ -83,10 +82,9 @@ def test_scaling_rounds_to_the_safe_side() -> None:
 
 def test_votes_are_reconstructed_from_radii_up_to_their_digits(tmp_path) -> None:  # type: ignore[no-untyped-def]
     records = certify_records(certify_protocol())
-    votes = np.array([record.counts(4)[record.selected or 0] for record in records])
+    votes = np.array([record.counts(4)[record.selected] for record in records])
     certified = np.array([record.predict != -1 for record in records])
-    log = write_published(tmp_path / "sigma_0.25", records)
-    found = reconstructed_votes(log, Setting(0.25, 1000, 0.001, "cohen"))
+    found = reconstructed_votes(write_published(tmp_path / "sigma_0.25", records, GIVEN))
     assert np.all(found[~certified] == 0)
     assert (
         np.abs(found - votes)[certified].max() <= 1
@@ -96,35 +94,40 @@ def test_votes_are_reconstructed_from_radii_up_to_their_digits(tmp_path) -> None
 
 def test_a_published_file_projects_like_its_votes(tmp_path) -> None:  # type: ignore[no-untyped-def]
     records = certify_records(certify_protocol())
-    published = write_published(tmp_path / "sigma_0.25", records)
+    published = write_published(tmp_path / "sigma_0.25", records, GIVEN)
     own = write(tmp_path / "own", certify_protocol(), records)
     for changes in ({"alpha": 1e-4}, {"n": 300}, {"bound": "li"}):
         ours, theirs = (
             results(project(own, **changes)),
-            results(project(published, given=GIVEN, **changes)),
+            results(project(published, **changes)),
         )
         assert theirs.radius == pytest.approx(ours.radius, abs=0.003)
-    raised = results(project(published, alpha=0.1, given=GIVEN))
+    raised = results(project(published, alpha=0.1))
     assert np.array_equal(raised.abstained, results(published).abstained)
 
 
 def test_a_published_projection_to_its_own_setting_changes_no_radius_by_more_than_rounding() -> (
     None
 ):
-    log = read_log(cifar10_log("0.50"))
-    same = results(project(log, given=Given(n=100_000, alpha=0.01)))
+    log = read_log(cifar10_log("0.50"), Given(n=100_000, alpha=0.01))
+    same = results(project(log))
     half_unit = 0.51 * 10.0 ** (np.floor(np.log10(np.maximum(same.radius, 1e-9))) - 2)
     assert np.all(np.abs(same.radius - results(log).radius) <= np.maximum(half_unit, 3e-5))
 
 
 def test_what_a_published_file_cannot_tell_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    log = write_published(tmp_path / "log", certify_records(certify_protocol()))
+    path, records = tmp_path / "log", certify_records(certify_protocol())
     with pytest.raises(ValueError, match="votes of the runner-up for the bound joint"):
-        project(log, bound="joint", given=GIVEN)
+        project(write_published(path, records, GIVEN), bound="joint")
     with pytest.raises(ValueError, match="Expected to know sigma, n, alpha of"):
-        project(log, alpha=0.01)
+        project(write_published(path, records), alpha=0.01)
+    strict = write_published(path, records, Given(sigma=0.25, n=1000, alpha=1e-9))
     with pytest.raises(ValueError, match="'rszoo audit' says which alpha fits"):
-        project(log, n=100, given=Given(sigma=0.25, n=1000, alpha=1e-9))
+        project(strict, n=100)
+    predictions = tmp_path / "N_100"
+    predictions.write_text("idx\tlabel\tpredict\tcorrect\ttime\n0\t1\t1\t1\t0:00:01.5\n")
+    with pytest.raises(ValueError, match=r"Expected a log of CERTIFY, got .*N_100, one of PREDICT"):
+        project(read_log(predictions, GIVEN), alpha=0.01)
 
 
 def test_settings_out_of_range_and_projections_of_projections(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -139,7 +142,7 @@ def test_settings_out_of_range_and_projections_of_projections(tmp_path) -> None:
             project(log, **changes)
     with pytest.raises(ValueError, match="in one step"):
         project(project(log, n=500), alpha=0.01)
-    assert setting_of(project(log, n=500)).n == 500
+    assert project(log, n=500).setting.n == 500
 
 
 @pytest.mark.parametrize("rule", [{"radii": (0.0, 0.25)}, {"tolerance": 0.05}])
@@ -148,7 +151,8 @@ def test_votes_whose_number_depends_on_them_are_not_projected(tmp_path, rule, ch
     protocol = certify_protocol(**rule)
     log = write(tmp_path / "log", protocol, adaptive_records(protocol))
     with pytest.raises(
-        ValueError, match=r"^Expected a log with n votes an image, got .*; evaluate without --radii"
+        ValueError,
+        match=r"^Expected a log with n votes per image, got .*; evaluate without --radii",
     ):
         project(log, **change)
 
