@@ -20,7 +20,12 @@ and at least as large.
 import numpy as np
 from scipy import optimize, special
 
-from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper
+from rszoo.bounds.binomial import (
+    EPS,
+    betainc_error,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+)
 from rszoo.bounds.votes import Counts, RadiusBound, Votes, split_votes, two_sided
 
 GRID = 10
@@ -73,7 +78,7 @@ def _sum_upper(votes: Votes, level: float) -> float:
     p = clopper_pearson_upper(votes.runner_up, votes.n, level)  # one term of the sum alone
     if excess(p) > 0:
         p = float(optimize.brentq(excess, p, 1.0, xtol=1e-15, rtol=1e-14))
-    step = 2.0**-52
+    step = EPS
     while excess(p) > 0:
         p, step = min(1.0, p + step), 2 * step
-    return p
+    return min(1.0, float(np.nextafter(p + betainc_error(p, level) + EPS, 1.0)))

@@ -74,9 +74,9 @@ def vote(
 
 def _resized(image: "Image", x: "Tensor") -> bool:
     """Whether x is not simply the image, upright."""
-    from rszoo.data.images import image_transform
+    from rszoo.data.images import convert, image_transform
 
-    if sorted(image.size) != sorted(x.shape[1:]):  # metadata may turn it
+    if convert(image, "RGB").size != (x.shape[2], x.shape[1]):
         return True
     shape = (x.shape[0], x.shape[1], x.shape[2])
     return not x.equal(image_transform(shape, min(image.size))(image))

@@ -1,7 +1,7 @@
 """The data sets of the zoo: the shape of an image, the names of the classes, how to read them.
 
 ImageNet is `imagenet/train/<class>/*` and `imagenet/val/<class>/*` under `RSZOO_DATA`, as
-torchvision's ImageFolder reads them. Other data sets are such folders too: `<name>.toml` there,
+torchvision's ImageFolder lists them. Other data sets are such folders too: `<name>.toml` there,
 with the keys of `Folder`, describes `<name>/train` and `<name>/test`. Its classes are the names of
 the class folders in sorted order, or other names for them in the same order.
 """
@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from torchvision import datasets as tv
 from torchvision.models import ResNet50_Weights
 
+from rszoo.data.digest import digest_of, digest_of_files
 from rszoo.data.folders import (
     ELSEWHERE,
     Folder,
@@ -70,10 +71,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Labels, int64 (N,), and a function from an index to that image's pixels, uint8 (C, H, W)."""
+    """A split: its labels, a function from an index to that image's pixels, and its digest."""
 
-    labels: Tensor
-    pixels: Callable[[int], Tensor]
+    labels: Tensor  # int64 (N,)
+    pixels: Callable[[int], Tensor]  # uint8 (C, H, W)
+    digest: Callable[[], str]  # as the function `digest`, but computed once, of these images
 
 
 def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tensor) -> Labelled:
@@ -256,11 +258,22 @@ def open_images(name: str, split: Split, *, download: bool = False) -> LabelledI
     dataset = get_dataset(name)
     if dataset.files is None:
         images, labels = load_images(name, split, download=download)
-        return LabelledImages(labels, lambda index: images[index])
+        return LabelledImages(labels, images.__getitem__, cache(partial(digest_of, images, labels)))
     files = list_files(name, split)
-    return LabelledImages(
-        files.labels, lambda index: files.pixels(index, dataset.shape, dataset.resize)
-    )
+    pixels = partial(files.pixels, shape=dataset.shape, resize=dataset.resize)
+    content = cache(partial(digest_of_files, files, dataset.shape, dataset.resize))
+    return LabelledImages(files.labels, pixels, content)
+
+
+def digest(name: str, split: Split, *, download: bool = False) -> str:
+    """SHA-256 of a split: `digest_of` its images, or `digest_of_files` if read file by file.
+
+    It reads them each time, as files may change. `open_images(...).digest()` needs no second read.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_images` and `list_files`.
+    """
+    return open_images(name, split, download=download).digest()
 
 
 def image_chunks(

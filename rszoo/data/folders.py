@@ -1,9 +1,15 @@
-"""Folders of images, one folder per class, as torchvision's ImageFolder reads them."""
+"""Folders of images, one folder per class, as torchvision's ImageFolder lists them.
+
+The images are read as `conversion.convert` does. ImageFolder does not turn an image upright, drops
+an alpha channel, and cuts 16 bits to 8: for such files the pixels differ.
+"""
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import torch
@@ -12,36 +18,50 @@ from torch import Tensor
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from rszoo.data.images import convert, image_transform
+from rszoo.data.conversion import ImageError, convert
+from rszoo.data.images import image_transform
+
+Result = TypeVar("Result")
 
 ELSEWHERE = "set RSZOO_DATA to the folder that holds it"
 
 
 @dataclass(frozen=True)
 class LabelledFiles:
-    """Image files and their labels, int64 (N,)."""
+    """Image files and their labels, int64 (N,), and the folder that holds all of them."""
 
     paths: list[str]
     labels: Tensor
+    folder: Path = Path()
 
     def image(self, index: int) -> Image.Image:
-        """The image at `index`, in RGB.
+        """The image at `index`, in RGB, upright.
 
         Raises:
-            ValueError: the file is not an image, or not one of 8 bits per channel.
+            ValueError: the file is not an image, or not one that `convert` reads.
         """
+        return self._read(index, lambda image: convert(image, "RGB"))
+
+    def pixels(self, index: int, shape: tuple[int, int, int], resize: int) -> Tensor:
+        """The image at `index` as a classifier of this input sees it, uint8 (C, H, W).
+
+        Raises:
+            ValueError: as `image`, or the image does not cover the crop.
+        """
+        tensor = self._read(index, image_transform(shape, resize))
+        return tensor.mul(255).round().byte()
+
+    def _read(self, index: int, function: Callable[[Image.Image], Result]) -> Result:
         try:
             with Image.open(self.paths[index]) as image:
-                return convert(image, "RGB")
-        except (OSError, ValueError) as error:
+                return function(image)
+        except ImageError:  # names the file
+            raise
+        except (OSError, ValueError, SyntaxError) as error:
             raise ValueError(
                 f"Expected an image in {self.paths[index]}, got this fault: {error}; "
                 "replace the file."
             ) from error
-
-    def pixels(self, index: int, shape: tuple[int, int, int], resize: int) -> Tensor:
-        """The image at `index` as a classifier of this input sees it, uint8 (C, H, W)."""
-        return image_transform(shape, resize)(self.image(index)).mul(255).round().byte()
 
 
 class Folder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,7 +138,8 @@ def list_folder(
             f"Expected images in {place / folders[empty[0]]}, "
             f"got no file of {', '.join(IMG_EXTENSIONS)}; add some."
         )
-    return LabelledFiles([path for path, _ in source.samples], torch.tensor(source.targets))
+    paths = [path for path, _ in source.samples]
+    return LabelledFiles(paths, torch.tensor(source.targets), place)
 
 
 def _class_folders(place: Path) -> list[str]:

@@ -5,9 +5,13 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
+
+from rszoo.data.conversion import ImageError, ImageWarning, convert, place
+
+__all__ = ["ImageError", "ImageWarning", "check_images", "convert", "image_transform"]
 
 # How far k/255 in float32, rounded once or twice, may be from k, in steps of 1/255. A pixel farther
 # off belongs to another image than the one that the grid noise certifies.
@@ -17,9 +21,10 @@ GRID_ROUNDING = 3.1e-5
 def image_transform(shape: tuple[int, int, int], resize: int) -> Callable[[Image.Image], Tensor]:
     """A function from a PIL image to a tensor of this shape in [0, 1], float32.
 
-    It turns the image upright, converts it to the shape's number of channels, scales its shorter
-    side to `resize` pixels and crops the centre. It can be pickled, for worker processes. It raises
-    ValueError for anything but a PIL image of 8 bits per channel.
+    It reads the image as `convert` does, in the shape's number of channels, scales its shorter side
+    to `resize` pixels and crops the centre. It can be pickled, for worker processes. It raises
+    ValueError for anything but a PIL image, for an image that does not cover the crop, and as
+    `convert`.
     """
     return partial(_transform, shape=shape, resize=resize)
 
@@ -30,26 +35,20 @@ def _transform(image: Image.Image, *, shape: tuple[int, int, int], resize: int) 
             f"Expected a PIL image, got {type(image).__name__}; "
             "pass Image.open(path), or Image.fromarray(array) of bytes."
         )
-    upright = convert(ImageOps.exif_transpose(image), "L" if shape[0] == 1 else "RGB")
-    cropped = functional.center_crop(functional.resize(upright, [resize]), list(shape[1:]))
+    upright = convert(image, "L" if shape[0] == 1 else "RGB")
+    scaled = functional.resize(upright, [resize])
+    height, width = shape[1:]
+    if scaled.height < height or scaled.width < width:  # the crop would be padded with black
+        raise ImageError(
+            f"Expected an image that covers {height} x {width} pixels (height x width) when its "
+            f"shorter side is scaled to {resize}, got {upright.height} x {upright.width}"
+            f"{place(image)}; use resize={max(height, width)}, or crop the image to that shape."
+        )
+    cropped = functional.center_crop(scaled, [height, width])
     tensor: Tensor = functional.to_dtype(
         functional.pil_to_tensor(cropped), torch.float32, scale=True
     )
     return tensor
-
-
-def convert(image: Image.Image, mode: str) -> Image.Image:
-    """The image in this mode, "L" or "RGB".
-
-    Raises:
-        ValueError: its values are not bytes; Pillow would clip them at 255, without a word.
-    """
-    if image.mode.startswith(("I", "F")):
-        raise ValueError(
-            f"Expected an image of 8 bits per channel, got one of mode {image.mode!r}; "
-            "scale its values to 0 ... 255 first."
-        )
-    return image.convert(mode)
 
 
 def check_images(x: Tensor, shape: tuple[int, ...], *, grid: bool, box: bool = True) -> Tensor:

@@ -2,11 +2,15 @@
 
 import re
 
+import mpmath as mp
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import special, stats
 from statsmodels.stats.proportion import proportion_confint
+from support.exact_binomial import exact_tail
 
+from rszoo.bounds import BOUNDS
 from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper, minimum_n
 
 GOLDEN = {
@@ -118,7 +122,61 @@ def test_bad_counts_are_named(k: float, n: int, named: str) -> None:
         clopper_pearson_upper(np.array([0, k]), max(n, 0), 0.05)
 
 
-def test_wrong_inverse_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scipy.special.betaincinv", lambda a, b, y: np.full_like(a, 0.9))
-    with pytest.raises(ArithmeticError, match="install scipy"):
-        clopper_pearson_lower(5, 10, 0.05)
+def counts_of(n: int) -> NDArray[np.int64]:
+    """Counts from 1 to n: both ends, where the inverse is worst, and between."""
+    ends = np.array([1, 2, 5, 37, 999])
+    ks = np.concatenate([ends, n - ends, n * np.array([1, 300, 501, 900]) // 1000, [n]])
+    return np.unique(ks[(ks >= 1) & (ks <= n)])
+
+
+@pytest.mark.parametrize("n", [1, 2, 13, 1000, 10**5, 10**7, 10**9])
+@pytest.mark.parametrize("alpha", [0.1, 1e-3, 1e-6, 1e-12])
+def test_bounds_hold_at_50_digits_and_lose_less_than_a_billionth(n: int, alpha: float) -> None:
+    ks = counts_of(n)
+    for k, lower in zip(ks.tolist(), clopper_pearson_lower(ks, n, alpha), strict=True):
+        assert exact_tail(k, n, lower) <= alpha
+        closer = lower * (1 + 1e-9)
+        assert closer >= 1 or exact_tail(k, n, closer) > alpha
+    for k, upper in zip((n - ks).tolist(), clopper_pearson_upper(n - ks, n, alpha), strict=True):
+        assert exact_tail(n - k, n, 1 - mp.mpf(upper)) <= alpha
+        closer = upper * (1 - 1e-9) - 2.0**-51  # 1 - upper is a float
+        assert closer <= 0 or exact_tail(n - k, n, 1 - mp.mpf(closer)) > alpha
+
+
+@pytest.mark.parametrize("alpha", [1e-200, 1e-55, 0.5, 0.63, 0.99, 1 - 1e-12])
+def test_bounds_hold_at_every_level(alpha: float) -> None:
+    for n in (1, 50, 10**4, 10**8):
+        ks = counts_of(n)
+        lower = clopper_pearson_lower(ks, n, alpha)
+        assert all(exact_tail(int(k), n, p) <= alpha for k, p in zip(ks, lower, strict=True) if p)
+        closer = lower * (1 + 1e-9) + 2.0**-51
+        assert all(
+            exact_tail(int(k), n, p) > alpha for k, p in zip(ks, closer, strict=True) if p < 1
+        )
+
+
+@pytest.mark.parametrize(("n", "missing"), [(10**7, 999), (10**8, 1), (10**9, 9), (10**9, 10**5)])
+@pytest.mark.parametrize("rule", ["cohen", "bonferroni", "tcertify"])
+def test_no_votes_are_thrown_away(rule: str, n: int, missing: int) -> None:
+    bound = BOUNDS[rule]([n - missing, missing], 0, 1e-3)
+    assert bound.radius == pytest.approx(special.ndtri(bound.p_lower), rel=1e-6)
+    assert exact_tail(n - missing, n, bound.p_lower) <= 1e-3
+
+
+@pytest.mark.parametrize("inverse", [0.9, 0.0, 1.0, -1.0, 2.0, float("nan"), 1e-300])
+def test_a_wrong_inverse_changes_no_bound(monkeypatch: pytest.MonkeyPatch, inverse: float) -> None:
+    k = np.array([0, 1, 5, 40, 99, 100])
+    for alpha in (1e-6, 0.05, 0.9):
+        with monkeypatch.context() as patch:
+            expected = clopper_pearson_lower(k, 100, alpha), clopper_pearson_upper(k, 100, alpha)
+            wrong = lambda a, b, y: np.full_like(a, inverse)  # noqa: E731
+            patch.setattr("scipy.special.betaincinv", wrong)
+            bounds = clopper_pearson_lower(k, 100, alpha), clopper_pearson_upper(k, 100, alpha)
+        np.testing.assert_allclose(bounds, expected, rtol=1e-14, atol=0)
+
+
+def test_an_alpha_whose_tails_are_computed_wrong_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^Expected alpha >= 1e-200, got 1e-250; pass a larger"):
+        minimum_n(1e-250)
+    with pytest.raises(ValueError, match=r"^Expected alpha >= 1e-220, got 1e-280; pass a larger"):
+        clopper_pearson_lower(585, 612, 1e-280)

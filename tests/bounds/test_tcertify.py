@@ -1,8 +1,10 @@
 """T-CERTIFY against its definition in the paper."""
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy import special, stats
+from support.exact_binomial import exact_tail
 
 from rszoo.bounds import clopper_pearson_lower, clopper_pearson_upper, cohen, tcertify
 from rszoo.bounds.tcertify import _sum_upper
@@ -18,6 +20,17 @@ def test_sum_upper_solves_equation_14(counts: list[int], level: float) -> None:
     p = _sum_upper(votes, level)
     assert stats.binom.cdf(votes.others, votes.n, p).sum() == pytest.approx(level, rel=1e-8)
     assert p >= clopper_pearson_upper(votes.runner_up, votes.n, level)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [[9_999_000, 700, 300], [900, 60, 40], [10**9 - 12, 5, 5, 2], [60_000, 30_000, 10_000]],
+)
+@pytest.mark.parametrize("level", [1e-12, 1e-4, 0.1])
+def test_sum_upper_holds_at_40_digits(counts: list[int], level: float) -> None:
+    n = sum(counts)
+    p = _sum_upper(split_votes(counts, 0, 0.05), level)
+    assert sum(exact_tail(n - count, n, 1 - mp.mpf(p)) for count in counts[1:]) <= level
 
 
 def test_no_level_left_gives_the_bound_one() -> None:

@@ -117,10 +117,11 @@ def test_an_impossible_description_is_refused(root: Path, old: str, new: str, me
 def test_a_wide_crop_needs_only_its_shorter_side(root: Path) -> None:
     describe(root, "[3, 32, 32]", "[3, 32, 48]")
     fill(root, "test", "cat", "emu")
-    Image.new("RGB", (96, 64), "white").save(root / "pets" / "test" / "emu" / "0.png")
+    for name in ("cat", "emu"):
+        Image.new("RGB", (96, 64), "white").save(root / "pets" / "test" / name / "0.png")
     images, _ = load_images("pets", "test")
     assert images.shape == (2, 3, 32, 48)
-    assert images[1].min() == 255
+    assert images.min() == 255
 
 
 @pytest.mark.parametrize(

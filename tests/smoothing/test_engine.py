@@ -127,7 +127,8 @@ MEMORY = """
 import resource, torch, rszoo
 from torch import nn
 torch.set_num_threads(1)
-clf = rszoo.smooth(nn.Sequential(nn.Flatten(), nn.Linear(256, 2)), sigma=0.5, num_classes=2, input_shape=(1, 16, 16))
+network = nn.Sequential(nn.Flatten(), nn.Linear(256, 2))
+clf = rszoo.smooth(network, sigma=0.5, num_classes=2, input_shape=(1, 16, 16))
 for n in (10_000, 250_000):
     clf.certify(torch.full((1, 16, 16), 0.5), n=n)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

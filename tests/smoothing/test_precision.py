@@ -1,4 +1,4 @@
-"""Mixed precision and votes where the processor has no bfloat16 instructions: the same numbers, rounded at the same places."""
+"""Mixed precision, and bfloat16 votes without bfloat16 instructions: the same rounding."""
 
 import pytest
 import torch
@@ -17,13 +17,13 @@ X, W, B = (
 
 
 def exact(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """The convolution of the bfloat16 numbers next to these, in float64, rounded to bfloat16 once."""
+    """The convolution of the nearest bfloat16 numbers, in float64, rounded to bfloat16 once."""
     x, w, b = (each.bfloat16().double() for each in (x, w, b))
     return F.conv2d(x, w, b, padding=1).bfloat16()
 
 
 def check(found: Tensor, expected: Tensor) -> None:
-    """All but a few are equal; those lie so near the middle of two bfloat16 numbers that the order of the sum decides."""
+    """All but a few are equal: those near the middle of two numbers, by the order of sums."""
     assert found.dtype == expected.dtype == torch.bfloat16
     assert (found != expected).float().mean() < 1e-3
     torch.testing.assert_close(found, expected, rtol=2**-7, atol=1e-3)
