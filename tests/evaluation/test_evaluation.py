@@ -55,9 +55,9 @@ def evaluate(
 
 
 def evaluated(
-    name: str, out: Path, options: Options, *, batch_size: int | None = None
+    name: str, out: Path, options: Any, *, batch_size: int | None = None
 ) -> list[list[str]]:
-    with Evaluation(name, out, options, batch_size=batch_size) as evaluation:  # type: ignore[arg-type]
+    with Evaluation(name, out, options, batch_size=batch_size) as evaluation:
         for _ in evaluation:
             pass
     return without_times(out)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_earlier_bounds(tmp_path: Path, bound: str, rule: Callable[..., float]) 
         assert after.predict == (before.selected if after.radius > 0 else -1)
 
 
-def test_fewer_samples_keep_the_proportions(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_fewer_samples_keep_the_proportions(tmp_path: Path) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     projected = project(log, n=130)
     assert projected.estimated
@@ -80,7 +81,7 @@ def test_scaling_rounds_to_the_safe_side() -> None:
         assert all(abs(found.get(label, 0) - counts[label] * n / total) < 1 for label in range(5))
 
 
-def test_votes_are_reconstructed_from_radii_up_to_their_digits(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_votes_are_reconstructed_from_radii_up_to_their_digits(tmp_path: Path) -> None:
     records = certify_records(certify_protocol())
     votes = np.array([record.counts(4)[record.selected] for record in records])
     certified = np.array([record.predict != -1 for record in records])
@@ -92,7 +93,7 @@ def test_votes_are_reconstructed_from_radii_up_to_their_digits(tmp_path) -> None
     assert certified.sum() > 10
 
 
-def test_a_published_file_projects_like_its_votes(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_published_file_projects_like_its_votes(tmp_path: Path) -> None:
     records = certify_records(certify_protocol())
     published = write_published(tmp_path / "sigma_0.25", records, GIVEN)
     own = write(tmp_path / "own", certify_protocol(), records)
@@ -115,7 +116,7 @@ def test_a_published_projection_to_its_own_setting_changes_no_radius_by_more_tha
     assert np.all(np.abs(same.radius - results(log).radius) <= np.maximum(half_unit, 3e-5))
 
 
-def test_what_a_published_file_cannot_tell_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_what_a_published_file_cannot_tell_is_refused(tmp_path: Path) -> None:
     path, records = tmp_path / "log", certify_records(certify_protocol())
     with pytest.raises(ValueError, match="votes of the runner-up for the bound joint"):
         project(write_published(path, records, GIVEN), bound="joint")
@@ -130,7 +131,7 @@ def test_what_a_published_file_cannot_tell_is_refused(tmp_path) -> None:  # type
         project(read_log(predictions, GIVEN), alpha=0.01)
 
 
-def test_settings_out_of_range_and_projections_of_projections(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_settings_out_of_range_and_projections_of_projections(tmp_path: Path) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     for changes, fault in (
         ({"alpha": 1.5}, "0 < alpha < 1"),
@@ -147,7 +148,9 @@ def test_settings_out_of_range_and_projections_of_projections(tmp_path) -> None:
 
 @pytest.mark.parametrize("rule", [{"radii": (0.0, 0.25)}, {"tolerance": 0.05}])
 @pytest.mark.parametrize("change", [{"n": 500}, {"alpha": 0.01}, {"bound": "joint"}, {}])
-def test_votes_whose_number_depends_on_them_are_not_projected(tmp_path, rule, change) -> None:  # type: ignore[no-untyped-def]
+def test_votes_whose_number_depends_on_them_are_not_projected(
+    tmp_path: Path, rule: dict[str, Any], change: dict[str, Any]
+) -> None:
     protocol = certify_protocol(**rule)
     log = write(tmp_path / "log", protocol, adaptive_records(protocol))
     with pytest.raises(
@@ -157,7 +160,7 @@ def test_votes_whose_number_depends_on_them_are_not_projected(tmp_path, rule, ch
         project(log, **change)
 
 
-def test_an_image_that_was_not_estimated_stays_so(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_an_image_that_was_not_estimated_stays_so(tmp_path: Path) -> None:
     protocol = certify_protocol(correct_only=True)
     skipped = {"selected": 3, "votes": {}, "predict": -1, "correct": False, "radius": 0.0}
     log = write(tmp_path / "log", protocol, changed(certify_records(protocol), 0, **skipped))
