@@ -91,7 +91,7 @@ def test_an_entry_of_a_family_is_what_they_share_and_what_differs(tmp_path: Path
     assert (first.method["eps"], last.method["eps"]) == (0.25, 2.0)
     assert (first.training.epochs, last.training.epochs) == (24, 7)
     assert (first.training.schedule.rate, last.training.schedule.rate) == (0.2, 0.05)
-    assert first.training.schedule.warmup == last.training.schedule.warmup  # type: ignore[union-attr]
+    assert first.training.schedule.warmup == last.training.schedule.warmup
     assert first.training.optimizer == last.training.optimizer
 
 

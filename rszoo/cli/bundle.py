@@ -8,8 +8,16 @@ from typer import Argument
 
 from rszoo.files import replace_content
 from rszoo.recipe import Recipe, load_recipe, recipe_text
-from rszoo.zoo.config import EntryConfig, read_config, sha256
-from rszoo.zoo.layout import BESIDE, CONFIG, FILES, RECIPE, WEIGHTS
+from rszoo.zoo.config import (
+    BESIDE,
+    CONFIG,
+    FILES,
+    RECIPE,
+    WEIGHTS,
+    EntryConfig,
+    read_config,
+    sha256,
+)
 from rszoo.zoo.registry import (
     Entry,
     get_entry,

@@ -10,8 +10,7 @@ from typer import Argument, Option
 
 from rszoo.files import replace_content
 from rszoo.recipe import Recipe, load_recipe, recipe_folder
-from rszoo.zoo.config import read_config
-from rszoo.zoo.layout import CARD, RECIPE
+from rszoo.zoo.config import CARD, RECIPE, read_config
 from rszoo.zoo.registry import FOLDER_PREFIX, bundled_folder, get_entry, list_models, staged_folder
 
 

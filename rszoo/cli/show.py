@@ -11,8 +11,7 @@ from rszoo.cli.list import place
 from rszoo.cli.options import Json
 from rszoo.cli.output import print_json, print_table
 from rszoo.recipe import Recipe, load_recipe, recipe_names, recipe_text
-from rszoo.zoo.config import EntryConfig, read_config, sha256
-from rszoo.zoo.layout import CONFIG, RECIPE, WEIGHTS
+from rszoo.zoo.config import CONFIG, RECIPE, WEIGHTS, EntryConfig, read_config, sha256
 from rszoo.zoo.registry import FOLDER_PREFIX, Entry, bundled_folder, get_entry, is_path, list_models
 
 

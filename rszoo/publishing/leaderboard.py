@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rszoo.errors import as_float
 from rszoo.recipe import load_recipe
-from rszoo.zoo.config import read_config
-from rszoo.zoo.layout import EVIDENCE
+from rszoo.zoo.config import EVIDENCE, read_config
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models
 
 if TYPE_CHECKING:

@@ -11,9 +11,19 @@ from typing import cast
 
 from rszoo.publishing.verify import USUAL, Check, Repetition, verify_folder
 from rszoo.recipe import load_recipe, recipe_names, recipe_text
-from rszoo.zoo.config import EntryConfig, read_config, sha256
+from rszoo.zoo.config import (
+    BESIDE,
+    CARD,
+    CONFIG,
+    FILES,
+    FIXED_LOG,
+    RECIPE,
+    EntryConfig,
+    published,
+    read_config,
+    sha256,
+)
 from rszoo.zoo.hub import Upload, check_name, fetch, upload
-from rszoo.zoo.layout import BESIDE, CARD, CONFIG, FILES, FIXED_LOG, RECIPE, published
 from rszoo.zoo.loading import locate
 from rszoo.zoo.registry import Entry, bundled_folder, in_checkout, pin
 

@@ -20,11 +20,18 @@ from rszoo.logs.format import CertifyProtocol, Log, Record, logged_radius
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.smoothing.certificate import ABSTAIN
 from rszoo.smoothing.classifier import SmoothedClassifier
-from rszoo.zoo.config import EntryConfig, check_license, recipe_source
+from rszoo.zoo.config import (
+    BESIDE,
+    CONFIG,
+    EVIDENCE,
+    RECIPE,
+    EntryConfig,
+    check_license,
+    recipe_source,
+)
 from rszoo.zoo.entry import read_entry
 from rszoo.zoo.evidence import read_certificates, twin
 from rszoo.zoo.history import read_history
-from rszoo.zoo.layout import BESIDE, CONFIG, EVIDENCE, RECIPE
 from rszoo.zoo.loading import locate, open_entry
 from rszoo.zoo.registry import FOLDER_PREFIX
 

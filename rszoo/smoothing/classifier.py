@@ -49,7 +49,7 @@ class SmoothedClassifier:
             or the logits of an image depend on the other images of its batch.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - users write this call
         self,
         base: nn.Module,
         *,
@@ -115,7 +115,7 @@ class SmoothedClassifier:
         predictions = [prediction for (prediction,) in results]
         return predictions if x.ndim == 4 else predictions[0]
 
-    def certify(
+    def certify(  # noqa: PLR0913 - users write this call
         self,
         x: Tensor,
         *,

@@ -178,10 +178,13 @@ def mixed_precision(device: torch.device, precision: str) -> Iterator[None]:
         with torch.autocast(device.type, enabled=False):
             yield
         return
-    with torch.autocast(device.type, dtype=torch.bfloat16), bfloat16_products(device):
-        yield
-    # inside another autocast torch keeps its bfloat16 copies of weights, which change in a step
-    torch.clear_autocast_cache()
+    try:
+        with torch.autocast(device.type, dtype=torch.bfloat16), bfloat16_products(device):
+            yield
+    finally:
+        # torch forgets its bfloat16 copies of the weights only where the outermost autocast ends,
+        # which may be that of `isolated`, around a whole run: the next step has other weights.
+        torch.clear_autocast_cache()
 
 
 class WideProducts(TorchFunctionMode):

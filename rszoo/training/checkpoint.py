@@ -10,7 +10,7 @@ import torch
 
 from rszoo.files import replace_content, replacing
 from rszoo.training.run import Run
-from rszoo.zoo.layout import CONFIG, EPOCHS, WEIGHTS
+from rszoo.zoo.config import CONFIG, EPOCHS, WEIGHTS
 
 CHECKPOINT = "checkpoint.pt"
 

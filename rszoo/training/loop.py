@@ -29,9 +29,8 @@ from rszoo.training.checkpoint import check_folder, resume, save
 from rszoo.training.distributed import refuse_several
 from rszoo.training.run import Run, noisy_accuracy, start
 from rszoo.training.step import take_step
-from rszoo.zoo.config import recipe_source
+from rszoo.zoo.config import EPOCHS, RECIPE, RUNS, recipe_source
 from rszoo.zoo.entry import write_entry
-from rszoo.zoo.layout import EPOCHS, RECIPE, RUNS
 
 CHECKPOINT_SECONDS = 60.0
 

@@ -1,7 +1,8 @@
-"""`config.json`: what rebuilds and checks a zoo entry, beside its weights."""
+"""The files of an entry, and `config.json`: what rebuilds and checks it, beside its weights."""
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +12,22 @@ from msgspec import Meta
 
 from rszoo.errors import IntegrityError
 from rszoo.recipe import NoiseKind, Precision, Recipe, sigma_text
-from rszoo.zoo.layout import CONFIG
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+RECIPE, CARD = "recipe.toml", "README.md"
+FIXED_LOG, GRID_LOG = "certify.tsv", "certify-grid.tsv"
+RUNS, EPOCHS = "runs.jsonl", "log.jsonl"
+
+FILES = (CONFIG, WEIGHTS)
+"""What every entry has."""
+EVIDENCE = (FIXED_LOG, GRID_LOG)
+"""CERTIFY with n votes per image, and at given radii."""
+TWINS = ("certify-float32.tsv", "certify-bfloat16.tsv")
+"""The first images of the fixed log, voted on in the other precision."""
+TRAINING = (RUNS, EPOCHS)
+"""One line per start of the training, and per epoch."""
+BESIDE = (*EVIDENCE, *TWINS, *TRAINING)
+"""What an entry may have besides."""
 
 
 class EntryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,3 +182,13 @@ def read_config(folder: Path, *, expected_sha256: str | None = None) -> EntryCon
         raise IntegrityError(
             f"Expected a valid config in {path}, got a file with this fault: {error}."
         ) from error
+
+
+def published(name: str) -> Sequence[str]:
+    """Every file that belongs to the Hub repository of an entry; publishing leaves others alone."""
+    return (*FILES, *BESIDE, RECIPE, CARD, picture(name))
+
+
+def picture(name: str) -> str:
+    """The picture of an entry's card; named after the entry, so that cards can share a folder."""
+    return re.sub(r"[^\w.+-]", "-", name) + ".png"  # a config from elsewhere may have any name

@@ -14,8 +14,7 @@ from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import get_dataset
 from rszoo.errors import IntegrityError
 from rszoo.files import replace_content, replacing
-from rszoo.zoo.config import EntryConfig, Source, check_sha256, read_config, sha256
-from rszoo.zoo.layout import CONFIG, WEIGHTS
+from rszoo.zoo.config import CONFIG, WEIGHTS, EntryConfig, Source, check_sha256, read_config, sha256
 
 SELF_TEST_IMAGES = 2
 SELF_TEST_TOLERANCE = 1e-3

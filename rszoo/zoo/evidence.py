@@ -5,8 +5,7 @@ from pathlib import Path
 import msgspec
 
 from rszoo.logs.format import CertifyProtocol, Log, read_log
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.layout import FIXED_LOG, GRID_LOG, TWINS
+from rszoo.zoo.config import FIXED_LOG, GRID_LOG, TWINS, EntryConfig
 
 SAME = ("name", "weights_sha256", "dataset", "sigma", "noise", "precision")
 
@@ -17,7 +16,7 @@ def read_certificates(path: Path, config: EntryConfig) -> tuple[Log, CertifyProt
     Its lines are read, not audited; `rszoo.logs.analysis.audit` recomputes them from their votes.
 
     Args:
-        path: of the log, one of `rszoo.zoo.layout.EVIDENCE` or `TWINS`.
+        path: of the log, one of `rszoo.zoo.config.EVIDENCE` or `TWINS`.
         config: of the entry.
 
     Returns:

@@ -7,8 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from rszoo.recipe import Recipe
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.layout import EPOCHS, RUNS
+from rszoo.zoo.config import EPOCHS, RUNS, EntryConfig
 
 
 class Start(msgspec.Struct, frozen=True):

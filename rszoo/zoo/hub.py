@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rszoo.errors import HubError
-from rszoo.zoo.layout import FILES
+from rszoo.zoo.config import FILES
 
 REMEDIES = {
     401: "log in with 'hf auth login', or set HF_TOKEN",

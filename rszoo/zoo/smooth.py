@@ -145,7 +145,7 @@ def _check_units(name: str, values: Sequence[float]) -> None:
             )
 
 
-def smooth(
+def smooth(  # noqa: PLR0913 - users write this call
     module: nn.Module,
     *,
     sigma: float,

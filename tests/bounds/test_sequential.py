@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,14 +88,13 @@ def test_false_certificates_of_a_grid_keep_the_level(
         assert worst > alpha / 2
 
 
+NEVER: dict[str, Any] = {"futility": 0.0, "power": 0.0}
+
+
 @pytest.mark.parametrize("rule", ["futility", "power"])
 def test_giving_up_only_lowers_the_level(rule: str) -> None:
     def level(value: float) -> tuple[float, set[str]]:
-        ended = histories(
-            RadiusTest(
-                (0.4,), n=60, alpha=0.05, **({"futility": 0.0, "power": 0.0} | {rule: value})
-            )
-        )
+        ended = histories(RadiusTest((0.4,), n=60, alpha=0.05, **{**NEVER, rule: value}))
         weights = probabilities(ended, null_probability(0.4))
         return float(weights[[test.certified == 1 for test in ended]].sum()), {
             test.outcome for test in ended

@@ -50,7 +50,11 @@ def test_looks_grow_by_their_factor_and_end_with_n() -> None:
 @pytest.mark.parametrize("r", FIRST)
 def test_critical_values_are_the_known_ones(r: float) -> None:
     critical = critical_values(r, n=100_000, alpha=0.001)
-    assert (critical.dtype, critical.shape, critical[-1]) == (np.int64, (37,), LAST[int(r)])
+    assert (critical.dtype, critical.shape, critical[-1]) == (
+        np.dtype(np.int64),
+        (37,),
+        LAST[int(r)],
+    )
     assert critical[: len(FIRST[int(r)])].tolist() == FIRST[int(r)]
     with pytest.raises(ValueError, match="read-only"):
         critical[0] = 0

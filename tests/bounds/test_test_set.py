@@ -1,6 +1,7 @@
 """Bounds on the certified accuracy of a test set: values of the formulas, exact coverage."""
 
 import math
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -64,8 +65,8 @@ def test_the_bound_is_the_smallest_g_that_is_no_surprise(
 @pytest.mark.parametrize("bound", [certified_accuracy_lower, certified_accuracy_lower_bernstein])
 @pytest.mark.parametrize(("alpha", "rho"), list(product((0.3, 0.05), (0.2, 0.01))))
 def test_bounds_cover_even_if_bad_images_are_counted_as_often_as_can_be(
-    bound, alpha: float, rho: float
-) -> None:  # type: ignore[no-untyped-def]
+    bound: Callable[..., float], alpha: float, rho: float
+) -> None:
     images = 30
     for good in range(images + 1):
         failure = math.fsum(

@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -32,7 +34,9 @@ def test_votes_are_split_into_the_top_class_and_the_others() -> None:
         ([[90, 10]], 0, 0.001, "shape (1, 2)"),
     ],
 )  # fmt: skip
-def test_rules_name_bad_arguments(rule, counts, top, alpha, named) -> None:  # type: ignore[no-untyped-def]
+def test_rules_name_bad_arguments(
+    rule: Callable[..., object], counts: Any, top: int, alpha: float, named: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(named)):
         rule(counts, top, alpha)
 

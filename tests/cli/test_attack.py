@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Complaint, HalfSpace, without_times
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ from support.synthetic_logs import (
 )
 
 import rszoo
-from rszoo.logs.format import AttackProtocol, Record, read_log
+from rszoo.logs.format import AttackProtocol, CertifyProtocol, Record, read_log
 from rszoo.plots import draw_curves
 from rszoo.zoo.loading import OpenEntry, open_entry
 
@@ -130,7 +131,7 @@ def test_a_picture_has_attacks_in_the_colour_of_their_classifier(
     steps, one, two = drawn[0].axes[0].get_lines()
     assert steps.get_color() == one.get_color() == two.get_color()
     assert one.get_marker() != two.get_marker()
-    assert (list(one.get_xdata()), list(one.get_ydata())) == ([0.0, 0.3], [1.0, 0.5])
+    assert np.asarray(one.get_data()).tolist() == [[0.0, 0.3], [1.0, 0.5]]
     words = [line.get_label() for line in (steps, one, two)]
     assert words[0] == "cifar10-resnet20-gaussian-s0.25: certified"
     assert words[2] == "cifar10-resnet20-gaussian-s0.25: smoothadv-pgd, targeted, m=8, T=20, n=100"
@@ -142,7 +143,7 @@ def test_a_picture_has_attacks_in_the_colour_of_their_classifier(
 def planted(log: Path, factor: float) -> Path:
     """The log with every radius so many times as large."""
     read = read_log(log)
-    assert read.protocol is not None
+    assert isinstance(read.protocol, CertifyProtocol)
     grown = [
         Record(**{**vars(each), "radius": factor * (each.radius or 0.0)}) for each in read.records
     ]

@@ -131,7 +131,7 @@ def test_a_damaged_run_leaves_the_package_as_it_was(package: Path, entry: Path) 
 def test_train_says_where_the_run_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: bool, words: str
 ) -> None:
-    given = {}
+    given: dict[str, object] = {}
 
     def train(recipe: object, out: Path, **options: object) -> bool:
         given.update(options, out=out)

@@ -34,10 +34,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_committed_cards_are_what_is_rendered() -> None:
     assert run("card", "--check").output.startswith("Cards compared, without a difference: ")
 
 
+@pytest.mark.slow
 def test_a_name_and_a_folder_print_the_card(entry: Path, recipe: Recipe) -> None:
     assert run("card", NAME).output == render_card(bundled_folder(NAME), recipe)
     for folder in (entry, f"local-dir:{entry}"):
@@ -66,6 +68,7 @@ def test_the_recipe_beside_the_weights_or_one_that_is_named(entry: Path, recipe:
     )
 
 
+@pytest.mark.slow
 def test_all_writes_what_check_compares(checkout: Path, recipe: Recipe) -> None:
     missing = run("card", "--check", code=1).output
     assert (
@@ -83,6 +86,7 @@ def test_all_writes_what_check_compares(checkout: Path, recipe: Recipe) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_staged_repository_gets_the_same_card(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

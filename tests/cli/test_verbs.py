@@ -92,6 +92,7 @@ def test_help_names_every_bound() -> None:
         ["certify", "--help"],
     ],
 )
+@pytest.mark.slow
 def test_answers_at_once_without_torch(args: list[str]) -> None:
     code = (
         BANNER.format(args=args)

@@ -4,12 +4,14 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms, ImageFile
+from PIL.MpoImagePlugin import MpoImageFile
 
 from rszoo.cli.images import open_image
 from rszoo.data.conversion import _declared_bits
@@ -22,7 +24,7 @@ SWAPPED = SRGB.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"---
 
 
 @pytest.fixture(autouse=True)
-def _warnings_are_errors() -> None:
+def _warnings_are_errors() -> Iterator[None]:
     with warnings.catch_warnings(action="error", category=UserWarning):
         yield
 
@@ -177,13 +179,14 @@ def test_one_frame_of_several_does_not_vote(tmp_path: Path, form: str, loaded: b
         convert(image, "RGB")
     image = Image.open(path)
     image.seek(1)
-    assert convert(image.copy(), "RGB").getpixel((4, 4))[0] > 250
+    assert np.asarray(convert(image.copy(), "RGB"))[4, 4, 0] > 250
 
 
 def test_a_photograph_with_a_preview_is_one_picture(tmp_path: Path) -> None:
     preview = Image.new("RGB", (8, 8))
     Image.fromarray(COLOURS).save(tmp_path / "x.jpg", "mpo", save_all=True, append_images=[preview])
     image = Image.open(tmp_path / "x.jpg")
+    assert isinstance(image, MpoImageFile)
     assert image.n_frames == 2
     assert convert(image, "RGB").size == (8, 8)
 

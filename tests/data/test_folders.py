@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rszoo.data.datasets import get_dataset, list_files, load_images, open_images
+from rszoo.data.datasets import Split, get_dataset, list_files, load_images, open_images
 
 TOML = """
 classes = ["cat", "emu"]
@@ -153,7 +153,7 @@ def test_no_class_is_another_ones_folder(
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_the_splits_have_the_same_folders(root: Path, split: str) -> None:
+def test_the_splits_have_the_same_folders(root: Path, split: Split) -> None:
     describe(root, '"cat", "emu"', '"Felis", "Dromaius"')
     fill(root, "train", "cat", "owl")
     fill(root, "test", "cat", "emu")
@@ -176,7 +176,7 @@ def test_the_train_folder_may_be_absent_for_a_test_only(root: Path) -> None:
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_missing_test_folder_is_named_before_the_training(
-    root: Path, split: str, streamed: bool
+    root: Path, split: Split, streamed: bool
 ) -> None:
     describe(root, "resize", f"streamed = {str(streamed).lower()}\nresize")
     fill(root, "train", "cat", "emu")
@@ -186,7 +186,7 @@ def test_a_missing_test_folder_is_named_before_the_training(
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_a_class_without_images_is_named(root: Path, split: str) -> None:
+def test_a_class_without_images_is_named(root: Path, split: Split) -> None:
     describe(root)
     fill(root, "train", "cat", "emu")
     fill(root, "test", "cat", "emu")

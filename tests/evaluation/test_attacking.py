@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -149,6 +150,7 @@ def test_abstentions_are_counted_apart(shades: str, tmp_path: Path) -> None:
     Plan("pgd", steps=20, num_noise=0),
     Plan(steps=20, targeted=True, restarts=2, random_start=True, box=False),
 ], ids=lambda plan: plan.attack)  # fmt: skip
+@pytest.mark.slow
 def test_a_half_space_is_left_just_beyond_its_distance_and_never_within(
     half_space: HalfSpace, plan: Plan
 ) -> None:
@@ -159,6 +161,7 @@ def test_a_half_space_is_left_just_beyond_its_distance_and_never_within(
     assert labels(found, 1) == [1 - each.label for each in chosen]
 
 
+@pytest.mark.slow
 def test_ddn_stops_at_the_distance_of_a_half_space_where_predict_abstains(
     half_space: HalfSpace,
 ) -> None:
@@ -197,12 +200,12 @@ def test_true_certificates_stand_and_planted_ones_fall(half_space: HalfSpace) ->
     )
     certified = {each.key: each.label for each in chosen}
 
-    def tested(certificates: list[Target]) -> list[object]:
+    def tested(certificates: list[Target]) -> list[Any]:
         found = list(
             challenge(attacker, certificates, factors=(0.6, 1.0, 2.0), n=2000, alpha=0.001)
         )
         returned = [[each.prediction.label for each in line] for line in found]
-        return tally(certified, returned, factors=(0.6, 1.0, 2.0), images=12, alpha=0.002)  # type: ignore[return-value]
+        return tally(certified, returned, factors=(0.6, 1.0, 2.0), images=12, alpha=0.002)
 
     inside, at, beyond = tested(chosen)
     assert (len(inside.succeeded), len(at.succeeded), at.refutes) == (0, 0, False)
@@ -244,6 +247,7 @@ def test_a_bfloat16_form_is_attacked_with_its_weights_in_float32(
 
 
 @pytest.mark.skipif(RECIPE not in rszoo.list_models(), reason="the entry has no weights here")
+@pytest.mark.slow
 def test_no_attack_succeeds_within_the_radii_of_a_real_entry(cifar10: Path, tmp_path: Path) -> None:
     options = CertifyOptions(stride=1000, n=1000, stop=4001)
     with Evaluation(RECIPE, tmp_path / "log.tsv", options) as evaluation:

@@ -29,7 +29,14 @@ from rszoo.logs.format import CertifyProtocol, logged_radius, merge, read_log
 from rszoo.smoothing.precision import multiplies_bfloat16
 from rszoo.zoo.loading import open_entry
 
-PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "seed": 0}
+PROTOCOL: dict[str, Any] = {
+    "stride": 1,
+    "n0": 10,
+    "n": 200,
+    "alpha": 0.001,
+    "bound": "cohen",
+    "seed": 0,
+}
 SEED_OF_KILLS = 1
 HEEDING = """
 import signal
@@ -41,16 +48,16 @@ main()
 
 
 def evaluate(
-    name: str, out: Path, *, batch_size: int | None = None, **options: object
+    name: str, out: Path, *, batch_size: int | None = None, **options: Any
 ) -> list[list[str]]:
-    chosen = CertifyOptions(**{**PROTOCOL, **options})  # type: ignore[arg-type]
+    chosen = CertifyOptions(**{**PROTOCOL, **options})
     return evaluated(name, out, chosen, batch_size=batch_size)
 
 
 def evaluated(
-    name: str, out: Path, options: Options, *, batch_size: int | None = None
+    name: str, out: Path, options: Any, *, batch_size: int | None = None
 ) -> list[list[str]]:
-    with Evaluation(name, out, options, batch_size=batch_size) as evaluation:  # type: ignore[arg-type]
+    with Evaluation(name, out, options, batch_size=batch_size) as evaluation:
         for _ in evaluation:
             pass
     return without_times(out)
@@ -60,8 +67,9 @@ def evaluated(
     "options",
     [{}, {"batch_size": 7}, {"start": 3, "stop": 20, "stride": 4}, {"split": "test", "sigma": 0.5}],
 )
+@pytest.mark.slow
 def test_a_line_is_what_certify_says_of_the_image(
-    shades: str, tmp_path: Path, options: dict[str, object]
+    shades: str, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     evaluate(shades, tmp_path / "log.tsv", **options)
     log = read_log(tmp_path / "log.tsv")
@@ -75,6 +83,7 @@ def test_a_line_is_what_certify_says_of_the_image(
         assert (record.predict, record.selected) == (found.label, found.selected)
         assert record.counts(2) == list(found.counts)
         assert record.radius == pytest.approx(found.radius, abs=1e-6)
+        assert record.radius is not None
         assert record.radius <= found.radius
         assert record.label == int(images.labels[record.idx])
         assert record.correct == (record.label == record.predict)
@@ -127,8 +136,9 @@ def test_the_votes_at_a_small_n_are_among_those_at_a_large_n(shades: str, tmp_pa
 
 
 @pytest.mark.parametrize("options", [{"radii": [0.0, 0.1, 0.4]}, {"tolerance": 0.05}])
+@pytest.mark.slow
 def test_fewer_samples_give_the_lines_of_certify(
-    shades: str, tmp_path: Path, options: dict[str, object]
+    shades: str, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     evaluate(shades, tmp_path / "log.tsv", n=2000, batch_size=50, **options)
     log = read_log(tmp_path / "log.tsv")
@@ -149,11 +159,12 @@ def test_fewer_samples_give_the_lines_of_certify(
     assert max(taken) <= 2000
 
 
+@pytest.mark.slow
 def test_a_radius_is_given_up_as_the_protocol_says(shades: str, tmp_path: Path) -> None:
-    options: dict[str, object] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
+    options: dict[str, Any] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
     never, usual, soon = (tmp_path / name for name in ("never", "usual", "soon"))
     for path, power in ((never, {"power": 0.0}), (usual, {}), (soon, {"power": 0.3})):
-        evaluate(shades, path, **options, **power)
+        evaluate(shades, path, **{**options, **power})
         assert audit(read_log(path)) == []
     powers = [getattr(read_log(path).protocol, "power", None) for path in (never, usual, soon)]
     drawn = [sum(record.n for record in read_log(path).records) for path in (never, usual, soon)]
@@ -190,6 +201,7 @@ def test_shards_make_the_log_of_one_piece(shades: str, tmp_path: Path, count: in
     assert without_times(tmp_path / "merged.tsv") == whole
 
 
+@pytest.mark.slow
 def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
     whole = evaluate(shades, tmp_path / "whole.tsv")
     options = [f"--{key}={value}" for key, value in PROTOCOL.items()]
@@ -246,6 +258,7 @@ print(kills, "kills")
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_path: Path) -> None:
     whole = evaluate(shades, tmp_path / "whole.tsv")
     arguments = [shades, str(tmp_path / "log.tsv"), repr(PROTOCOL), str(SEED_OF_KILLS)]
@@ -261,6 +274,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_pa
     assert evaluate(shades, tmp_path / "log.tsv") == whole
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -320,11 +334,11 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
         ({"shard": (3, 2)}, "Expected a shard from 1/2 to 2/2, got 3/2"),
         ({"sigma": -0.5}, "Expected sigma > 0"),
         ({"seed": -1}, r"`\$.seed`"),
-        ({"split": "train"}, "Expected shades in"),
+        ({"split": "train"}, "Expected a complete shades in"),
     ],
 )
 def test_bad_options_are_one_sentence_and_make_no_log(
-    shades: str, tmp_path: Path, options: dict[str, object], message: str
+    shades: str, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         evaluate(shades, tmp_path / "log.tsv", **options)

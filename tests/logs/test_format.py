@@ -120,6 +120,7 @@ def test_without_votes_for_others_the_line_is_read_again(tmp_path: Path) -> None
     assert read_log(tmp_path / "log.tsv").records == [unanimous]
 
 
+@pytest.mark.slow
 def test_a_log_cut_anywhere_goes_on_to_the_same_log(tmp_path: Path) -> None:
     whole = write(tmp_path / "whole.tsv")
     path = tmp_path / "log.tsv"

@@ -208,6 +208,7 @@ def test_grid_noise_is_charged_to_the_other_rule(
     card = render_card(tmp_path, gridded)
     assert "8-bit grid" in card
     assert "up to the effects of that" not in card
+    assert log.protocol is not None
     exact = Log(
         log.path, msgspec.structs.replace(log.protocol, noise="float", loss=0.0), log.records
     )

@@ -102,6 +102,7 @@ def test_resnet110_of_macer_names_neither_architecture_nor_layer(
     assert_same(tmp_path / "out", model)
 
 
+@pytest.mark.slow
 def test_resnet50_with_the_parallel_network_inside(save: Save, tmp_path: Path) -> None:
     torch.manual_seed(0)
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -111,7 +112,7 @@ def test_resnet50_with_the_parallel_network_inside(save: Save, tmp_path: Path) -
     import_checkpoint(path, tmp_path / "out", dataset="imagenet", sigma=1, normalization="standard")
     x = images(224)[:1]
     with torch.inference_mode():
-        assert torch.equal(read_entry(tmp_path / "out")[0](x), model[1].module(model[0](x)))
+        assert torch.equal(read_entry(tmp_path / "out")[0](x), model[1](model[0](x)))
     assert (
         json.loads((tmp_path / "out" / "config.json").read_text())["name"]
         == "imagenet-resnet50-imported-s1.00"
@@ -145,7 +146,7 @@ def test_statistics_in_the_file_are_used(
     save: Save, tmp_path: Path, layer: str, parallel: bool
 ) -> None:
     model = authors(layer, kept=True)
-    model[0].means += 0.0123
+    model[0].means += 0.0123  # type: ignore[assignment, operator]
     path = save((nn.DataParallel(model) if parallel else model).state_dict())
     with pytest.raises(
         ValueError, match="Expected the normalization that the file holds, got 'none'"
@@ -296,6 +297,7 @@ def behind(network: NormalizedNetwork, layer: str) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("layer", ["standard", "center"])
+@pytest.mark.slow
 def test_auto_finds_the_layer_of_a_trained_network(
     cifar10: Path, save: Save, tmp_path: Path, layer: str
 ) -> None:
@@ -312,6 +314,7 @@ def test_auto_finds_the_layer_of_a_trained_network(
     assert_same(tmp_path / "out", model)
 
 
+@pytest.mark.slow
 def test_auto_refuses_where_nothing_wins(cifar10: Path, save: Save, tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"got standard \d+\.\d%, center \d+\.\d%, none \d+\.\d%; check --sigma"

@@ -106,7 +106,7 @@ def test_the_numbers_are_those_of_the_log(package: Path) -> None:
         radii=(0.0, 0.3, 0.5, 2.0),
         accuracies=(0.5, 0.5, 0.25, 0.0),
         samples=(1000, 1000, 1000, 1000),
-        average_radius=pytest.approx(0.225),
+        average_radius=pytest.approx(0.225),  # type: ignore[arg-type]
         abstention=0.25,
         images=4,
         n=1000,
@@ -269,7 +269,7 @@ def test_the_best_is_of_those_that_are_wanted_and_certified(package: Path) -> No
             match=r"^Expected an entry of dataset .* with certificates for radius .*; "
             r"'rszoo list --radius",
         ):
-            rszoo.best(**wanted)  # type: ignore[arg-type]
+            rszoo.best(**wanted)
     with pytest.raises(ValueError, match=r"^Expected a radius >= 0, got -1; "):
         rszoo.best(radius=-1)
     with pytest.raises(ValueError, match=r"^Expected a radius to be a number, got '0\.5'; "):

@@ -37,8 +37,9 @@ def test_every_result_is_read_again_with_its_value(entry: Path, recipe: Recipe) 
     data = read(entry, recipe)
     assert data.model_name == recipe.name
     found = {
-        (each.metric_type, each.metric_args["bound"], each.metric_args.get("radius")): each
+        (each.metric_type, args["bound"], args.get("radius")): each
         for each in evaluated(data)
+        if (args := each.metric_args)
     }
     assert len(found) == len(evaluated(data)) == 3 + 2 + 3 + 2 + len(RADII)
     for bound, expected in (

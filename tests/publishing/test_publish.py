@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.hub_server import READER, WRITER, Fault, Hub, Repository, environment, serve
+from support.hub_repositories import Repository
+from support.hub_server import IMPATIENT, READER, WRITER, Fault, Hub, environment, serve
 
 import rszoo
 from rszoo.zoo.config import sha256
@@ -75,7 +76,7 @@ def run(
     known = "shades-resnet20-gaussian-s0.25"
     given = {"commands": commands, "package": str(package), "recipe": str(recipe), "known": known}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    command = [sys.executable, "-c", COMMANDS, json.dumps(given)]
+    command = [sys.executable, "-c", IMPATIENT + COMMANDS, json.dumps(given)]
     process = subprocess.run(
         command, capture_output=True, text=True, env=clean | variables, check=False, timeout=170
     )
@@ -94,6 +95,8 @@ def head(repository: Repository) -> dict[str, bytes]:
     return repository.commits[repository.branches["main"]]
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_a_published_entry_is_pinned_and_loads_elsewhere_and_offline(
     evident: Path, checkout: Path, tmp_path: Path
 ) -> None:
@@ -157,6 +160,8 @@ def assert_dry_run(dry: Ended, hub: Hub, files: dict[str, bytes]) -> None:
     assert not any("org/shades" in request for request in hub.requests[:first_change])
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_pull_requests_branches_private_repositories_and_old_files(
     evident: Path, checkout: Path, tmp_path: Path
 ) -> None:
@@ -194,6 +199,8 @@ def test_pull_requests_branches_private_repositories_and_old_files(
     assert registry["shades-resnet20-gaussian-s0.25"]["repo_id"] == "org/pushed"
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_what_cannot_be_published_ends_in_one_sentence(
     evident: Path, checkout: Path, tmp_path: Path
 ) -> None:
@@ -219,7 +226,7 @@ def test_what_cannot_be_published_ends_in_one_sentence(
             publish(damaged),
         ]
         found = run(commands, **own, variables=environment(address, tmp_path / "a", token=WRITER))
-        evidence, name, large, race, changed, failed = found
+        evidence, nameless, large, race, changed, failed = found
         reader, nobody = (
             run(
                 [publish(bare, "--without-evidence")],
@@ -229,7 +236,7 @@ def test_what_cannot_be_published_ends_in_one_sentence(
             for token in (READER, "hf_Nobody")
         )
     assert "without certify.tsv; make it with 'rszoo evaluate" in evidence.err
-    assert "Expected a repository as organisation/name, got 'name'" in name.err
+    assert "Expected a repository as organisation/name, got 'name'" in nameless.err
     assert "got 412; somebody else changed the repository meanwhile" in race.err
     assert "IntegrityError" not in changed.err
     assert "Expected SHA-256" in changed.err
@@ -248,7 +255,7 @@ def test_a_damaged_entry_and_another_than_the_bundled_one_are_refused(
     evident: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In this process, where nothing reaches a Hub."""
-    from rszoo.publishing import publish as module
+    import rszoo.publishing.publish as module
     from rszoo.publishing.verify import Repetition
     from rszoo.recipe import load_recipe
     from rszoo.zoo import registry

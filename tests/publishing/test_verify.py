@@ -59,6 +59,7 @@ def move_votes(row: list[str], columns: list[str], count: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_sound_entry_passes_every_check(evident: Path) -> None:
     checks = verify(str(evident), Repetition(6))
     assert outcomes(checks) == dict.fromkeys(
@@ -94,6 +95,7 @@ def test_what_is_not_at_hand_is_skipped_and_said(
 
 
 @pytest.mark.parametrize("software", [None, "rszoo 0.0, another machine"])
+@pytest.mark.slow
 def test_other_votes_are_told_and_judged_by_their_radius(
     evident: Path, software: str | None
 ) -> None:
@@ -108,6 +110,7 @@ def test_other_votes_are_told_and_judged_by_their_radius(
     assert software is None or software in found["certify.tsv, again"].finding
 
 
+@pytest.mark.slow
 def test_the_log_in_the_other_precision_is_checked_too(evident: Path) -> None:
     precision = json.loads((evident / "config.json").read_text())["precision"]
     (other,) = {"float32", "bfloat16"} - {precision}
@@ -141,6 +144,7 @@ def test_what_a_sample_of_grid_noise_takes_off_alpha_is_not_the_log_s_to_say(evi
 
 
 @pytest.mark.parametrize("name", ["certify.tsv", "certify-grid.tsv"])
+@pytest.mark.slow
 def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
     """Votes and radii of a better classifier: they agree, so that the audit finds nothing."""
     log = evident / name
@@ -200,9 +204,12 @@ def test_a_network_made_for_the_noise_of_the_log_is_refuted(
         ]
         normal += torch.cat(blocks)[:n].sum(0).flatten()
     network = ARCHITECTURES["plane"](2, 3)
+    assert isinstance(network, nn.Sequential)
+    plane = network[1]
+    assert isinstance(plane, nn.Linear)
     with torch.no_grad():
-        network[1].weight.copy_(torch.stack([normal, -normal]))
-        network[1].bias.copy_(network[1].weight @ torch.full((192,), -128 / 255))
+        plane.weight.copy_(torch.stack([normal, -normal]))
+        plane.bias.copy_(plane.weight @ torch.full((192,), -128 / 255))
     own = rszoo.smooth(network, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
     own.save(
         tmp_path / "entry", architecture="plane", dataset="shades", method="none", license="MIT"
@@ -218,6 +225,7 @@ def test_a_network_made_for_the_noise_of_the_log_is_refuted(
     assert f"fresh votes (seed 5) refute the radius {record.radius:.4f}" in again.finding
 
 
+@pytest.mark.slow
 def test_a_sequential_log_is_done_again_from_its_path(evident: Path) -> None:
     log = evident / "certify-grid.tsv"
     before = log.read_text()
@@ -239,6 +247,7 @@ def test_a_sequential_log_is_done_again_from_its_path(evident: Path) -> None:
     assert "finds no error" in finding(evident, "certify-grid.tsv")
 
 
+@pytest.mark.slow
 def test_each_fault_of_the_folder_has_its_check(evident: Path) -> None:
     config, log, recipe = (evident / each for each in ("config.json", "certify.tsv", "recipe.toml"))
     kept = {path: path.read_bytes() for path in (config, log, recipe)}

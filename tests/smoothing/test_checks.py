@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from rszoo.smoothing import SmoothedClassifier
 SHAPE = (1, 2, 2)
 
 
-def smoothed(half_space: HalfSpace, **options: str) -> SmoothedClassifier:
+def smoothed(half_space: HalfSpace, **options: Any) -> SmoothedClassifier:
     return rszoo.smooth(half_space, sigma=0.25, num_classes=2, input_shape=SHAPE, **options)
 
 
@@ -67,9 +68,9 @@ class Answer(nn.Module):
     ],
 )
 def test_bad_arguments_are_named(
-    half_space: HalfSpace, change: dict[str, object], message: str
+    half_space: HalfSpace, change: dict[str, Any], message: str
 ) -> None:
-    arguments = {"x": torch.full(SHAPE, 0.5), "n": 100, **change}
+    arguments: dict[str, Any] = {"x": torch.full(SHAPE, 0.5), "n": 100, **change}
     with pytest.raises(ValueError, match=message):
         smoothed(half_space).certify(arguments.pop("x"), **arguments)
 
@@ -114,7 +115,7 @@ def test_bad_arguments_are_named(
     ],
 )
 def test_bad_classifiers_are_refused(
-    half_space: HalfSpace, change: dict[str, object], message: str
+    half_space: HalfSpace, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         rszoo.smooth(

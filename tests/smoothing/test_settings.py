@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,15 +39,16 @@ def products() -> Iterator[None]:
 
 @contextmanager
 def convolutions() -> Iterator[None]:
+    mkldnn: Any = torch.backends.mkldnn
     if not hasattr(torch.backends, "fp32_precision"):
         pytest.skip("this torch has no fp32_precision")
     torch.backends.fp32_precision = "bf16"
     try:
         yield
-        assert torch.backends.fp32_precision == torch.backends.mkldnn.conv.fp32_precision == "bf16"
+        assert torch.backends.fp32_precision == mkldnn.conv.fp32_precision == "bf16"
     finally:
         torch.backends.fp32_precision = "none"
-    assert torch.backends.mkldnn.conv.fp32_precision == "none", "inherited, as before"
+    assert mkldnn.conv.fp32_precision == "none", "inherited, as before"
 
 
 SETTINGS: dict[str, Callable[[], AbstractContextManager[object]]] = {

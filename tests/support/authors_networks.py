@@ -43,11 +43,16 @@ class AuthorsResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn1(self.conv1(x)).relu()
-        return self.fc(self.avgpool(self.layer3(self.layer2(self.layer1(x)))).flatten(1))
+        for stage in (self.layer1, self.layer2, self.layer3, self.avgpool):
+            x = stage(x)  # type: ignore[operator]
+        return self.fc(x.flatten(1))
 
 
 class Layer(nn.Module):
     """(x - mean) / sds, or x - mean, or x, with statistics that are no buffers unless `kept`."""
+
+    means: Tensor | None
+    sds: Tensor | None
 
     def __init__(
         self, means: list[float] | None, sds: list[float] | None, *, kept: bool = False

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -106,6 +107,7 @@ def test_the_log_is_shown_by_tensorboard(blobs: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others(
     blobs: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(
 
 
 @pytest.mark.parametrize("options", ["", "ema_decay = 0.5\nclip_norm = 1.0\nlabel_smoothing = 0.1"])
+@pytest.mark.slow
 def test_a_run_in_pieces_gives_the_same_weights(options: str, blobs: Path, tmp_path: Path) -> None:
     train(recipe(options), tmp_path / "whole", device=CPU)
     pieces = 0
@@ -131,6 +134,7 @@ def test_a_run_in_pieces_gives_the_same_weights(options: str, blobs: Path, tmp_p
     assert losses(tmp_path / "whole")[0] != losses(tmp_path / "whole")[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_weights(blobs: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_text(**{"epochs = 3": "epochs = 12"}))
@@ -143,7 +147,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_weights(blobs: Path, tmp_path:
             checkpoint = out / "checkpoint.pt"
             if checkpoint.exists() and torch.load(checkpoint, weights_only=True)["step"] >= wanted:
                 break
-            time.sleep(0.02)
+            time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run ended before it was killed"
     subprocess.run([*command, str(out)], check=True)
@@ -254,7 +258,7 @@ def test_a_run_that_diverges_says_so_and_makes_no_entry(blobs: Path, tmp_path: P
     ids=["empty", "half", "of something else", "log"],
 )
 def test_damaged_files_of_a_run_are_named(
-    blobs: Path, tmp_path: Path, name: str, content: object, message: str
+    blobs: Path, tmp_path: Path, name: str, content: Any, message: str
 ) -> None:
     train(recipe(), tmp_path / "run", device=CPU, time_limit=0.0)
     path = tmp_path / "run" / name
@@ -263,7 +267,7 @@ def test_damaged_files_of_a_run_are_named(
     else:
         path.write_bytes(
             path.read_bytes()[: path.stat().st_size // 2] if content is None else content
-        )  # type: ignore[arg-type]
+        )
     with pytest.raises(ValueError, match=message):
         train(recipe(), tmp_path / "run", device=CPU)
 
@@ -331,6 +335,7 @@ def test_held_out_images_are_not_trained_on(blobs: Path) -> None:
     assert sum(len(labels) for _, labels in data.monitored) == 20
 
 
+@pytest.mark.slow
 def test_a_data_set_of_files_is_streamed_and_resumed(blobs: Path, tmp_path: Path) -> None:
     (blobs / "blobs.toml").write_text(BLOBS + "streamed = true\n")
     streamed = recipe(**{"crop-flip": "resized-crop-flip"})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.hub_server import COMMIT, serve
+from support.hub_server import COMMIT, IMPATIENT, serve
 
 import rszoo
 from rszoo.architectures import NormalizedNetwork
@@ -44,6 +44,7 @@ def test_an_entry_loads_with_everything_that_was_saved(
     assert classifier.certify(X, n=200).counts == expected.certify(X, n=200).counts
 
 
+@pytest.mark.slow
 def test_every_registered_entry_loads_and_matches_its_recipe() -> None:
     from rszoo.recipe import load_recipe
     from rszoo.zoo.config import read_config
@@ -155,11 +156,14 @@ def test_the_registry_pins_and_unpins(
 
 
 def load_elsewhere(
-    name: str, cache: Path, **environment: str
+    *names: str, cache: Path, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     """Load in a process of its own: the Hub's client reads its environment when it is imported."""
-    certify = "certify(torch.full((3, 32, 32), .5), n=100)"
-    program = f"import rszoo, torch; print(rszoo.load({name!r}).{certify}.counts)"
+    program = f"""{IMPATIENT}
+import rszoo, torch
+for name in {names}:
+    print(rszoo.load(name).certify(torch.full((3, 32, 32), 0.5), n=100).counts)
+"""
     variables = {
         **os.environ,
         "HF_HOME": str(cache),
@@ -168,26 +172,29 @@ def load_elsewhere(
         **environment,
     }
     return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=variables, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=variables,
+        check=False,
     )
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_an_entry_loads_from_the_hub_and_then_offline(entry: Path, tmp_path: Path) -> None:
     expected = str(
         rszoo.load(f"local-dir:{entry}").certify(torch.full((3, 32, 32), 0.5), n=100).counts
     )
-    cache = tmp_path / "cache"
+    cache, name = tmp_path / "cache", f"hf-hub:org/entry@{COMMIT}"
     with serve({"org/entry": entry}) as (address, hub):
-        online = load_elsewhere(f"hf-hub:org/entry@{COMMIT}", cache, HF_ENDPOINT=address)
+        online = load_elsewhere(name, "hf-hub:org/none", cache=cache, HF_ENDPOINT=address)
         assert online.stdout.strip() == expected, online.stderr
         assert any(request.startswith("GET") for request in hub.requests)
-        missing = load_elsewhere("hf-hub:org/none", cache, HF_ENDPOINT=address)
-        assert "Expected org/none from the Hub, got 404; check the name" in missing.stderr
-    offline = load_elsewhere(
-        f"hf-hub:org/entry@{COMMIT}", cache, HF_ENDPOINT=address, HF_HUB_OFFLINE="1"
-    )
+        assert "Expected org/none from the Hub, got 404; check the name" in online.stderr
+    offline = load_elsewhere(name, cache=cache, HF_ENDPOINT=address, HF_HUB_OFFLINE="1")
     assert offline.stdout.strip() == expected, offline.stderr
-    unreachable = load_elsewhere("hf-hub:org/other", cache, HF_ENDPOINT=address)
+    unreachable = load_elsewhere("hf-hub:org/other", cache=cache, HF_ENDPOINT=address)
     assert (
         "HubError: Expected org/other in the cache or from the Hub, got no connection"
         in unreachable.stderr

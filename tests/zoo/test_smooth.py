@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ FACTS = {
     "method": "mine",
     "license": "MIT",
 }
-CIFAR = {"sigma": 0.25, "num_classes": 10, "input_shape": (3, 32, 32)}
+CIFAR: dict[str, Any] = {"sigma": 0.25, "num_classes": 10, "input_shape": (3, 32, 32)}
 X = torch.linspace(0, 1, 3072).view(3, 32, 32)
 
 
@@ -186,13 +187,14 @@ def test_arguments_that_do_not_fit_the_network(
     shufflenet: nn.Module, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        rszoo.smooth(shufflenet, **{**CIFAR, **change})  # type: ignore[arg-type]
+        rszoo.smooth(shufflenet, **{**CIFAR, **change})
 
 
 def run(program: str) -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow
 def test_modules_are_found_after_the_import_of_the_package() -> None:
     run(
         "import rszoo\n"
@@ -201,6 +203,7 @@ def test_modules_are_found_after_the_import_of_the_package() -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_public_name_is_there_and_only_classifiers_import_torch() -> None:
     run(
         "import sys\n"

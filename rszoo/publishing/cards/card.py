@@ -18,8 +18,8 @@ from rszoo.publishing.cards.numbers import (
 )
 from rszoo.publishing.cards.works import arxiv_number, bibtex
 from rszoo.recipe import Recipe, recipe_text
+from rszoo.zoo.config import CONFIG, EPOCHS, FIXED_LOG, GRID_LOG, RUNS, picture
 from rszoo.zoo.history import History
-from rszoo.zoo.layout import CONFIG, EPOCHS, FIXED_LOG, GRID_LOG, RUNS, picture
 
 
 def render_card(folder: Path, recipe: Recipe | None) -> str:

@@ -10,10 +10,17 @@ import msgspec
 from rszoo.logs.analysis import Results, audit, project, results
 from rszoo.logs.format import CertifyProtocol, Log
 from rszoo.recipe import Recipe
-from rszoo.zoo.config import EntryConfig, read_config, recipe_source, sha256
+from rszoo.zoo.config import (
+    CONFIG,
+    FIXED_LOG,
+    GRID_LOG,
+    EntryConfig,
+    read_config,
+    recipe_source,
+    sha256,
+)
 from rszoo.zoo.evidence import read_certificates, twin
 from rszoo.zoo.history import History, read_history
-from rszoo.zoo.layout import CONFIG, FIXED_LOG, GRID_LOG
 from rszoo.zoo.registry import get_entry, list_models
 
 

@@ -13,7 +13,7 @@ ACR = "average certified radius (ACR)"
 
 
 def share(value: float, images: int, *, up: bool = False) -> str:
-    """A share of so many images in percent: exact if the decimals allow it, else rounded down, or up."""
+    """A share of `images` in percent: exact if the decimals allow it, else rounded down, or up."""
     percent, digits = 100 * round(value * images) / images, 1 if images <= 1000 else 2
     return f"{round_up(percent, digits) if up else round_down(percent, digits)} %"
 
@@ -27,7 +27,7 @@ def table_radii(fixed: FixedLog) -> list[float]:
 
 
 def fixed_table(fixed: FixedLog) -> str:
-    """Certified accuracy by the logged rule and by the other, with lower bounds; ACR; abstentions."""
+    """Certified accuracy by the logged rule and the other, with lower bounds; ACR; abstentions."""
     radii, alpha = table_radii(fixed), fixed.protocol.alpha
     columns = ["l2 radius"]
     cells = [[*map(_radius, radii), ACR, "abstains"]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rszoo.publishing.cards.evidence import Evidence, FixedLog
 from rszoo.publishing.cards.numbers import RHO, published_rows
-from rszoo.zoo.layout import picture
+from rszoo.zoo.config import picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

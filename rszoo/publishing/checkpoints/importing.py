@@ -38,7 +38,7 @@ class Imported:
     accuracies: dict[str, float]
 
 
-def import_checkpoint(
+def import_checkpoint(  # noqa: PLR0913 - users write this call
     path: Path,
     out: Path,
     *,

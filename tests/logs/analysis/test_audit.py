@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.synthetic_logs import (
@@ -331,7 +332,7 @@ def test_a_sequential_line_against_its_path(tmp_path: Path, tested: list[Record]
         if each.radius == 0.3 and each.path and each.n < 500
     )
     before, after = looks(1000)[len(short) - 1 :][:2]
-    longer = {"path": (*short, short[-1] + after - before)}
+    longer: dict[str, Any] = {"path": (*short, short[-1] + after - before)}
     longer["votes"] = {**tested[sure].votes, tested[sure].label: longer["path"][-1]}
     plants = {
         "larger than the path allows": changed(tested, middle, radius=0.3),

@@ -1,6 +1,7 @@
 """Which logs are compared, and with what result."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -33,7 +34,7 @@ from rszoo.logs.analysis.tabulation import best_row
 from rszoo.logs.format import Log, Record
 
 
-def log_of(name: str, radii: list[float | None], start: int = 0) -> Log:
+def log_of(name: str, radii: Sequence[float | None], start: int = 0) -> Log:
     """A log with the true class and these radii; None: another class, with a large radius."""
     records = [
         Record(
@@ -81,8 +82,8 @@ def test_only_logs_that_are_called_the_same_are_marked_with_their_files(tmp_path
 
 def test_mcnemar_and_the_difference_by_hand() -> None:
     """One image only A certifies, six only B: 2 P(Bin(7, 1/2) <= 1) = 2 (1 + 7) / 128."""
-    a = log_of("a", [0.5] + [0.1] * 6 + [0.5, None])
-    b = log_of("b", [None] + [0.5] * 6 + [0.5, None])
+    a = log_of("a", [0.5, *[0.1] * 6, 0.5, None])
+    b = log_of("b", [None, *[0.5] * 6, 0.5, None])
     found = compare(a, b, [0.5, 2.0])
     assert [(pair.only_first, pair.only_second) for pair in found.pairs] == [(1, 6), (0, 0)]
     assert found.pairs[0].p_value == pytest.approx(0.125, rel=1e-12)

@@ -1,5 +1,9 @@
 """Projections against computing again from the votes; reconstructed votes against the votes."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from support.synthetic_logs import (
@@ -23,8 +27,8 @@ GIVEN = Given(sigma=0.25, n=1000, alpha=0.001)
 @pytest.mark.parametrize("bound", BOUNDS)
 @pytest.mark.parametrize("alpha", [0.05, 0.001, 1e-5])
 def test_alpha_and_bound_are_what_certify_would_have_returned(
-    tmp_path, bound: str, alpha: float
-) -> None:  # type: ignore[no-untyped-def]
+    tmp_path: Path, bound: str, alpha: float
+) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     expected = certify_records(certify_protocol(bound=bound, alpha=alpha))
     projected = project(log, alpha=alpha, bound=bound)
@@ -37,16 +41,17 @@ def test_alpha_and_bound_are_what_certify_would_have_returned(
 
 
 @pytest.mark.parametrize(("bound", "rule"), [("lecuyer", lecuyer_radius), ("li", li_radius)])
-def test_earlier_bounds(tmp_path, bound: str, rule) -> None:  # type: ignore[no-untyped-def]
+def test_earlier_bounds(tmp_path: Path, bound: str, rule: Callable[..., float]) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     for before, after in zip(log.records, project(log, bound=bound).records, strict=True):
         p = clopper_pearson_lower(before.counts(4)[before.selected], 1000, 0.001)
+        assert after.radius is not None
         assert after.radius == pytest.approx(0.25 * rule(p, 1 - p) if p > 0.5 else 0.0, rel=1e-9)
         assert after.radius <= (before.radius or 0) + 1e-6
         assert after.predict == (before.selected if after.radius > 0 else -1)
 
 
-def test_fewer_samples_keep_the_proportions(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_fewer_samples_keep_the_proportions(tmp_path: Path) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     projected = project(log, n=130)
     assert projected.estimated
@@ -76,7 +81,7 @@ def test_scaling_rounds_to_the_safe_side() -> None:
         assert all(abs(found.get(label, 0) - counts[label] * n / total) < 1 for label in range(5))
 
 
-def test_votes_are_reconstructed_from_radii_up_to_their_digits(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_votes_are_reconstructed_from_radii_up_to_their_digits(tmp_path: Path) -> None:
     records = certify_records(certify_protocol())
     votes = np.array([record.counts(4)[record.selected] for record in records])
     certified = np.array([record.predict != -1 for record in records])
@@ -88,7 +93,7 @@ def test_votes_are_reconstructed_from_radii_up_to_their_digits(tmp_path) -> None
     assert certified.sum() > 10
 
 
-def test_a_published_file_projects_like_its_votes(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_published_file_projects_like_its_votes(tmp_path: Path) -> None:
     records = certify_records(certify_protocol())
     published = write_published(tmp_path / "sigma_0.25", records, GIVEN)
     own = write(tmp_path / "own", certify_protocol(), records)
@@ -111,7 +116,7 @@ def test_a_published_projection_to_its_own_setting_changes_no_radius_by_more_tha
     assert np.all(np.abs(same.radius - results(log).radius) <= np.maximum(half_unit, 3e-5))
 
 
-def test_what_a_published_file_cannot_tell_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_what_a_published_file_cannot_tell_is_refused(tmp_path: Path) -> None:
     path, records = tmp_path / "log", certify_records(certify_protocol())
     with pytest.raises(ValueError, match="votes of the runner-up for the bound joint"):
         project(write_published(path, records, GIVEN), bound="joint")
@@ -126,7 +131,7 @@ def test_what_a_published_file_cannot_tell_is_refused(tmp_path) -> None:  # type
         project(read_log(predictions, GIVEN), alpha=0.01)
 
 
-def test_settings_out_of_range_and_projections_of_projections(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_settings_out_of_range_and_projections_of_projections(tmp_path: Path) -> None:
     log = write(tmp_path / "log", certify_protocol(), certify_records(certify_protocol()))
     for changes, fault in (
         ({"alpha": 1.5}, "0 < alpha < 1"),
@@ -143,7 +148,9 @@ def test_settings_out_of_range_and_projections_of_projections(tmp_path) -> None:
 
 @pytest.mark.parametrize("rule", [{"radii": (0.0, 0.25)}, {"tolerance": 0.05}])
 @pytest.mark.parametrize("change", [{"n": 500}, {"alpha": 0.01}, {"bound": "joint"}, {}])
-def test_votes_whose_number_depends_on_them_are_not_projected(tmp_path, rule, change) -> None:  # type: ignore[no-untyped-def]
+def test_votes_whose_number_depends_on_them_are_not_projected(
+    tmp_path: Path, rule: dict[str, Any], change: dict[str, Any]
+) -> None:
     protocol = certify_protocol(**rule)
     log = write(tmp_path / "log", protocol, adaptive_records(protocol))
     with pytest.raises(
@@ -153,7 +160,7 @@ def test_votes_whose_number_depends_on_them_are_not_projected(tmp_path, rule, ch
         project(log, **change)
 
 
-def test_an_image_that_was_not_estimated_stays_so(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_an_image_that_was_not_estimated_stays_so(tmp_path: Path) -> None:
     protocol = certify_protocol(correct_only=True)
     skipped = {"selected": 3, "votes": {}, "predict": -1, "correct": False, "radius": 0.0}
     log = write(tmp_path / "log", protocol, changed(certify_records(protocol), 0, **skipped))
