@@ -32,6 +32,14 @@ std = [0.25, 0.25, 0.25]
 resize = 8
 """
 
+BLOBS = """
+classes = ["dark", "light"]
+shape = [3, 32, 32]
+mean = [0.5, 0.5, 0.5]
+std = [0.3, 0.3, 0.3]
+resize = 32
+"""
+
 
 Complaint = Callable[..., str]
 Network = TypeVar("Network", bound=nn.Module)
@@ -190,6 +198,23 @@ def evident(shades: str) -> Path:
         with Evaluation(shades, folder / name, options) as evaluation:
             assert len(list(evaluation)) == 6
     return folder
+
+
+@pytest.fixture
+def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of 64 + 16 noisy dark and light images."""
+    root = tmp_path / "data"
+    monkeypatch.setenv("RSZOO_DATA", str(root))
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 32), ("test", 8)):
+        for label, base in (("dark", 60), ("light", 150)):
+            folder = root / "blobs" / split / label
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = base + torch.randint(0, 80, (32, 32, 3), generator=generator)
+                Image.fromarray(pixels.byte().numpy()).save(folder / f"{index:02}.png")
+    (root / "blobs.toml").write_text(BLOBS)
+    return root
 
 
 @contextmanager
