@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rszoo.publishing.publish import push_to_hub
     from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction
     from rszoo.smoothing.classifier import SmoothedClassifier
+    from rszoo.zoo.ensemble import ensemble
     from rszoo.zoo.loading import from_pretrained, load
     from rszoo.zoo.registry import list_models
     from rszoo.zoo.smooth import smooth
@@ -27,6 +28,7 @@ __all__ = [
     "UnknownModelError",
     "__version__",
     "best",
+    "ensemble",
     "from_pretrained",
     "list_models",
     "load",
@@ -44,6 +46,7 @@ _MODULES = {
     "SmoothedClassifier": "smoothing.classifier",
     "UnknownModelError": "errors",
     "best": "publishing.leaderboard",
+    "ensemble": "zoo.ensemble",
     "from_pretrained": "zoo.loading",
     "list_models": "zoo.registry",
     "load": "zoo.loading",

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from torch import nn
 
 from rszoo.architectures.cifar_resnet import CifarResNet
+from rszoo.architectures.ensemble import FAMILY, ensemble_network
 from rszoo.architectures.normalize import Normalize, NormalizedNetwork
 from rszoo.architectures.timm import timm_network
 from rszoo.architectures.torchvision import torchvision_network
@@ -23,6 +24,7 @@ program by an item here.
 """
 
 FAMILIES: dict[str, Callable[[str, int, int], nn.Module]] = {
+    FAMILY: ensemble_network,
     "timm": timm_network,
     "torchvision": torchvision_network,
 }
@@ -36,7 +38,8 @@ def build(
 
     Args:
         architecture: a key of `ARCHITECTURES`, an entry point in `rszoo.architectures`, or
-            `timm/<name>` or `torchvision/<name>` for any image classifier of these.
+            `timm/<name>` or `torchvision/<name>` for any image classifier of these, or
+            `ensemble/<name>+<name>` for the mean of the logits of such networks.
         num_classes: number of logits.
         mean: per channel, in pixel units; its length is the number of channels.
         std: likewise.

@@ -20,6 +20,7 @@ from rszoo.cli.certify import certify
 from rszoo.cli.challenge import challenge
 from rszoo.cli.compare import compare
 from rszoo.cli.demo import demo
+from rszoo.cli.ensemble import ensemble
 from rszoo.cli.evaluate import evaluate
 from rszoo.cli.import_ import import_entry
 from rszoo.cli.list import list_entries
@@ -50,6 +51,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "card": card,
     "train": train,
     "import": import_entry,
+    "ensemble": ensemble,
     "verify": verify,
     "publish": publish,
     "bundle": bundle,

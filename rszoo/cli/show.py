@@ -97,7 +97,12 @@ def _config_facts(config: EntryConfig | None) -> dict[str, str]:
         return {}
     classes = textwrap.shorten(", ".join(config.classes), 200, placeholder=" ...")
     shape = " x ".join(map(str, config.input_shape))
+    members = {
+        f"member {place}": f"{member.name}, {CONFIG} sha256 {member.config_sha256}"
+        for place, member in enumerate(config.members or [], 1)
+    }
     return {
+        **members,
         "classes": f"{len(config.classes)}: {classes}",
         "input": f"{shape} (channels, height, width)",
         WEIGHTS: f"sha256 {config.weights_sha256}",

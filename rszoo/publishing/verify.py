@@ -29,6 +29,7 @@ from rszoo.zoo.config import (
     check_license,
     recipe_source,
 )
+from rszoo.zoo.ensemble import compare_members
 from rszoo.zoo.entry import read_entry
 from rszoo.zoo.evidence import read_certificates, twin
 from rszoo.zoo.history import read_history
@@ -106,6 +107,8 @@ def verify_folder(folder: Path, repetition: Repetition, *, pinned: str | None) -
         _checked("recipe", lambda: _recipe(folder, config)),
         _checked("training", lambda: _training(folder, config)),
     ]
+    if config.members:
+        checks.append(_checked("members", lambda: _members(folder, config)))
     for name in EVIDENCE:
         checks += _evidence(folder / name, config, repetition)
     name, other = twin(config)
@@ -151,6 +154,14 @@ def _training(folder: Path, config: EntryConfig) -> str:
         raise Skipped("the entry has no logs of it")
     starts = len(history.starts)
     return f"the logs are of this recipe, from {starts} start(s) to its last epoch"
+
+
+def _members(folder: Path, config: EntryConfig) -> str:
+    compared, others = compare_members(folder, config)
+    missing = f"not here, or with another {CONFIG}: {', '.join(others)}"
+    if not compared:
+        raise Skipped(missing)
+    return f"the weights are those of {', '.join(compared)}{f'; {missing}' if others else ''}"
 
 
 def _recipe_of(folder: Path, config: EntryConfig) -> Recipe | None:

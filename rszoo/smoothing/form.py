@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rszoo.architectures import NormalizedNetwork
+from rszoo.architectures.ensemble import Ensemble
 from rszoo.smoothing.precision import CPU, bfloat16_products, isolated, seeded
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -69,11 +70,18 @@ class VotingForm(nn.Module):
             if isinstance(base, NormalizedNetwork):
                 network, self.normalize = base.network, base.normalize
             probe = self.normalize(torch.linspace(0, 1, 2 * math.prod(shape)).view(2, *shape))
-            network = _folded(network, probe).to(device, self.dtype)
-            self.network = network.to(memory_format=torch.channels_last)
+            network = _folded(network, probe)
+            for part in _computing(network):
+                part.to(self.dtype)
+            self.network = network.to(device).to(memory_format=torch.channels_last)
         self.normalize.to(device)
         self.requires_grad_(False)
         self.shape, self.device = shape, device
+
+    @property
+    def input_dtype(self) -> torch.dtype:
+        """The type of what `network` takes: members of an ensemble normalize first, in float32."""
+        return torch.float32 if isinstance(self.network, Ensemble) else self.dtype
 
     @cached_property
     def sample_bytes(self) -> int:
@@ -93,7 +101,7 @@ class VotingForm(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         """Logits (B, classes) in the form's precision."""
         with isolated(x.device), bfloat16_products(x.device):
-            x = self.normalize(x).to(self.dtype, memory_format=torch.channels_last)
+            x = self.normalize(x).to(self.input_dtype, memory_format=torch.channels_last)
             logits: Tensor = self.network(x)
         if not isinstance(logits, Tensor):
             kind = type(logits).__name__
@@ -127,6 +135,13 @@ class AttackedForm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) in pixel units to logits (B, classes)."""
         return self.form.logits(x)
+
+
+def _computing(network: nn.Module) -> list[nn.Module]:
+    """The parts that compute in the form's precision: all but the normalization of members."""
+    if isinstance(network, Ensemble):
+        return [member.network for member in network.networks]
+    return [network]
 
 
 def _folded(network: nn.Module, probe: Tensor) -> nn.Module:

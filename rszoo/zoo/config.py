@@ -30,6 +30,13 @@ BESIDE = (*EVIDENCE, *TWINS, *TRAINING)
 """What an entry may have besides."""
 
 
+class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An entry in an ensemble: its name, and the SHA-256 of its config, which pins its weights."""
+
+    name: str
+    config_sha256: str
+
+
 class EntryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an entry says of itself.
 
@@ -49,6 +56,7 @@ class EntryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             imported ones.
         weights_sha256: SHA-256 of the weights file.
         self_test: logits of the self-test's fixed input, float32, one row per image.
+        members: the entries whose logits an ensemble averages, in its order; absent elsewhere.
     """
 
     format: Literal[1] = 1
@@ -68,6 +76,7 @@ class EntryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     recipe_fingerprint: str | None
     weights_sha256: str
     self_test: list[list[float]]
+    members: list[Member] | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,7 @@ class Source:
     noise: NoiseKind
     license: str
     recipe_fingerprint: str | None
+    members: list[Member] | msgspec.UnsetType = msgspec.UNSET
 
 
 def recipe_source(recipe: Recipe) -> Source:
@@ -120,11 +130,19 @@ def source_without_recipe(
     check_word("method", method)
     check_license(license)
     if name is None:
-        network = architecture.rpartition("/")[2]
-        name = f"{dataset}-{network}-{method}-s{sigma_text(sigma)}"
+        name = default_name(dataset, architecture, method, sigma)
     else:
         check_word("name", name)
     return Source(name, dataset, architecture, method, sigma, precision, noise, license, None)
+
+
+def default_name(
+    dataset: str, architecture: str, method: str, sigma: float, variant: str | None = None
+) -> str:
+    """`<dataset>-<architecture>-<method>[-<variant>]-s<sigma>`; families are left out."""
+    networks = [re.sub(r"^(\d+x)?.*/", r"\1", part) for part in architecture.split("+")]
+    parts = (dataset, "-".join(networks), method, variant, f"s{sigma_text(sigma)}")
+    return "-".join(part for part in parts if part)
 
 
 def check_word(kind: str, word: str) -> None:

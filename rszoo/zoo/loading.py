@@ -74,9 +74,10 @@ def open_entry(
         ValueError, FileNotFoundError: as `load`; sigma or precision is out of range.
     """
     where = find_device(device)  # before a download
-    folder, network, config = _read(name)
+    entry = fetched(name)
+    config = entry.config
     classifier = SmoothedClassifier(
-        network,
+        entry.network,
         sigma=config.sigma if sigma is None else sigma,
         num_classes=len(config.classes),
         input_shape=config.input_shape,
@@ -86,7 +87,32 @@ def open_entry(
         resize=config.resize,
         device=where,
     )
-    return OpenEntry(folder, config, classifier)
+    return OpenEntry(entry.folder, config, classifier)
+
+
+class Fetched(NamedTuple):
+    """An entry that passed every check: its folder, its base network, its config."""
+
+    folder: Path
+    network: NormalizedNetwork
+    config: EntryConfig
+
+
+def fetched(name: str) -> Fetched:
+    """An entry after every check; a download that fails one may be damaged and is made again.
+
+    Arguments and errors are those of `load`.
+    """
+    place = _place(name)
+    folder = place.fetched()
+    try:
+        return Fetched(folder, *read_entry(folder, expected_sha256=place.pinned))
+    except IntegrityError:
+        if place.folder is None:
+            with suppress(HubError):  # no connection: the first error says what is wrong
+                folder = place.fetched(again=True)
+                return Fetched(folder, *read_entry(folder, expected_sha256=place.pinned))
+        raise
 
 
 def from_pretrained(
@@ -154,17 +180,3 @@ def _place(name: str) -> _Place:
             f"rszoo, or make them with 'rszoo train {name} --out DIR', for local-dir:DIR."
         )
     return _Place(repo_id=entry.repo_id, revision=entry.revision, pinned=entry.config_sha256)
-
-
-def _read(name: str) -> tuple[Path, NormalizedNetwork, EntryConfig]:
-    """The entry after every check; a download that fails one may be damaged and is made again."""
-    place = _place(name)
-    folder = place.fetched()
-    try:
-        return folder, *read_entry(folder, expected_sha256=place.pinned)
-    except IntegrityError:
-        if place.folder is None:
-            with suppress(HubError):  # no connection: the first error says what is wrong
-                folder = place.fetched(again=True)
-                return folder, *read_entry(folder, expected_sha256=place.pinned)
-        raise

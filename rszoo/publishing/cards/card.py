@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rszoo.logs.analysis import vote_share
@@ -16,7 +17,7 @@ from rszoo.publishing.cards.numbers import (
     published_table,
     twin_table,
 )
-from rszoo.publishing.cards.works import arxiv_number, bibtex
+from rszoo.publishing.cards.works import ENSEMBLES, arxiv_number, bibtex
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.zoo.config import CONFIG, EPOCHS, FIXED_LOG, GRID_LOG, RUNS, picture
 from rszoo.zoo.history import History
@@ -56,16 +57,18 @@ def _facts(evidence: Evidence) -> dict[str, object]:
     """The variables of the template."""
     config, recipe = evidence.config, evidence.recipe
     hub = HUB_DATASETS.get(config.dataset)
+    paper = recipe.about.paper if recipe else ENSEMBLES if config.members else None
     return {
         "config": config,
         "recipe": recipe,
+        "members": [msgspec.to_builtins(member) for member in config.members or []],
         "named": evidence.named,
         "load_name": config.name if evidence.named else "local-dir:.",
         "dataset": hub.link if hub else f"`{config.dataset}`",
         "input_shape": " x ".join(map(str, config.input_shape)),
-        "paper": None if recipe is None else recipe.about.paper,
-        "arxiv": None if recipe is None else arxiv_number(recipe.about.paper),
-        "bibtex": None if recipe is None else bibtex(recipe.about.paper),
+        "paper": paper,
+        "arxiv": paper and arxiv_number(paper),
+        "bibtex": paper and bibtex(paper),
         "recipe_text": None if recipe is None else recipe_text(recipe, about=False),
         "confidence": f"{100 * (1 - RHO):g} %",
         "rho": f"{RHO:g}",

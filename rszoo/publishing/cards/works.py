@@ -1,4 +1,4 @@
-"""Works that cards cite: the papers that recipes follow."""
+"""Works that cards cite: the papers that recipes and ensembles follow."""
 
 import re
 from functools import cache
@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 ARXIV = "https://arxiv.org/abs/"
+ENSEMBLES = f"{ARXIV}2106.06946"
 
 
 class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
