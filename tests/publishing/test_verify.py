@@ -210,7 +210,8 @@ def test_a_network_made_for_the_noise_of_the_log_is_refuted(
     with torch.no_grad():
         plane.weight.copy_(torch.stack([normal, -normal]))
         plane.bias.copy_(plane.weight @ torch.full((192,), -128 / 255))
-    own = rszoo.smooth(network, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
+    shape = (3, 8, 8)
+    own = rszoo.smooth(network, sigma=0.25, num_classes=2, input_shape=shape, noise="float")
     own.save(
         tmp_path / "entry", architecture="plane", dataset="shades", method="none", license="MIT"
     )
