@@ -205,4 +205,8 @@ def _predictions(logs: Sequence[Log], digits: int) -> Tabulated:
         for row in rows
     ]
     columns = ["log", "n", *(share.replace("_", ", ") for share in shares), "images"]
+    if any(row.base_accuracy is not None for row in rows):
+        columns.insert(-1, "base network")
+        for line, row in zip(cells, rows, strict=True):
+            line.insert(-1, _number(row.base_accuracy, digits))
     return Tabulated(rows, Table(columns, cells))

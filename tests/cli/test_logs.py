@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,53 @@ def test_a_table_of_predict(tmp_path: Path) -> None:
     assert rows[0]["correct_accurate"] == expected
     assert rows[0]["abstain"] == sum(few.predict == -1 for few, _ in both) / 40
     assert "400 (taken for g)" in run("table", path).output
+
+
+def write_published_predictions(path: Path, predictions: Sequence[tuple[int, int]]) -> Path:
+    """A published log of PREDICT with the base network's predictions; every label is 1."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["idx\tlabel\tpredict\tbasePredict\tcorrect\ttime"]
+    for place, (predict, base) in enumerate(predictions):
+        cells = (10 * place, 1, predict, base, int(predict == 1), "0:00:01.5")
+        lines.append("\t".join(map(str, cells)))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_published_logs_with_predictions_of_the_base_network(tmp_path: Path) -> None:
+    few = write_published_predictions(tmp_path / "N_100", [(1, 1), (-1, 1), (2, 2), (1, 0)])
+    many = write_published_predictions(tmp_path / "N_1000", [(1, 1), (1, 1), (2, 2), (1, 0)])
+    rows = json.loads(run("table", few, many, "--json").output)
+    assert [(row["n"], row["reference"], row["abstain"]) for row in rows] == [
+        (100, False, 0.25),
+        (1000, True, 0.0),
+    ]
+    assert [row["base_accuracy"] for row in rows] == [0.5, 0.5]
+    header, first, _ = run("table", few, many).output.splitlines()
+    assert header.split()[-3:] == ["base", "network", "images"]
+    assert first.split()[-2:] == ["0.50", "4"]
+    audited = run("audit", few, many).output.splitlines()
+    assert [line.partition(": ")[2] for line in audited] == [
+        "note: There are 4 images, from 0 to 30 at a stride of 10."
+    ] * 2
+
+
+def test_a_published_log_of_predict_that_does_not_name_its_n(tmp_path: Path) -> None:
+    one = write_published_predictions(tmp_path / "one.tsv", [(1, 1), (-1, 1)])
+    other = write_published_predictions(tmp_path / "other.tsv", [(1, 1), (1, 0)])
+    with pytest.raises(ValueError, match=r"rename it, as N_100, or pass --given n=100"):
+        run("table", one)
+    rows = json.loads(run("table", one, other, "--given", "n=100", "--json").output)
+    assert [(row["n"], row["reference"]) for row in rows] == [(100, True)] * 2
+    assert [row["base_accuracy"] for row in rows] == [1.0, 0.5]
+
+
+def test_the_audit_of_a_published_log_of_predict(tmp_path: Path) -> None:
+    path = write_published_predictions(tmp_path / "N_100", [(1, 1), (2, -1), (0, 1)])
+    path.write_text(path.read_text().replace("\t0\t1\t0\t0:", "\t0\t1\t1\t0:"))
+    output = run("audit", path, code=1).output
+    assert "1 images (20) are called correct although label and predict differ" in output
+    assert "1 images (10) have a base prediction below 0." in output
 
 
 def test_published_rows() -> None:

@@ -100,6 +100,9 @@ def _contradictions(log: Log) -> Iterator[Finding]:
         "have a class below -1": [
             record.idx for record in log.records if record.predict < -1 or record.label < 0
         ],
+        "have a base prediction below 0": [
+            record.idx for record in log.records if (record.base_predict or 0) < 0
+        ],
         "have a radius that is negative or no number": [
             record.idx for record in log.records if not 0 <= (record.radius or 0.0) < np.inf
         ],

@@ -1,4 +1,8 @@
-"""The logs that Cohen et al. 2019 published: their columns alone, without protocol and votes."""
+"""Logs as Cohen et al. 2019 and their successors published them, without protocol and votes.
+
+Some logs of PREDICT have a column `basePredict`: the class that the base network returns without
+noise.
+"""
 
 import math
 import re
@@ -7,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from rszoo.logs.format.protocol import RESULT, RESULT_OF_PREDICT
+from rszoo.logs.format.protocol import RESULT, RESULT_OF_PREDICT, RESULT_WITH_BASE
 
-PUBLISHED = {RESULT, RESULT_OF_PREDICT}
+PUBLISHED = {RESULT, RESULT_OF_PREDICT, RESULT_WITH_BASE}
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class PublishedProtocol(msgspec.Struct, frozen=True, kw_only=True):
         columns: the names of the columns.
         sigma: noise of the evaluation, in pixel units.
         sigma_from_path: whether the path says so (as in sigma_0.25) and not the user.
-        n: samples per image; of PREDICT, those in the file's name (as in N_1000).
+        n: samples per image; of PREDICT, those in the file's name (as in N_1000) come first.
         alpha: failure probability of each line.
         bound: the rule of the radii.
         loss: of the noise; see `Protocol`.
@@ -73,13 +77,18 @@ def published_protocol(
     """What is known about the published file at `path`."""
     given = given or Given()
     sigmas = re.findall(r"sigma_(\d+(?:\.\d+)?)", str(path)) if given.sigma is None else []
-    samples = re.fullmatch(r"N_(\d+)", path.stem)
-    n_of_predict = int(samples[1]) if samples else None
+    n_of_predict = None if columns == RESULT else samples_in_name(path)
     return PublishedProtocol(
         title="/".join(path.parts[-4:]),
         columns=columns,
         sigma=float(sigmas[-1]) if sigmas else given.sigma,
         sigma_from_path=bool(sigmas),
-        n=given.n if columns == RESULT else n_of_predict,
+        n=n_of_predict or given.n,
         alpha=given.alpha,
     )
+
+
+def samples_in_name(path: Path) -> int | None:
+    """The n of a published log of PREDICT, by its file's name (as in N_1000); else None."""
+    samples = re.fullmatch(r"N_(\d+)", path.stem)
+    return int(samples[1]) if samples else None

@@ -25,6 +25,8 @@ class Record:
         path: votes for `selected` at each look of a sequential test; None for other rules.
         eps: l2 distance that an attack was allowed, in pixel units; None without an attack.
         l2: l2 distance of the adversarial image, rounded up in the log.
+        base_predict: the class that the base network returns without noise; only in some
+            published files.
     """
 
     idx: int
@@ -38,6 +40,7 @@ class Record:
     path: tuple[int, ...] | None = None
     eps: float | None = None
     l2: float | None = None
+    base_predict: int | None = None
 
     @property
     def n(self) -> int:
@@ -133,6 +136,7 @@ def _parsed(cells: dict[str, str]) -> Record:
         path=None if path is None else tuple(int(k) for k in path.split(",") if k != "-"),
         eps=float(cells["eps"]) if "eps" in cells else None,
         l2=float(cells["l2"]) if "l2" in cells else None,
+        base_predict=int(cells["basePredict"]) if "basePredict" in cells else None,
     )
 
 

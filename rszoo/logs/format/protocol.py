@@ -17,6 +17,7 @@ Power = Annotated[float, Meta(ge=0, lt=1)]
 
 RESULT = ("idx", "label", "predict", "radius", "correct", "time")
 RESULT_OF_PREDICT = ("idx", "label", "predict", "correct", "time")
+RESULT_WITH_BASE = ("idx", "label", "predict", "basePredict", "correct", "time")
 EVIDENCE = ("selected", "top_count", "runner_up", "runner_up_count", "n", "others")
 
 
