@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rszoo.files import replace_content, replacing
+from rszoo.files import remove_leftovers, replace_content, replacing, whole_lines
 from rszoo.training.run import Run
 from rszoo.zoo.layout import CONFIG, EPOCHS, WEIGHTS
 
@@ -39,6 +39,7 @@ def resume(run: Run, folder: Path) -> None:
         ValueError: the folder holds a run of another recipe, on other data or on another kind of
             device, or a damaged checkpoint or log.
     """
+    remove_leftovers(folder / CHECKPOINT)
     if (folder / CHECKPOINT).exists():
         _restore(run, folder)
     if (folder / EPOCHS).exists():
@@ -113,9 +114,9 @@ def _restore(run: Run, folder: Path) -> None:
 
 def _cut_log(path: Path, step: int) -> None:
     """Keep the complete lines up to this step."""
-    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
     try:
-        kept = "".join(line for line in lines if json.loads(line)["step"] <= step)
+        lines = whole_lines(path.read_bytes())
+        kept = b"".join(line + b"\n" for line in lines if json.loads(line)["step"] <= step)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"Expected one JSON object per line in {path}, got others; restore or delete it."

@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rszoo.data.datasets import image_chunks
-from rszoo.files import replace_content, try_lock
+from rszoo.files import append_line, replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.smoothing.precision import isolated
 from rszoo.smoothing.runtime import device_name
@@ -164,8 +164,7 @@ def _description(run: Run) -> dict[str, object]:
 
 
 def _append(path: Path, line: Mapping[str, object]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    append_line(path, json.dumps(line))
 
 
 @contextmanager
