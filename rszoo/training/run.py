@@ -1,11 +1,11 @@
 """A run: all that a step needs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
@@ -23,7 +23,10 @@ from rszoo.zoo.entry import read_entry
 
 @dataclass
 class Run:
-    """A run of a recipe after `step` steps; `model` is `network`, compiled where wanted."""
+    """A run of a recipe after `step` steps; `model` is `network`, compiled where wanted.
+
+    `losses` are those of the present epoch's steps.
+    """
 
     recipe: Recipe
     device: torch.device
@@ -35,6 +38,7 @@ class Run:
     scheduler: LRScheduler
     average: AveragedModel | None
     step: int = 0
+    losses: list[Tensor] = field(default_factory=list)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from rszoo.files import replace_content, try_lock
+from rszoo.files import append_whole, replace_content, try_lock
 from rszoo.logs.format.cohen import PublishedProtocol
 from rszoo.logs.format.lines import Record, format_line
 from rszoo.logs.format.log import Log, parse_log, read_log
@@ -18,8 +18,8 @@ from rszoo.logs.format.protocol import AnyProtocol
 class LogWriter(AbstractContextManager["LogWriter"]):
     """Appends the lines of one protocol to a file; goes on where an interrupted run stopped.
 
-    Each line is written whole, in one call, or an error says why not. A half-written line of an
-    interrupted run is dropped.
+    The lines of an image are written whole, or none of them and an error says why. A half-written
+    line of a run that was killed is dropped.
 
     Args:
         path: the log; created if it is not there.
@@ -110,8 +110,7 @@ class LogWriter(AbstractContextManager["LogWriter"]):
 
     def _write(self, data: bytes) -> None:
         try:
-            while data:
-                data = data[self._file.write(data) :]
+            append_whole(self._file, data)
         except OSError as error:  # a write error does not know its file
             raise OSError(error.errno, error.strerror, str(self.path)) from error
 
