@@ -126,4 +126,5 @@ def _envelope(logs: Sequence[Log]) -> "Curve":
     summaries = [results(log) for log in logs]
     radii = sorted({radius for each in summaries for radius in each.curve()[0].tolist()})
     highest = [max(each.accuracy(radius) for each in summaries) for radius in radii]
-    return Curve("best of the logs", radii, highest, "envelope")
+    end = max(each.reach for each in summaries)
+    return Curve("best of the logs", radii, highest, "envelope", end=end)

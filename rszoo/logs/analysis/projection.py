@@ -28,10 +28,18 @@ from rszoo.bounds import (
     l2_radius,
     lecuyer_radius,
     li_radius,
+    minimum_n,
 )
 from rszoo.bounds.binomial import validate_alpha
 from rszoo.bounds.votes import Counts, toward_zero
-from rszoo.logs.format import CertifyProtocol, Log, PublishedProtocol, Record, Setting
+from rszoo.logs.format import (
+    CertifyProtocol,
+    Log,
+    PublishedProtocol,
+    Record,
+    Setting,
+    logged_radius,
+)
 
 Votes = Mapping[int, int]
 
@@ -178,6 +186,26 @@ def _radius(
 def largest_radius(setting: Setting) -> float:
     """The l2 radius that n unanimous votes certify, in pixel units."""
     return setting.sigma * float(special.ndtri(setting.alpha ** (1 / setting.n)))
+
+
+def reach(log: Log) -> float:
+    """The largest radius that a log of CERTIFY can have, in pixel units; it says nothing beyond.
+
+    It is the radius of n unanimous votes, rounded down as in a log. A sequential test reaches its
+    last radius. Where the rule, sigma, n or alpha is not known, it is the largest in the log.
+    """
+    if log.tested_radii:
+        return log.tested_radii[-1]
+    protocol = log.protocol
+    largest = max((record.radius or 0.0 for record in log.records), default=0.0)
+    published = isinstance(protocol, PublishedProtocol)
+    if published and None in (protocol.sigma, protocol.n, protocol.alpha):
+        return largest
+    setting = log.setting
+    if setting.bound not in RULES or setting.n < minimum_n(setting.level):
+        return largest
+    classes = protocol.num_classes if isinstance(protocol, CertifyProtocol) else 2
+    return max(largest, logged_radius(_radius(setting, ((0, setting.n),), 0, classes)))
 
 
 def _with_votes(log: Log) -> Sequence[Record]:

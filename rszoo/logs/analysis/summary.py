@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rszoo.bounds import certified_accuracy_lower, overstated_images
-from rszoo.logs.analysis.projection import Projection
+from rszoo.logs.analysis.projection import Projection, reach
 from rszoo.logs.format import Log, PublishedProtocol, logged_radius
 
 Floats = NDArray[np.float64]
@@ -24,6 +24,8 @@ class Results:
         radius: certified l2 radius in pixel units, 0 where it abstained.
         correct: whether the prediction is the true class.
         abstained: whether there is no prediction.
+        reach: the largest radius that the votes can certify, in pixel units.
+        tested: the radii of a sequential test; None if the radii are the largest possible.
     """
 
     idx: NDArray[np.int64]
@@ -31,6 +33,8 @@ class Results:
     radius: Floats
     correct: NDArray[np.bool_]
     abstained: NDArray[np.bool_]
+    reach: float = np.inf
+    tested: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.idx)
@@ -44,8 +48,16 @@ class Results:
         return int(self.certified(radius).sum())
 
     def accuracy(self, radius: float) -> float:
-        """Certified accuracy at this radius; at 0, clean accuracy of the smoothed classifier."""
+        """The share of `certified` images; at 0, clean accuracy of the smoothed classifier."""
         return self.count(radius) / len(self)
+
+    def answers(self, radius: float) -> bool:
+        """Whether it was measured which images are certified at this radius."""
+        return radius <= self.reach if self.tested is None else radius in self.tested
+
+    def measured(self, radius: float) -> float | None:
+        """Certified accuracy at this radius; None where it was not measured."""
+        return self.accuracy(radius) if self.answers(radius) else None
 
     @property
     def gain(self) -> Floats:
@@ -64,7 +76,8 @@ class Results:
 
     def where(self, chosen: NDArray[Any]) -> "Results":
         """The results of some of the images."""
-        return Results(*(values[chosen] for values in vars(self).values()))
+        arrays = {key: part for key, part in vars(self).items() if isinstance(part, np.ndarray)}
+        return replace(self, **{key: part[chosen] for key, part in arrays.items()})
 
     def by_class(self) -> dict[int, "Results"]:
         """The results by true class."""
@@ -73,7 +86,8 @@ class Results:
     def curve(self) -> tuple[Floats, Floats]:
         """Certified accuracy as an exact step function: radii from 0 up, and the accuracy at each.
 
-        Between two of the radii the accuracy is that of the larger one; above the last it is 0.
+        Between two of the radii the accuracy is that of the larger one. Above the last it is 0 up
+        to `reach`, and not known beyond.
         """
         ordered = np.sort(self.radius[self.correct])
         radii = np.unique(np.append(0.0, ordered))
@@ -114,6 +128,8 @@ def results(log: Log) -> Results:
         np.array([tested.get(radius, radius) for radius in radii]),
         np.array([record.correct for record in log.records]),
         np.array([record.predict == -1 for record in log.records]),
+        reach=reach(log),
+        tested=log.tested_radii,
     )
 
 

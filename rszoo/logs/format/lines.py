@@ -89,6 +89,11 @@ def round_up(value: float, digits: int) -> str:
     return _rounded(value, digits, ROUND_CEILING)
 
 
+def in_full(value: float) -> str:
+    """All digits of a radius, so that headings tell radii apart and none is above its radius."""
+    return repr(float(value)).removesuffix(".0")
+
+
 def logged_radius(radius: float) -> float:
     """The radius as it reads back from a log: rounded down to the decimals of its column."""
     return float(round_down(radius, RADIUS_DIGITS))
