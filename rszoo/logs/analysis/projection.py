@@ -5,7 +5,7 @@ only if that setting had been chosen before the votes were drawn. With another n
 the votes are kept (Cohen, Rosenfeld, Kolter 2019, Figure 8): an estimate.
 
 A published file holds no votes. Those of the top class follow from the radius: the k whose
-sigma z(CPL(k, n, alpha)) is nearest to it, as far as its three digits tell. An image that abstained
+sigma z(CPL(k, n, alpha)) is nearest to it, as far as its digits tell. An image that abstained
 has no radius, so it is taken to abstain always; where alpha or n is raised this understates the
 accuracy.
 """
@@ -232,7 +232,8 @@ def reconstructed_votes(log: Log) -> NDArray[np.int64]:
     sigma, n, alpha = setting.sigma, setting.n, setting.alpha
     radii = np.array([record.radius or 0.0 for record in log.records])
     largest = largest_radius(setting)
-    if radii.max(initial=0.0) > largest * 1.005:  # half a unit of the third digit
+    least = radii - np.array([record.rounding for record in log.records])
+    if least.max(initial=0.0) > largest * (1 + 1e-9):
         raise ValueError(
             f"Expected radii up to {largest:.4g}, the largest at sigma={sigma:g}, n={n} and "
             f"alpha={alpha:g}, got {radii.max():g} in {log.path}; "

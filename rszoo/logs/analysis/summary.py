@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -136,7 +135,8 @@ def results(log: Log) -> Results:
 def proved(log: Log) -> Results:
     """`results` with radii that hold.
 
-    Published files round radii to nearest, so theirs are taken to be half a unit smaller.
+    Published files round radii to nearest, so each of theirs is taken to be smaller by half a unit
+    of its last digit, as the file writes it: 0.2510 may have been 0.25095.
 
     Raises:
         ValueError: the log is an estimate, or as of `results`.
@@ -149,20 +149,8 @@ def proved(log: Log) -> Results:
     rounded = results(log)
     if not isinstance(log.protocol, PublishedProtocol):
         return rounded
-    slack = half_units(rounded.radius, significant_digits(log)) * (1 + 1e-9)
+    slack = np.array([record.rounding for record in log.records]) * (1 + 1e-9)
     return replace(rounded, radius=np.maximum(0.0, rounded.radius - slack))
-
-
-def half_units(radii: Floats, digits: int) -> Floats:
-    """Half a unit of the last of so many significant digits; for a radius of 0, that of 1."""
-    exponents: Floats = np.floor(np.log10(np.where(radii > 0, radii, 1.0)))
-    return 0.5 * 10.0 ** (exponents - digits + 1)
-
-
-def significant_digits(log: Log) -> int:
-    """The most significant digits of a radius in the log; 0 if all radii are 0."""
-    radii = [Decimal(repr(record.radius)) for record in log.records if record.radius]
-    return max((len(radius.normalize().as_tuple().digits) for radius in radii), default=0)
 
 
 def lower_bounds(
