@@ -9,7 +9,7 @@ from typer import Option
 
 from rszoo.cli.options import (
     Anyway,
-    GivenText,
+    GivenTexts,
     LowerBound,
     OptionalLogs,
     PublishedKeys,
@@ -42,7 +42,7 @@ def plot(
     n: Annotated[
         list[int] | None, Option(help="Also to this number of samples; can be repeated.")
     ] = None,
-    given: GivenText = None,
+    given: GivenTexts = None,
     anyway: Anyway = False,
 ) -> None:
     """Draw the certified accuracy of logs against the radius, as exact steps.

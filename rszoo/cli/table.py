@@ -10,7 +10,7 @@ from typer import Option
 from rszoo.cli.options import (
     Anyway,
     AtRadii,
-    GivenText,
+    GivenTexts,
     Json,
     LowerBound,
     OptionalLogs,
@@ -49,7 +49,7 @@ def table(
     ] = None,
     alpha: Annotated[float | None, Option(help="Project to this failure probability.")] = None,
     n: Annotated[int | None, Option(help="Project to this number of samples.", min=1)] = None,
-    given: GivenText = None,
+    given: GivenTexts = None,
     lower_bound: LowerBound = None,
     per_class: Annotated[
         bool, Option("--per-class", help="Also a row for each true class.")

@@ -344,6 +344,25 @@ def test_headings_have_all_digits_of_a_radius(log: Path, other: Path) -> None:
     assert [line.split()[0] for line in lines[5:8]] == expected
 
 
+def test_each_published_file_may_have_values_of_its_own(
+    log: Path, tmp_path: Path, expected: Complaint
+) -> None:
+    records = read_log(log).records
+    one, two = (write_published(tmp_path / name, records).path for name in ("one", "two"))
+    both = ("table", one, two, "--anyway", "--json")
+    given = ("--given", "n=1000,alpha=0.001,sigma=0.25")
+    rows = json.loads(run(*both, *given, "--given", f"{two}:sigma=0.5,alpha=0.01").output)
+    assert [(row["n"], row["alpha"], row["sigma"]) for row in rows] == [
+        (1000, 0.001, 0.25),
+        (1000, 0.01, 0.5),
+    ]
+    (same, other) = json.loads(run(*both, *given).output)
+    assert same["sigma"] == other["sigma"] == 0.25
+    assert "name one of the logs" in expected(*both, "--given", "three:n=10")
+    assert "name one of the logs" in expected(*both, *given, *given)
+    assert "which states its own" in expected("table", log, "--given", f"{log}:n=10")
+
+
 def damaged(log: Path, content: bytes) -> Path:
     path = log.with_name("damaged.tsv")
     path.write_bytes(content)

@@ -10,6 +10,7 @@ import msgspec
 from rszoo.logs.format.protocol import RESULT, RESULT_OF_PREDICT
 
 PUBLISHED = {RESULT, RESULT_OF_PREDICT}
+SIGMA = re.compile(r"(?<![a-z])(?:sigma|noise)_(\d+(?:\.\d+)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class PublishedProtocol(msgspec.Struct, frozen=True, kw_only=True):
         title: the last parts of the path.
         columns: the names of the columns.
         sigma: noise of the evaluation, in pixel units.
-        sigma_from_path: whether the path says so (as in sigma_0.25) and not the user.
+        sigma_from_path: whether the path says so (as in sigma_0.25 or noise_0.25) and not the user.
         n: samples per image; of PREDICT, those in the file's name (as in N_1000).
         alpha: failure probability of each line.
         bound: the rule of the radii.
@@ -72,14 +73,23 @@ def published_protocol(
 ) -> PublishedProtocol:
     """What is known about the published file at `path`."""
     given = given or Given()
-    sigmas = re.findall(r"sigma_(\d+(?:\.\d+)?)", str(path)) if given.sigma is None else []
+    sigma = _sigma_in(path) if given.sigma is None else None
     samples = re.fullmatch(r"N_(\d+)", path.stem)
     n_of_predict = int(samples[1]) if samples else None
     return PublishedProtocol(
         title="/".join(path.parts[-4:]),
         columns=columns,
-        sigma=float(sigmas[-1]) if sigmas else given.sigma,
-        sigma_from_path=bool(sigmas),
+        sigma=given.sigma if sigma is None else sigma,
+        sigma_from_path=sigma is not None,
         n=given.n if columns == RESULT else n_of_predict,
         alpha=given.alpha,
     )
+
+
+def _sigma_in(path: Path) -> float | None:
+    """The sigma that the file's own name states, else its nearest folder's; None if two differ."""
+    for name in reversed(path.parts):
+        stated = {float(number) for number in SIGMA.findall(name)} - {0.0}
+        if stated:
+            return stated.pop() if len(stated) == 1 else None
+    return None
