@@ -10,8 +10,8 @@ from typer import Argument, Option
 
 from rszoo.cli.options import Json, parse_radii
 from rszoo.cli.output import print_json, print_table
-from rszoo.logs.format import round_down, round_up
-from rszoo.logs.tables import Table
+from rszoo.logs.format import in_full, round_down, round_up
+from rszoo.logs.tables import NOT_MEASURED, Table
 from rszoo.publishing.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
 from rszoo.recipe import recipe_names
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models, staged_folder
@@ -121,7 +121,7 @@ def _print(entries: Sequence[Standing], radii: Sequence[float] | None) -> None:
     if radii is None:
         print_table(COLUMNS, [_facts(entry) for entry in entries])
         return
-    columns = (*COLUMNS, *(f"{radius:g}" for radius in radii), *EVIDENCE)
+    columns = (*COLUMNS, *map(in_full, radii), *EVIDENCE)
     table = Table(columns, [_facts(entry) + _certificates(entry) for entry in entries])
     shared: list[str] = []
     if sys.stdout.isatty():
@@ -129,6 +129,8 @@ def _print(entries: Sequence[Standing], radii: Sequence[float] | None) -> None:
     print_table(table.columns, table.rows)
     if shared:
         print("All: " + ", ".join(shared))
+    if any(entry.logs and None in entry.accuracies for entry in entries):
+        print(NOT_MEASURED)
 
 
 def distinguishing_columns(table: Table) -> tuple[Table, list[str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from rszoo.errors import ascending
-from rszoo.logs.format import Given, Log, read_log
+from rszoo.logs.format import Given, Log, PublishedProtocol, read_log
 
 if TYPE_CHECKING:
     from rszoo.logs.analysis import Published
@@ -55,12 +55,13 @@ AtRadii = Annotated[
     str | None,
     Option("--radius", metavar="R,R,...", help="l2 radii in pixel units.", show_default="a grid"),
 ]
-GivenText = Annotated[
-    str | None,
+GivenTexts = Annotated[
+    list[str] | None,
     Option(
         "--given",
-        metavar="n=N,alpha=A[,sigma=S]",
-        help="What published files do not state; sigma is else read from the name.",
+        metavar="[LOG:]n=N,alpha=A,sigma=S",
+        help="What published files do not state, for all of them or, after LOG and a colon, for "
+        "one; can be repeated. Sigma is else read from a name such as sigma_0.25 or noise_0.25.",
     ),
 ]
 LowerBound = Annotated[
@@ -83,7 +84,7 @@ PublishedKeys = Annotated[
 
 
 def read_logs(
-    paths: Sequence[Path] | None, published: Sequence[str] | None, given: str | None
+    paths: Sequence[Path] | None, published: Sequence[str] | None, given: Sequence[str] | None
 ) -> "tuple[list[Log], list[Published]]":
     """The logs and the published rows that are asked for.
 
@@ -92,8 +93,19 @@ def read_logs(
     """
     from rszoo.logs.analysis import find_published
 
-    known = parse_given(given)
-    logs, rows = [read_log(path, known) for path in paths or []], find_published(published or [])
+    known = parse_given(given or [], paths or [])
+    logs = [read_log(path, known[path]) for path in paths or []]
+    named = {Path(text.rpartition(":")[0]) for text in given or [] if ":" in text}
+    if stating := [
+        log.path
+        for log in logs
+        if log.path in named and not isinstance(log.protocol, PublishedProtocol)
+    ]:
+        raise ValueError(
+            f"Expected --given for a published file, got {stating[0]}, which states its own n, "
+            "alpha and sigma; leave it out."
+        )
+    rows = find_published(published or [])
     if not logs and not rows:
         raise ValueError(
             "Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'."
@@ -101,24 +113,38 @@ def read_logs(
     return logs, rows
 
 
-def parse_given(text: str | None) -> Given:
-    """The values of --given.
+def parse_given(texts: Sequence[str], paths: Sequence[Path]) -> dict[Path, Given]:
+    """What --given says about each log: what stands after its own path, else what is for all.
 
     Raises:
-        ValueError: the text is malformed, or a value is out of range.
+        ValueError: a text is malformed, names no log or one twice, or has a value out of range.
     """
-    cells = [cell.partition("=") for cell in (text or "").split(",") if cell.strip()]
+    by_path: dict[str, dict[str, float]] = {}
+    for text in texts:
+        name, _, values = text.rpartition(":")
+        if name in by_path or (name and Path(name) not in paths):
+            raise ValueError(
+                "Expected --given once for all logs, or once for each after its path and a colon, "
+                f"got {text!r}; name one of the logs."
+            )
+        by_path[name] = _given_values(values)
+    for_all = by_path.pop("", {})
+    own = {Path(name): values for name, values in by_path.items()}
+    return {path: Given(**(for_all | own.get(path, {}))) for path in paths}  # type: ignore[arg-type]
+
+
+def _given_values(text: str) -> dict[str, float]:
+    """The values of a text such as n=100000,alpha=0.001."""
+    cells = [cell.partition("=") for cell in text.split(",") if cell.strip()]
     values = {key.strip(): value.strip() for key, _, value in cells}
     try:
         if not values.keys() <= {"n", "alpha", "sigma"} or len(values) < len(cells):
             raise ValueError(text)
-        n = int(values["n"]) if "n" in values else None
-        sigma, alpha = (float(values[k]) if k in values else None for k in ("sigma", "alpha"))
+        return {key: int(value) if key == "n" else float(value) for key, value in values.items()}
     except ValueError as error:
         raise ValueError(
             f"Expected --given such as n=100000,alpha=0.001,sigma=0.25, got {text!r}; correct it."
         ) from error
-    return Given(sigma, n, alpha)
 
 
 def parse_numbers(text: str, option: str) -> list[float]:

@@ -10,7 +10,7 @@ from typer import Option
 from rszoo.cli.options import (
     Anyway,
     AtRadii,
-    GivenText,
+    GivenTexts,
     Json,
     LowerBound,
     OptionalLogs,
@@ -19,8 +19,8 @@ from rszoo.cli.options import (
     read_logs,
 )
 from rszoo.cli.output import Format, print_json, print_table
-from rszoo.logs.format import AttackProtocol, Log, PublishedProtocol, round_down
-from rszoo.logs.tables import Table
+from rszoo.logs.format import AttackProtocol, Log, PublishedProtocol, in_full, round_down
+from rszoo.logs.tables import NOT_MEASURED, Table
 
 if TYPE_CHECKING:
     from rszoo.logs.analysis import EmpiricalRow, PredictRow, Published
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 
 class Tabulated(NamedTuple):
-    """Rows with all their numbers, as a table, and a line below it."""
+    """Rows with all their numbers, as a table, and lines below it."""
 
     rows: "Sequence[Row | EmpiricalRow | PredictRow]"
     table: Table
-    legend: str = ""
+    legend: Sequence[str] = ()
 
 
 def table(
@@ -49,7 +49,7 @@ def table(
     ] = None,
     alpha: Annotated[float | None, Option(help="Project to this failure probability.")] = None,
     n: Annotated[int | None, Option(help="Project to this number of samples.", min=1)] = None,
-    given: GivenText = None,
+    given: GivenTexts = None,
     lower_bound: LowerBound = None,
     per_class: Annotated[
         bool, Option("--per-class", help="Also a row for each true class.")
@@ -90,8 +90,9 @@ def table(
         print_json([asdict(row) for row in shown.rows])
         return
     print_table(shown.table.columns, shown.table.rows, format)
-    if shown.legend and format in ("terminal", "markdown"):
-        print(f"\n{shown.legend}")
+    if format in ("terminal", "markdown"):
+        for line in shown.legend:
+            print(f"\n{line}")
 
 
 def _certificates(
@@ -128,16 +129,21 @@ def _certificates(
             rows += bound_rows(log, radii, rho=rho)
         if per_class:
             rows += class_rows(log, radii)
+    legend = _footnotes(rows)  # a paper's dash means that it states nothing there
     rows += [published_row(row, radii) for row in papers]
-    legend = ""
     if envelope and logs:
         best = best_row(logs, radii)
         rows.append(best)
         places = zip(best.best or (), best.names or (), strict=True)
         titles = sorted({(place, title) for place, title in places if place is not None})
-        legend = "Best: " + ", ".join(f"({place}) {title}" for place, title in titles)
-    columns = ["log", "sigma", *(f"{each:g}" for each in radii), "ACR", "abstain", "images"]
+        legend.append("Best: " + ", ".join(f"({place}) {title}" for place, title in titles))
+    columns = ["log", "sigma", *map(in_full, radii), "ACR", "abstain", "images"]
     return Tabulated(rows, Table(columns, [_cells(row, digits) for row in rows]), legend)
+
+
+def _footnotes(rows: "Sequence[Row | EmpiricalRow]") -> list[str]:
+    """Why an accuracy is missing, where one of a log is."""
+    return [NOT_MEASURED] if any(None in row.accuracies for row in rows) else []
 
 
 def _cells(row: "Row", digits: int) -> list[str]:
@@ -150,7 +156,7 @@ def _cells(row: "Row", digits: int) -> list[str]:
         ]
     return [
         f"  {row.title}" if row.kind in ("lower bound", "class") else row.title,
-        "-" if row.sigma is None else f"{row.sigma:g}",
+        "-" if row.sigma is None else in_full(row.sigma),
         *accuracies,
         # a paper's ACR as it is stated, ours rounded down like every radius
         _number(row.average_radius, 3, down=row.kind != "published"),
@@ -185,8 +191,8 @@ def _attacks(
         if row.kind == "attack":
             abstentions = [_number(value, digits) for value in row.abstentions]
             cells.append(["", "  abstains", "", "", "", *abstentions, ""])
-    columns = ["log", "result", "m", "T", "n", *(f"{eps:g}" for eps in distances), "images"]
-    return Tabulated(rows, Table(columns, cells))
+    columns = ["log", "result", "m", "T", "n", *map(in_full, distances), "images"]
+    return Tabulated(rows, Table(columns, cells), _footnotes(rows))
 
 
 def _predictions(logs: Sequence[Log], digits: int) -> Tabulated:

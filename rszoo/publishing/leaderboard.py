@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rszoo.errors import as_float
+from rszoo.logs.format import in_full
 from rszoo.recipe import load_recipe
 from rszoo.zoo.config import EVIDENCE, read_config
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models
@@ -29,7 +30,8 @@ class Standing:
         size: of the weights in the package, in bytes.
         radii: l2 radii in pixel units.
         accuracies: certified accuracy at each radius: from the log of given radii if that tested
-            this one, on the same images and at the same alpha; else from the log with a fixed n.
+            this one, on the same images and at the same alpha; else from the log with a fixed n;
+            None above the largest radius that n votes can certify, where nothing was measured.
         samples: the most samples per image, at each radius.
         average_radius: ACR, from the log with a fixed n.
         abstention: share of images, from the log with a fixed n if there is one.
@@ -240,8 +242,9 @@ def best(
     """The name of the entry with the largest certified accuracy at a radius, by bundled logs alone.
 
     Logs are compared as they are, even if their images, samples or alpha differ, which
-    `rszoo list --radius` shows. The certified accuracy of an entry chosen by it is a little
-    optimistic, the more so the more entries there are.
+    `rszoo list --radius` shows; an entry whose votes cannot certify the radius is left out. The
+    certified accuracy of an entry chosen by it is a little optimistic, the more so the more entries
+    there are.
 
     Args:
         dataset: that the entry classifies.
@@ -262,9 +265,10 @@ def best(
     wanted = Filter(dataset=dataset, architecture=architecture, method=method, max_size=max_size)
     entries = ordered(standings(list_models(), (radius,), wanted=wanted), radius)
     if not entries or not entries[0].accuracy(radius):
+        at = in_full(radius)
         raise ValueError(
-            f"Expected an entry of {wanted} with certificates for radius {radius:g}, got none; "
-            f"'rszoo list --radius {radius:g}' prints what there is; "
+            f"Expected an entry of {wanted} with certificates for radius {at}, got none; "
+            f"'rszoo list --radius {at}' prints what there is; "
             "'rszoo evaluate RUN --out RUN/certify.tsv' and 'rszoo bundle RUN' add some."
         )
     return entries[0].name

@@ -13,6 +13,7 @@ import pytest
 from conftest import Complaint
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.stats import norm
 from support.commands import run
 from support.synthetic_logs import (
     attack_log,
@@ -329,7 +330,7 @@ def test_the_drawn_steps_are_the_accuracies(
 def test_the_published_files_at_the_command_line() -> None:
     paths = [cifar10_log(sigma) for sigma in ("0.12", "0.25", "0.50", "1.00")]
     text = run("table", *paths, "--envelope", "--radius", "0,0.25,0.5,0.75,1").output
-    assert "resnet110/noise_0.25/test/sigma_0.25 0.25 0.75 0.60 0.43 0.27 0.00" in " ".join(
+    assert "resnet110/noise_0.25/test/sigma_0.25 0.25 0.75 0.60 0.43 0.27 -" in " ".join(
         text.split()
     )
     assert "sigma of the published files was read from their names" in text
@@ -337,6 +338,78 @@ def test_the_published_files_at_the_command_line() -> None:
         run("table", paths[2], "--alpha", 0.001, "--given", "n=100000,alpha=0.01", "--json").stdout
     )
     assert rows[0]["alpha"] == 0.001
+
+
+def test_what_no_vote_can_certify_was_not_measured(
+    log: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1000 votes certify up to 0.61 at sigma 0.25 and up to 1.23 at 0.5."""
+    radii = ("--radius", "0,0.6,0.7")
+    rows = json.loads(
+        run("table", log, *radii, "--per-class", "--lower-bound", 0.01, "--json").output
+    )
+    assert all(row["accuracies"][2] is None for row in rows)
+    assert all(row["accuracies"][1] is not None for row in rows)
+    text = run("table", log, *radii).output
+    assert text.splitlines()[1].split()[-4] == "-"
+    assert "not measured: the radius is above the largest that n votes can certify" in text
+    assert "not measured" in run("table", log, *radii, "--format", "markdown").output
+    assert "not measured" not in run("table", log, *radii, "--format", "csv").output
+    assert "not measured" not in run("table", log, "--radius", "0,0.6").output
+    attack = attack_log(tmp_path / "attack.tsv", read_log(log)).path
+    assert "not measured" in run("table", log, attack, *radii).output
+    (more,) = json.loads(run("table", log, *radii, "--n", 100_000, "--json").output)
+    assert more["accuracies"][2] is not None
+    pairs = json.loads(run("compare", log, other, *radii, "--json").output)["pairs"]
+    assert [pair["p_value"] is None for pair in pairs] == [False, False, True]
+    lines = run("compare", log, other, *radii).output.splitlines()
+    assert ["0.7", "-", "-", "-"] in [line.split() for line in lines]
+    assert any(line.startswith("-: not measured") for line in lines)
+    curves: list[Curve] = []
+    monkeypatch.setattr(
+        "rszoo.plots.draw_curves",
+        lambda given, **kw: curves.extend(given) or draw_curves(given, **kw),
+    )
+    run("plot", log, "--bound", "bonferroni", "--envelope", "--out", tmp_path / "x.png")
+    assert [curve.end for curve in curves] == pytest.approx(
+        [0.25 * norm.ppf(level**1e-3) for level in (0.001, 0.001, 0.0005)], abs=2e-6
+    )
+
+
+@pytest.mark.parametrize(("largest", "last"), [(0.5, 0.0), (1.0, 0.75)])
+def test_a_curve_ends_where_the_votes_certify_no_more(largest: float, last: float) -> None:
+    curve = Curve("x", [0.0, largest], [1.0, 0.75], end=1.0)
+    (line,) = draw_curves([curve], images=4).axes[0].get_lines()
+    assert (list(line.get_xdata())[-1], list(line.get_ydata())[-1]) == (largest, last)
+
+
+def test_headings_have_all_digits_of_a_radius(log: Path, other: Path) -> None:
+    radii = ("--radius", "0,0.16666666,0.16666667")
+    expected = ["0", "0.16666666", "0.16666667"]
+    for format in ("terminal", "csv", "markdown"):
+        head = run("table", log, *radii, "--format", format).output.splitlines()[0]
+        assert head.replace("|", " ").replace(",", " ").split()[2:5] == expected
+    lines = run("compare", log, other, *radii).output.splitlines()
+    assert [line.split()[0] for line in lines[5:8]] == expected
+
+
+def test_each_published_file_may_have_values_of_its_own(
+    log: Path, tmp_path: Path, expected: Complaint
+) -> None:
+    records = read_log(log).records
+    one, two = (write_published(tmp_path / name, records).path for name in ("one", "two"))
+    both = ("table", one, two, "--anyway", "--json")
+    given = ("--given", "n=1000,alpha=0.001,sigma=0.25")
+    rows = json.loads(run(*both, *given, "--given", f"{two}:sigma=0.5,alpha=0.01").output)
+    assert [(row["n"], row["alpha"], row["sigma"]) for row in rows] == [
+        (1000, 0.001, 0.25),
+        (1000, 0.01, 0.5),
+    ]
+    (same, other) = json.loads(run(*both, *given).output)
+    assert same["sigma"] == other["sigma"] == 0.25
+    assert "name one of the logs" in expected(*both, "--given", "three:n=10")
+    assert "name one of the logs" in expected(*both, *given, *given)
+    assert "which states its own" in expected("table", log, "--given", f"{log}:n=10")
 
 
 def damaged(log: Path, content: bytes) -> Path:

@@ -17,7 +17,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class Row:
-    """One row; None where a number is not known or has no meaning.
+    """One row; None where a number was not measured, is not known, or has no meaning.
 
     Attributes:
         title, kind: what it is about.
@@ -82,28 +82,21 @@ def _row(
         title=title,
         kind=kind,
         radii=radii,
-        accuracies=_at_tested(log, radii, [summary.accuracy(radius) for radius in radii]),
+        accuracies=[summary.measured(radius) for radius in radii],
         average_radius=summary.average_radius if log.tested_radii is None else None,
-        abstention=summary.abstention if _abstains_at_x(log) else None,
+        abstention=summary.abstention if _abstains_at_x(log, summary) else None,
         images=len(summary),
     )
 
 
-def _at_tested(log: Log, radii: Sequence[float], values: Sequence[float]) -> list[float | None]:
-    """The values at those of the radii that the log answers for."""
-    return [
-        value if log.answers(radius) else None for radius, value in zip(radii, values, strict=True)
-    ]
-
-
-def _abstains_at_x(log: Log) -> bool:
+def _abstains_at_x(log: Log, summary: Results) -> bool:
     """Whether the log tells if the class at each image itself is certified.
 
     It does not of images that were skipped, or tested at r > 0 only.
     """
     protocol = log.protocol
     skips = isinstance(protocol, CertifyProtocol) and protocol.correct_only
-    return log.answers(0.0) and not skips
+    return summary.answers(0.0) and not skips
 
 
 def _quantiles(log: Log) -> dict[str, float] | None:
@@ -133,8 +126,17 @@ def bound_rows(log: Log, radii: Sequence[float], *, rho: float) -> list[Row]:
             for radius in radii
         ]
     return [
-        Row(title, "lower bound", radii, _at_tested(log, radii, values))
+        Row(title, "lower bound", radii, _where_measured(proven, radii, values))
         for title, values in bounds.items()
+    ]
+
+
+def _where_measured(
+    proven: Results, radii: Sequence[float], values: Sequence[float]
+) -> list[float | None]:
+    return [
+        value if proven.answers(radius) else None
+        for radius, value in zip(radii, values, strict=True)
     ]
 
 
@@ -157,13 +159,13 @@ def published_row(row: Published, radii: Sequence[float]) -> Row:
 def best_row(logs: Sequence[Log], radii: Sequence[float]) -> Row:
     """The upper envelope: at each radius the largest accuracy, of the first log that has it.
 
-    Logs that do not answer at a radius are left out there. Each log is chosen by its result, so no
+    A log is left out at a radius where it measured nothing. Each log is chosen by its result, so no
     classifier attains the whole envelope.
     """
     summaries = [results(log) for log in logs]
     places: list[int | None] = []
     for radius in radii:
-        known = [place for place, log in enumerate(logs) if log.answers(radius)]
+        known = [place for place, summary in enumerate(summaries) if summary.answers(radius)]
         places.append(max(known, key=lambda place: summaries[place].accuracy(radius), default=None))
     return Row(
         title="best of the logs (place)",

@@ -12,6 +12,7 @@ from rszoo.publishing.cards.numbers import (
     RHO,
     fixed_table,
     grid_table,
+    published_radii,
     published_rows,
     published_table,
     twin_table,
@@ -92,6 +93,7 @@ def _fixed_facts(evidence: Evidence, fixed: FixedLog) -> dict[str, object]:
         "table": fixed_table(fixed),
         "base_accuracy": f"{100 * vote_share(fixed.log):.1f} %",
         "published": published_table(evidence, rows) if rows else None,
+        "beyond_reach": not all(map(fixed.results.answers, published_radii(rows))),
         "time": _duration(sum(record.seconds for record in fixed.log.records)),
     }
 
