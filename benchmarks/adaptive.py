@@ -1,21 +1,24 @@
-"""Samples and time of certifying at given radii, as ratios to a fixed n and to the paper's loop, with the tables they give.
+"""Samples and time to certify given radii, against a fixed n and the paper's loop.
 
-    RSZOO_DATA=... python benchmarks/adaptive.py [--entry NAME] [--images 50] [--n 100000] [--step 0.25] [--device cpu]
+    RSZOO_DATA=... python benchmarks/adaptive.py [--entry NAME] [--images 50] [--n 100000]
+        [--step 0.25] [--device cpu]
 
-Three evaluations of the same test images, evenly spaced: CERTIFY with n samples for every image; the sequential test of one
-radius, the second of the grid; and that of the whole grid, 0 to the largest radius that n votes can certify. The last is also
-run without the images whose true class was not selected, which certified accuracy does not need. The time of the paper's
-loop is its measured rate on this machine times its n0 + n samples.
+Evaluates the same test images, evenly spaced, by three rules: CERTIFY with n samples per image;
+the sequential test of one radius, the second of the grid; and that of the whole grid, 0 to the
+largest radius that n votes can certify. The last also runs without the images whose true class was
+not selected, which certified accuracy does not need. The time of the paper's loop is its measured
+rate on this machine times its n0 + n samples. Prints the certified accuracies of each rule too.
 
     RSZOO_DATA=... python benchmarks/adaptive.py --log certify-grid.tsv [--images 50]
 
-With the log of such a grid, only its hardest images, on which it drew the most samples, are certified with all n: where the two
-rules can disagree at all, they do so there.
+With the log of such a grid, certifies only its hardest images, on which it drew the most samples,
+with all n: where the two rules can disagree at all, they do so there.
 
     python benchmarks/adaptive.py --replay rszoo/entries/*/certify-grid.tsv
 
-From the votes at each look, which the logs hold: how many samples the test takes that gives up a radius by its predictive
-power, and how many certified radii it loses, against logs of a test that does not.
+From the votes at each look, which the logs hold: how many samples the test takes that gives up a
+radius by its predictive power, and how many certified radii it loses, against logs of a test that
+does not.
 """
 
 from rszoo.smoothing.runtime import tune_process
@@ -36,6 +39,7 @@ import rszoo
 from rszoo.bounds import POWER, RadiusTest
 from rszoo.data.datasets import open_images
 from rszoo.logs.format import CertifyProtocol, read_log
+from rszoo.smoothing import procedures
 from rszoo.smoothing.certificate import Certificate
 from rszoo.smoothing.requests import Procedure
 from rszoo.smoothing.runtime import device_name, find_device
@@ -48,7 +52,7 @@ ROUNDS = 3
 
 
 class Images:
-    """Test images, evenly spaced or of those indices, with the clock and the counter of one evaluation of them."""
+    """Test images, evenly spaced or of given indices, to certify and to time."""
 
     def __init__(self, entry: OpenEntry, count: int, indices: Sequence[int] | None = None) -> None:
         self.classifier = entry.classifier
@@ -66,14 +70,14 @@ class Images:
                 yield self.source.pixels(idx) / 255, str(idx), make(only=only)
 
         started = time.perf_counter()
-        found = list(self.classifier.run(jobs(), seed=0))
-        return found, time.perf_counter() - started
+        certificates = list(self.classifier.run(jobs(), seed=0))
+        return certificates, time.perf_counter() - started
 
-    def table(self, found: list[Certificate], radii: list[float]) -> list[float]:
+    def table(self, certificates: list[Certificate], radii: list[float]) -> list[float]:
         labels = [int(self.source.labels[idx]) for idx in self.indices]
         return [
-            sum(c.label == y and c.radius >= r for c, y in zip(found, labels, strict=True))
-            / len(found)
+            sum(c.label == y and c.radius >= r for c, y in zip(certificates, labels, strict=True))
+            / len(certificates)
             for r in radii
         ]
 
@@ -95,36 +99,39 @@ def against(log: Path, entry: OpenEntry, count: int) -> None:
         raise SystemExit(f"Expected a log of 'rszoo evaluate --radii', got {log}; make one.")
     if protocol.weights_sha256 != entry.config.weights_sha256:
         raise SystemExit(
-            f"Expected a log of {entry.config.name}, got {log}, of other weights; pass --entry {protocol.name}."
+            f"Expected a log of {entry.config.name}, got {log}, of other weights; "
+            f"pass --entry {protocol.name}."
         )
     hardest = sorted(read.records, key=lambda record: record.n, reverse=True)[:count]
     images = Images(entry, count, [record.idx for record in hardest])
     setting = entry.classifier.setting(protocol.alpha, protocol.seed)
-    found, _ = images.certify(
-        entry.classifier.certification(setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound)
+    certificates, _ = images.certify(
+        procedures.certification(setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound)
     )
-    pairs = list(zip(hardest, found, strict=True))
+    pairs = list(zip(hardest, certificates, strict=True))
     drawn = f"{hardest[-1].n} to {hardest[0].n} samples"
     print(
-        f"{len(pairs)} of {len(read.records)} images, on which {log} drew {drawn}, again with all {protocol.n}:"
+        f"{len(pairs)} of {len(read.records)} images, on which {log} drew {drawn}, "
+        f"again with all {protocol.n}:"
     )
     for radius in protocol.radii:
         grid = [
             record.predict == record.label and (record.radius or 0.0) >= radius
             for record in hardest
         ]
-        fixed = [each.label == record.label and each.radius >= radius for record, each in pairs]
+        fixed = [one.label == record.label and one.radius >= radius for record, one in pairs]
         gained, lost = (
             sum(a and not b for a, b in zip(*two, strict=True))
             for two in ((grid, fixed), (fixed, grid))
         )
         print(
-            f"radius {radius:g}: certified and right by the grid only {gained}, by the fixed n only {lost}"
+            f"radius {radius:g}: certified and right by the grid only {gained}, "
+            f"by the fixed n only {lost}"
         )
 
 
 def replay(paths: Sequence[Path]) -> None:
-    """Print what giving up by predictive power saves and loses on the votes of grids that were made without it."""
+    """Print what giving up by predictive power saves and loses, on grids made without it."""
     for path in paths:
         read = read_log(path)
         protocol = read.protocol
@@ -142,8 +149,9 @@ def replay(paths: Sequence[Path]) -> None:
             certified, kept = certified + whole.certified, kept + test.certified
         count = len(read.records)
         print(
-            f"{protocol.name}: {before / count:.0f} samples an image, with power {POWER:g} {after / count:.0f} "
-            f"({1 - after / before:.0%} fewer); certified radii {certified}, lost {certified - kept}"
+            f"{protocol.name}: {before / count:.0f} samples per image, with power {POWER:g} "
+            f"{after / count:.0f} ({1 - after / before:.0%} fewer); "
+            f"certified radii {certified}, lost {certified - kept}"
         )
 
 
@@ -178,7 +186,7 @@ def side_by_side(options: argparse.Namespace, entry: OpenEntry, device: torch.de
     grid = [options.step * k for k in range(int(ceiling / options.step) + 1)]
 
     def rule(radius: list[float] | None) -> Callable[..., Procedure[Certificate]]:
-        return classifier.certification(setting, n0=N0, n=options.n, bound="cohen", radius=radius)
+        return procedures.certification(setting, n0=N0, n=options.n, bound="cohen", radius=radius)
 
     runs = {
         "fixed n": images.certify(rule(None)),
@@ -187,27 +195,29 @@ def side_by_side(options: argparse.Namespace, entry: OpenEntry, device: torch.de
         "grid, correct only": images.certify(rule(grid), correct_only=True),
     }
     print(
-        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads"
+        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, "
+        f"{torch.get_num_threads()} threads"
     )
     print(
-        f"{options.entry}: {len(images.indices)} test images, at most {options.n} samples, alpha {ALPHA}"
+        f"{options.entry}: {len(images.indices)} test images, at most {options.n} samples, "
+        f"alpha {ALPHA}"
     )
     loop = paper_rate(entry, device)
     fixed = N0 + options.n
-    print(f"paper's loop: {loop:.0f} samples a second, {fixed / loop:.1f} s an image")
+    print(f"paper's loop: {loop:.0f} samples per second, {fixed / loop:.1f} s per image")
     radii = ", ".join(f"{radius:g}" for radius in grid)
     print(
-        f"{'rule':<20} {'samples':>8} {'fewer':>7} {'s/image':>8} {'faster':>8}  certified accuracy at {radii}"
+        f"{'rule':<20} {'samples':>8} {'fewer':>7} {'s/image':>8} {'faster':>8}  "
+        f"certified accuracy at {radii}"
     )
-    for name, (found, seconds) in runs.items():
-        mean = sum(c.n0 + c.n for c in found) / len(found)
-        faster = fixed / loop / (seconds / len(found))
-        table = " ".join(
-            f"{value:.3f}"
-            for value in images.table(found, grid[1:2] if name.startswith("radius") else grid)
-        )
+    for name, (certificates, seconds) in runs.items():
+        count = len(certificates)
+        mean = sum(c.n0 + c.n for c in certificates) / count
+        faster = fixed / loop / (seconds / count)
+        accuracies = images.table(certificates, grid[1:2] if name.startswith("radius") else grid)
         print(
-            f"{name:<20} {mean:8.0f} {fixed / mean:6.1f}x {seconds / len(found):8.2f} {faster:7.1f}x  {table}"
+            f"{name:<20} {mean:8.0f} {fixed / mean:6.1f}x {seconds / count:8.2f} {faster:7.1f}x  "
+            + " ".join(f"{accuracy:.3f}" for accuracy in accuracies)
         )
 
 

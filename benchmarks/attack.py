@@ -1,11 +1,12 @@
-"""Noisy images per second that each attack takes forward and backward, as a ratio to the bare pass, all in one run.
+"""Throughput of each attack: noisy images per second, as a ratio to the bare pass, in one run.
 
-    python benchmarks/attack.py [--device cpu] [--architecture resnet20] [--steps 10] [--num-noise 16] [--seconds 5]
+    python benchmarks/attack.py [--device cpu] [--architecture resnet20] [--steps 10]
+        [--num-noise 16] [--seconds 5]
 
-The bare pass is forward, cross entropy and the gradient at the image of the same folded network at the best of several batch
-sizes, on a batch that is there and without noise; for stein, which takes no gradient, it is forward alone. The attacks are
-those of `rszoo attack`, on as many images as fill its batch, the drawing of their noise included. The numbers are medians of
-alternating runs.
+The bare pass is forward, cross entropy and the gradient at the image, of the same folded network,
+at the best of several batch sizes, on a batch that is there and without noise; for stein, which
+takes no gradient, it is forward alone. The attacks are those of `rszoo attack`, on as many images
+as fill its batch, with the drawing of their noise. The numbers are medians of alternating runs.
 """
 
 from rszoo.smoothing.runtime import tune_process
@@ -16,20 +17,21 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import get_args
 
 import torch
 from torch.nn import functional as F
 
 import rszoo
 from rszoo.architectures import build
-from rszoo.attacks import Plan
+from rszoo.attacks import AttackName, Plan
+from rszoo.attacks.attacker import Attacker, Target
 from rszoo.data.datasets import get_dataset
-from rszoo.evaluation import Attacker, Target
 from rszoo.smoothing.runtime import device_name, find_device
 
 ROUNDS = 5
 BATCHES = (16, 32, 64, 128, 256, 1024)
-ATTACKS = ("smoothadv-pgd", "smoothadv-ddn", "naive", "pgd", "stein")
+ATTACKS = get_args(AttackName)
 SIGMA, EPS = 0.25, 0.5
 
 
@@ -58,7 +60,7 @@ def bare(attacker: Attacker, size: int, *, backward: bool) -> Callable[[], objec
 
 
 def attack(attacker: Attacker) -> tuple[Callable[[], object], int]:
-    """An attack on as many images as fill a batch, and how many noisy images it passes through the network."""
+    """An attack on as many images as fill a batch, and how many noisy images it passes."""
     count = max(1, attacker.batch // max(1, attacker.plan.num_noise))
     targets = [
         Target(str(number), torch.rand(3, 32, 32), number % 10, [EPS]) for number in range(count)
@@ -67,7 +69,7 @@ def attack(attacker: Attacker) -> tuple[Callable[[], object], int]:
 
 
 def rate(step: Callable[[], object], passes: int, *, least: float, device: torch.device) -> float:
-    """Noisy images per second, repeated for at least so many seconds."""
+    """Noisy images per second, repeated for at least that many seconds."""
     start, repeated = time.perf_counter(), 0
     while repeated == 0 or time.perf_counter() - start < least:
         step()
@@ -104,7 +106,8 @@ def main() -> None:
     options = parser.parse_args()
     device = find_device(options.device)
     print(
-        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads"
+        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, "
+        f"{torch.get_num_threads()} threads"
     )
     print(f"{options.architecture}, float32; noisy images per second, medians of {ROUNDS}")
     print(f"{'attack':<14} {'batch':>5} {'attack/s':>9} {'bare/s':>8} {'at':>5} {'ratio':>6}")
@@ -113,16 +116,14 @@ def main() -> None:
         attacker = Attacker(
             smoothed, Plan(name, options.steps, 0 if name == "pgd" else options.num_noise)
         )
-        (run, passes), (basic, size) = (
-            attack(attacker),
-            best_bare(attacker, device, options.seconds),
-        )
-        found: list[float] = []
+        run, passes = attack(attacker)
+        step, size = best_bare(attacker, device, options.seconds)
+        speeds: list[float] = []
         limits: list[float] = []
         for _ in range(ROUNDS):
-            found.append(rate(run, passes, least=options.seconds, device=device))
-            limits.append(rate(basic, size, least=options.seconds, device=device))
-        speed, limit = statistics.median(found), statistics.median(limits)
+            speeds.append(rate(run, passes, least=options.seconds, device=device))
+            limits.append(rate(step, size, least=options.seconds, device=device))
+        speed, limit = statistics.median(speeds), statistics.median(limits)
         print(
             f"{name:<14} {attacker.batch:5} {speed:9.0f} {limit:8.0f} {size:5} {speed / limit:6.2f}"
         )

@@ -1,12 +1,17 @@
-"""Samples per second of `certify`, as a ratio to the paper's loop and to the bare forward pass, all in one run.
+"""Samples per second of `certify`, and its ratios to the paper's loop and the bare forward pass.
 
-    python benchmarks/certify.py [--device cpu] [--precision bfloat16] [--architectures resnet20 resnet110] [--seconds 5]
+    python benchmarks/certify.py [--device cpu] [--precision bfloat16] [--seconds 5]
+                                 [--architectures resnet20 resnet110]
 
-The paper's loop is the pseudocode of Cohen et al. 2019 written plainly: repeat the image, add `randn_like`, forward in float32,
-count. It runs in this process, whose memory and threads are tuned as the command line tunes its own, and ("plain") in a process
-that is not, as it would for anybody. The bare forward pass is that of the same inference form at the best of several batch
-sizes, without noise or counting, on batches that take turns, so that none is in the processor's cache already. "torch" is the
-same pass with torch's own kernels for the precision, which differ where the processor has no bfloat16 instructions.
+The paper's loop is the pseudocode of Cohen et al. 2019, written plainly: repeat the image, add
+`randn_like`, forward in float32, count. It runs in this process, whose memory and threads are tuned
+as the command line tunes its own, and ("plain") in an untuned process, as it would for anybody.
+
+The bare forward pass uses the same inference form at the best of several batch sizes, without noise
+or counting. Its batches take turns, so that none is already in the processor's cache. "torch" is
+the same pass with torch's own kernels for the precision, which differ on processors without
+bfloat16 instructions.
+
 The numbers are medians of alternating runs.
 """
 
@@ -161,31 +166,19 @@ def main() -> None:
         print(statistics.median(loop))
         return
     print(
-        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads"
+        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, "
+        f"{torch.get_num_threads()} threads"
     )
     print("samples per second, medians of", ROUNDS)
-    heads = (
-        "plain",
-        "paper",
-        "certify",
-        "forward",
-        "torch",
-        "/plain",
-        "/paper",
-        "/forward",
-        "/torch",
-    )
+    rates = ("plain", "paper", "certify", "forward", "torch")
+    others = ("plain", "paper", "forward", "torch")
+    heads = [*rates, *(f"/{other}" for other in others)]
     print(f"{'network':<10} {'precision':<9} " + " ".join(f"{head:>8}" for head in heads))
     for architecture in options.architectures:
         speed = measure(architecture, options.precision, device, options.seconds)
-        print(
-            f"{architecture:<10} {options.precision:<9} {speed['plain']:8.0f} {speed['paper']:8.0f} {speed['certify']:8.0f} "
-            f"{speed['forward']:8.0f} {speed['torch']:8.0f} "
-            + " ".join(
-                f"{speed['certify'] / speed[other]:8.2f}"
-                for other in ("plain", "paper", "forward", "torch")
-            )
-        )
+        numbers = [f"{speed[name]:8.0f}" for name in rates]
+        numbers += [f"{speed['certify'] / speed[other]:8.2f}" for other in others]
+        print(f"{architecture:<10} {options.precision:<9} " + " ".join(numbers))
 
 
 if __name__ == "__main__":

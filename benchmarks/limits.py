@@ -1,19 +1,20 @@
-"""What a piece of work asks of a device, counted, and what the device gives, measured in the same process.
+"""A lower limit for the time of some work: what it asks of a device against what the device gives.
 
-Operations are those of convolutions and matrix products. Bytes are the tensors that every operator reads and writes, each once:
-what a program whose operators are not fused moves if no tensor is still in a cache when the next operator wants it. A program
-with fused operators, or one whose tensors fit into a cache, moves fewer, and may be faster than this limit.
+The first is counted, the second measured in the same process. Operations are those of convolutions
+and matrix products. Bytes are the tensors that each operator reads and writes, each once: what a
+program moves if its operators are not fused and no tensor is still in a cache when the next
+operator needs it. A program with fused operators, or one whose tensors fit into a cache, moves
+fewer bytes and may be faster than this limit.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode  # as "Extending PyTorch" documents it
 from torch.utils.flop_counter import FlopCounterMode
 
 from rszoo.smoothing.precision import bfloat16_products
@@ -22,13 +23,13 @@ SECONDS = 0.5
 
 
 class Work(NamedTuple):
-    """Floating-point operations and bytes: of a piece of work, or a second of a device."""
+    """Floating-point operations and bytes: of some work, or per second of a device."""
 
     operations: float
     bytes: float
 
     def seconds(self, device: "Work") -> float:
-        """The least time for this work on a device that does so much a second, both at once."""
+        """The least time for this work on a device with these rates, if it does both at once."""
         return max(self.operations / device.operations, self.bytes / device.bytes)
 
 
@@ -42,16 +43,23 @@ class _Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if not func.is_view and not func.name().startswith("aten::empty"):
-            self.bytes += sum(
-                leaf.nbytes
-                for leaf in tree_leaves((args, kwargs, result))
-                if isinstance(leaf, Tensor)
-            )
+            self.bytes += sum(tensor.nbytes for tensor in _tensors((args, kwargs, result)))
         return result
 
 
+def _tensors(value: object) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from _tensors(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors(item)
+
+
 def count(step: Callable[[], object]) -> Work:
-    """What the step asks for; it is run twice."""
+    """What a step asks for; it is run twice."""
     with FlopCounterMode(display=False) as counter:
         step()
     with _Traffic() as traffic:
@@ -60,7 +68,10 @@ def count(step: Callable[[], object]) -> Work:
 
 
 def measure(device: torch.device, dtype: torch.dtype = torch.bfloat16) -> Work:
-    """What the device gives a second: the best rates of a large matrix product, and of a copy that no cache holds."""
+    """What the device gives per second.
+
+    The best rates of a large matrix product, and of a copy that no cache holds.
+    """
     side = 8192 if device.type == "cuda" else 2048
     a = torch.rand(side, side, device=device, dtype=dtype)
     source = torch.rand(2**30 if device.type == "cuda" else 2**26, device=device)
@@ -72,7 +83,7 @@ def measure(device: torch.device, dtype: torch.dtype = torch.bfloat16) -> Work:
 
 
 def _least(step: Callable[[], object], device: torch.device) -> float:
-    """The least time of one of the calls that fit into half a second."""
+    """The least time of a call, among those that fit into `SECONDS`."""
     step()
     best, end = float("inf"), time.perf_counter() + SECONDS
     while time.perf_counter() < end:

@@ -1,14 +1,17 @@
-"""Images per second of one training step of each method, as a ratio to the bare forward and backward pass, all in one run.
+"""Speed of a training step of each method, against the bare forward and backward pass, in one run.
 
-    python benchmarks/train.py [--device cpu] [--architecture resnet20] [--batch 256] [--steps 6] [--methods gaussian ...]
+    python benchmarks/train.py [--device cpu] [--architecture resnet20] [--batch 256] [--steps 6]
+        [--methods gaussian ...]
 
-The bare pass is forward, cross entropy and backward of the same network in the same precision on a batch that is there. A
-method that needs k passes by its definition (`Method.passes`) would, at the limit, train 1/k as many images: the ratio is the
-measured rate times k over the bare rate. It can exceed 1, as the passes of an attack compute no gradients of weights. The
-numbers are medians of alternating runs; augmentation, noise, optimizer and schedule are in the methods' time.
+The bare pass is forward, cross entropy and backward of the same network in the same precision on a
+batch in memory. A method that needs k passes (`Method.passes`) trains at most about 1/k as many
+images per second: the ratio is the measured rate times k over the bare rate. It can exceed 1,
+because the passes of an attack compute no gradients of weights. The numbers are medians of
+alternating runs; augmentation, noise, optimizer and schedule are in the methods' time.
 
-The last columns set a step against the device: its operations and its bytes (`limits.py`), and which part of the measured time
-the device would need for the larger of the two at the rates that it reaches in this process.
+The last columns set a step against the device: its operations and bytes (`limits.py`), and the
+share of the measured time that the device would need for the larger of the two at the rates that it
+reaches in this process.
 """
 
 from rszoo.smoothing.runtime import tune_process
@@ -27,10 +30,10 @@ from torch.nn import functional as F
 
 import rszoo
 from rszoo.recipe import Recipe, load_recipe
-from rszoo.smoothing.precision import exact_arithmetic, mixed_precision
+from rszoo.smoothing.precision import isolated, mixed_precision
 from rszoo.smoothing.runtime import device_name, find_device
 from rszoo.training import Run, run
-from rszoo.training.data import ResidentData
+from rszoo.training.data import TrainingData, augmented
 from rszoo.training.methods import METHODS
 from rszoo.training.step import take_step
 
@@ -49,14 +52,16 @@ SETTINGS: dict[str, dict[str, str | bool | int | float]] = {
 }
 
 
-def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> ResidentData:
+def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
     """A data set of the right shape: the speed does not depend on the pixels."""
-    count = 8 * recipe.training.batch_size
+    count, augmentation = 8 * recipe.training.batch_size, recipe.training.augmentation
     images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, device=device)
     labels = torch.randint(10, (count,), device=device)
-    monitored = [(images, labels)]
-    return ResidentData(
-        images, labels, torch.ones(count, device=device), monitored, recipe.training.augmentation
+    return TrainingData(
+        labels,
+        torch.ones(count, device=device),
+        [(images, labels)],
+        lambda chosen, generator, upcoming: augmented(images[chosen], augmentation, generator),
     )
 
 
@@ -64,10 +69,9 @@ def prepare(name: str, architecture: str, batch: int, device: torch.device) -> R
     recipe = load_recipe("cifar10-resnet20-gaussian-s0.25")
     model = msgspec.structs.replace(recipe.model, architecture=architecture)
     training = msgspec.structs.replace(recipe.training, batch_size=batch)
-    made = msgspec.structs.replace(
-        recipe, model=model, training=training, method={"name": name, **SETTINGS[name]}
-    )
-    prepared = run.start(made, device)
+    method = {"name": name, **SETTINGS[name]}
+    changed = msgspec.structs.replace(recipe, model=model, training=training, method=method)
+    prepared = run.start(changed, device)
     prepared.network.train()
     return prepared
 
@@ -91,7 +95,7 @@ def rate(step: Callable[[], object], steps: int, batch: int, device: torch.devic
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    with exact_arithmetic():
+    with isolated(device):
         wait()
         start = time.perf_counter()
         for _ in range(steps):
@@ -113,9 +117,10 @@ def line(name: str, options: argparse.Namespace, device: torch.device, gives: Wo
         rates.append(rate(lambda: take_step(prepared), max(2, steps // passes), batch, device))
         bares.append(rate(basic, steps, batch, device))
     speed, limit = statistics.median(rates), statistics.median(bares)
+    share = asks.seconds(gives) * speed / batch
     return (
         f"{name:<12} {passes:6} {speed:9.0f} {limit:7.0f} {speed * passes / limit:6.2f} "
-        f"{asks.operations / 1e9:7.1f} {asks.bytes / 1e9:6.2f} {asks.seconds(gives) * speed / batch:8.2f}"
+        f"{asks.operations / 1e9:7.1f} {asks.bytes / 1e9:6.2f} {share:8.2f}"
     )
 
 
@@ -134,17 +139,21 @@ def main() -> None:
     device = find_device(options.device)
     run.load_data = made_up
     print(
-        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, {torch.get_num_threads()} threads"
+        f"rszoo {rszoo.__version__}, torch {torch.__version__}, {device_name(device)}, "
+        f"{torch.get_num_threads()} threads"
     )
     print(
-        f"{options.architecture}, batch {options.batch}, bfloat16; images per second, medians of {ROUNDS}"
+        f"{options.architecture}, batch {options.batch}, bfloat16; images per second, "
+        f"medians of {ROUNDS}"
     )
     gives = measure(device)
     print(
-        f"the device: {gives.operations / 1e12:.2f} TFLOP/s in a matrix product, {gives.bytes / 1e9:.0f} GB/s in a copy"
+        f"the device: {gives.operations / 1e12:.2f} TFLOP/s in a matrix product, "
+        f"{gives.bytes / 1e9:.0f} GB/s in a copy"
     )
     print(
-        f"{'method':<12} {'passes':>6} {'images/s':>9} {'bare':>7} {'ratio':>6} {'GFLOP':>7} {'GB':>6} {'of limit':>8}"
+        f"{'method':<12} {'passes':>6} {'images/s':>9} {'bare':>7} {'ratio':>6} "
+        f"{'GFLOP':>7} {'GB':>6} {'of limit':>8}"
     )
     for name in options.methods:
         print(line(name, options, device, gives))

@@ -1,4 +1,4 @@
-"""rszoo: smoothed classifiers by name, whose predictions are certified, with the evidence to check it."""
+"""rszoo: load smoothed classifiers by name; get certified predictions, with the evidence."""
 
 from importlib import import_module
 from importlib.metadata import version
@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rszoo.errors import HubError, IntegrityError, MissingWeightsError, UnknownModelError
     from rszoo.publishing.leaderboard import best
     from rszoo.publishing.publish import push_to_hub
     from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction
@@ -18,8 +19,12 @@ __version__ = version("rszoo")
 __all__ = [
     "ABSTAIN",
     "Certificate",
+    "HubError",
+    "IntegrityError",
+    "MissingWeightsError",
     "Prediction",
     "SmoothedClassifier",
+    "UnknownModelError",
     "__version__",
     "best",
     "from_pretrained",
@@ -29,22 +34,28 @@ __all__ = [
     "smooth",
 ]
 
-_HOMES = {
-    "SmoothedClassifier": "rszoo.smoothing.classifier",
-    "best": "rszoo.publishing.leaderboard",
-    "from_pretrained": "rszoo.zoo.loading",
-    "list_models": "rszoo.zoo.registry",
-    "load": "rszoo.zoo.loading",
-    "push_to_hub": "rszoo.publishing.publish",
-    "smooth": "rszoo.zoo.smooth",
-    **dict.fromkeys(("ABSTAIN", "Certificate", "Prediction"), "rszoo.smoothing.certificate"),
+_MODULES = {
+    "ABSTAIN": "smoothing.certificate",
+    "Certificate": "smoothing.certificate",
+    "HubError": "errors",
+    "IntegrityError": "errors",
+    "MissingWeightsError": "errors",
+    "Prediction": "smoothing.certificate",
+    "SmoothedClassifier": "smoothing.classifier",
+    "UnknownModelError": "errors",
+    "best": "publishing.leaderboard",
+    "from_pretrained": "zoo.loading",
+    "list_models": "zoo.registry",
+    "load": "zoo.loading",
+    "push_to_hub": "publishing.publish",
+    "smooth": "zoo.smooth",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use (PEP 562), modules too: `import rszoo` alone does not import torch."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    """Import names and submodules on first use (PEP 562): `import rszoo` alone loads no torch."""
+    if name in _MODULES:
+        return getattr(import_module(f"rszoo.{_MODULES[name]}"), name)
     if find_spec(f"rszoo.{name}") is not None:
         return import_module(f"rszoo.{name}")
     raise AttributeError(f"module 'rszoo' has no attribute {name!r}")

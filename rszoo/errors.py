@@ -1,8 +1,10 @@
-"""What is wrong with what a user wrote, and what is allowed or was meant in its place."""
+"""Error messages that name the value and suggest a fix; the zoo's own exceptions."""
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+from math import inf
 from numbers import Real
 from operator import index
 from typing import SupportsIndex, TypeVar
@@ -11,18 +13,19 @@ from msgspec import DecodeError, convert, inspect, toml
 
 Kind = TypeVar("Kind")
 
-PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+LOCATION = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+"""How msgspec ends a message about a part of a document."""
 
 AUTHORS = {"cohen": "gaussian", "salman": "smoothadv", "feng": "adre", "zhai": "macer"}
-"""What is called by its authors' names elsewhere."""
+"""Methods by the authors' names under which they are known elsewhere."""
 
 
 class UnknownModelError(ValueError):
-    """No entry has that name."""
+    """No entry has this name."""
 
 
 class MissingWeightsError(FileNotFoundError):
-    """An entry is known, but its weights are in no place that can be reached."""
+    """The entry is known, but its weights are neither on this machine nor on the Hub."""
 
 
 class IntegrityError(ValueError):
@@ -30,29 +33,32 @@ class IntegrityError(ValueError):
 
 
 class HubError(OSError):
-    """The files of an entry could not be had from the Hub, or brought there."""
+    """Downloading from the Hub, or uploading to it, failed."""
 
 
 def nearest(name: str, known: Collection[str]) -> list[str]:
-    """Up to three known names that may have been meant, the likeliest first: by spelling, or, if none is close, by a part."""
+    """Up to three known names that `name` may stand for, the likeliest first.
+
+    Names are compared by spelling; if none is close, by whether they contain `name`.
+    """
     meant = "-".join(AUTHORS.get(part, part) for part in name.split("-"))
     if meant in known:
         return [meant]
     close = difflib.get_close_matches(meant, known, n=3, cutoff=0.5)
-    return close or sorted(each for each in known if meant and meant in each)[:3]
+    return close or sorted(other for other in known if meant and meant in other)[:3]
 
 
 def guess(name: str, known: Collection[str]) -> str:
-    """The question for a sentence about an unknown name, with a space after it; empty if nothing is near."""
+    """The words "did you mean ...? " for an error message; empty if no known name is near."""
     near = nearest(name, known)
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
 
 
 def as_int(name: str, value: object) -> int:
-    """An integer argument, also NumPy's, as an int.
+    """The argument `name` as an int; NumPy's integers are accepted.
 
     Raises:
-        ValueError: it is of another type; a fraction would be cut off somewhere without a word.
+        ValueError: the value is not an integer. A float is refused, never truncated.
     """
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise ValueError(f"Expected {name} to be a whole number, got {value!r}; pass an int.")
@@ -60,21 +66,33 @@ def as_int(name: str, value: object) -> int:
 
 
 def as_float(name: str, value: object) -> float:
-    """A number as an argument, also NumPy's, as a float.
+    """The argument `name` as a float; integers and NumPy's numbers are accepted.
 
     Raises:
-        ValueError: it is of another type, such as text.
+        ValueError: the value is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"Expected {name} to be a number, got {value!r}; pass a float.")
     return float(value)
 
 
+def ascending(values: Sequence[float], *, positive: bool = False) -> bool:
+    """Whether these are numbers, at least one, that ascend strictly from >= 0 and are finite.
+
+    Args:
+        values: radii, distances or factors, in any unit.
+        positive: the first must be > 0.
+    """
+    if not values or not 0 <= values[0] < inf or (positive and values[0] == 0):
+        return False
+    return all(before < after < inf for before, after in pairwise(values))
+
+
 def decoded(text: str | bytes, kind: type[Kind]) -> Kind:
-    """A TOML file as `kind`.
+    """A TOML document converted to `kind`.
 
     Raises:
-        ValueError: it is none; the error is `explained`.
+        ValueError: the text is not TOML, or does not fit `kind`; see `explained`.
     """
     table = None
     try:
@@ -85,71 +103,62 @@ def decoded(text: str | bytes, kind: type[Kind]) -> Kind:
 
 
 def explained(error: Exception, kind: type, values: object = None) -> str:
-    """The error of decoding `kind`, with the value (where `values`, the decoded table, has it) and what is allowed instead.
+    """The message of a decoding error, with the value found and the values allowed.
 
     Args:
-        error: of msgspec; any other is returned in its own words.
-        kind: the struct or dataclass that was wanted.
-        values: what was to be converted, as plain Python objects.
+        error: raised by msgspec; the message of any other error is returned as it is.
+        kind: the struct or dataclass that msgspec decoded to.
+        values: the document as plain Python objects; without it the value is left out.
     """
     text = str(error)
-    found = PLACE.search(text)
+    location = LOCATION.search(text)
     place: object = inspect.type_info(kind)
-    value = values
-    for name in re.findall(r"\.(\w+)", found["path"] if found else ""):
-        place = _field(place, name, value)
-        value = value.get(name) if isinstance(value, Mapping) else None
+    for name in re.findall(r"\.(\w+)", location["path"] if location else ""):
+        place = _field(place, name, values)
+        values = values.get(name) if isinstance(values, Mapping) else None
     parts = [text]
-    if (
-        value is not None
-        and not isinstance(value, Mapping | list | tuple)
-        and repr(value) not in text
-    ):
-        parts.append(f"got {value!r}")
-    unknown = "unknown field" in text
-    if (found or unknown) and (allowed := _allowed(place, unknown_field=unknown)):
+    if not isinstance(values, Mapping | list | tuple | None) and repr(values) not in text:
+        parts.append(f"got {values!r}")
+    unknown_field = "unknown field" in text
+    allowed = _field_names(place) if unknown_field else _choices(place) if location else []
+    if allowed:
         parts.append(f"allowed: {', '.join(allowed)}")
     return "; ".join(parts)
 
 
 def _field(place: object, name: str, value: object) -> object:
-    """The type of a field; of alternatives, that of the one whose tag the value has."""
-    for each in _alternatives(place):
-        if not isinstance(each, inspect.StructType | inspect.DataclassType):
-            continue
-        if isinstance(each, inspect.StructType) and name == each.tag_field:
-            return place  # the tag itself: what is allowed are the tags
-        if _chosen(each, value):
-            return next((field.type for field in each.fields if field.encode_name == name), None)
+    """The type of a field; in a tagged union, of the member that the value's tag selects.
+
+    The tag itself stands for the whole union: its choices are the tags of the members.
+    """
+    for table in _tables(place):
+        tag_field, tag = getattr(table, "tag_field", None), getattr(table, "tag", None)
+        if name == tag_field:
+            return place
+        if tag is None or (isinstance(value, Mapping) and value.get(tag_field) == tag):
+            return next((field.type for field in table.fields if field.encode_name == name), None)
     return None
 
 
-def _allowed(place: object, *, unknown_field: bool) -> list[str]:
-    choices = _alternatives(place)
-    if unknown_field:
-        tables = [
-            each for each in choices if isinstance(each, inspect.StructType | inspect.DataclassType)
-        ]
-        return [field.encode_name for field in tables[0].fields] if len(tables) == 1 else []
+def _field_names(place: object) -> list[str]:
+    """The fields of a table; none of a union, which has several tables."""
+    tables = _tables(place)
+    return [field.encode_name for field in tables[0].fields] if len(tables) == 1 else []
+
+
+def _choices(place: object) -> list[str]:
+    """The tags of a tagged union, or the values of a literal."""
     tags = [
-        str(each.tag)
-        for each in choices
-        if isinstance(each, inspect.StructType) and each.tag is not None
+        str(tag) for table in _tables(place) if (tag := getattr(table, "tag", None)) is not None
     ]
-    return tags or [
-        str(value)
-        for each in choices
-        if isinstance(each, inspect.LiteralType)
-        for value in each.values
-    ]
+    literals = [member for member in _members(place) if isinstance(member, inspect.LiteralType)]
+    return tags or [str(value) for literal in literals for value in literal.values]
 
 
-def _alternatives(place: object) -> list[object]:
+def _tables(place: object) -> list[inspect.StructType | inspect.DataclassType]:
+    kinds = (inspect.StructType, inspect.DataclassType)
+    return [member for member in _members(place) if isinstance(member, kinds)]
+
+
+def _members(place: object) -> list[object]:
     return list(place.types) if isinstance(place, inspect.UnionType) else [place]
-
-
-def _chosen(table: object, value: object) -> bool:
-    """Whether a value belongs to this alternative: its tag says so, or the alternative has none."""
-    if not isinstance(table, inspect.StructType) or table.tag is None:
-        return True
-    return isinstance(value, Mapping) and value.get(table.tag_field) == table.tag

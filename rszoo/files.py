@@ -1,4 +1,4 @@
-"""Files that are replaced at once."""
+"""Replace a file, or its content, in one step."""
 
 import os
 import sys
@@ -10,17 +10,18 @@ from typing import IO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Where to write what takes the place of `path` when the block ends; after an error or a kill `path` is as it was.
+    """Yield a path to write to; the file there replaces `path` when the block ends.
 
-    A link stays a link, to the new file.
+    After an error or a kill `path` is as it was. A symbolic link stays one: its target is replaced.
 
     Raises:
-        ValueError: `path` is no file, but a folder or a device.
-        OSError: it cannot be written; the error names `path`.
+        ValueError: `path` is a folder or a device.
+        OSError: the file cannot be written; the error names `path`.
     """
     if path.exists() and not path.is_file():
         raise ValueError(
-            f"Expected a file, got {str(path)!r}, which is a folder or a device; choose another path."
+            f"Expected a file, got {str(path)!r}, which is a folder or a device; "
+            "choose another path."
         )
     target = path.resolve()
     partial = target.with_name(f"{target.name}.partial")
@@ -28,10 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, target)
     except OSError as error:
-        if error.errno is None or error.filename not in (
-            None,
-            str(partial),
-        ):  # a sentence, or of another file
+        ours = error.filename in (None, str(partial))
+        if error.errno is None or not ours:  # a message of our own, or about another file
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
@@ -40,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def replace_content(path: Path, content: str | bytes) -> None:
-    """Replace a file by these bytes, or by this text in UTF-8 with the ends of lines as they are.
+    """Replace a file by these bytes, or by this text in UTF-8 with its line ends unchanged.
 
     Raises:
         ValueError, OSError: as `replacing`.
@@ -50,7 +49,10 @@ def replace_content(path: Path, content: str | bytes) -> None:
 
 
 def try_lock(file: IO[bytes]) -> bool:
-    """Keep other processes from holding the file until it is closed; False if one does. Windows has no such lock."""
+    """Lock an open file against other processes until it is closed; False if another has the lock.
+
+    On Windows nothing is locked and the answer is always True.
+    """
     if sys.platform == "win32":
         return True
     import fcntl

@@ -1,9 +1,11 @@
-"""What several tests need: a classifier whose smoothed radius is known, small entries, the real CIFAR-10 where it is."""
+"""Shared fixtures: a classifier of known smoothed radius, small entries, the real CIFAR-10."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -15,8 +17,9 @@ from torch import Tensor, nn
 import rszoo.cli
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import data_root, get_dataset
-from rszoo.recipe import Recipe, load_recipe, recipe_folder
-from rszoo.zoo.entry import recipe_source, write_entry
+from rszoo.recipe import Recipe, load_recipe, recipe_text
+from rszoo.zoo.config import recipe_source
+from rszoo.zoo.entry import write_entry
 
 RECIPE = "cifar10-resnet20-gaussian-s0.25"
 IMAGES = 24  # of the data set of shades
@@ -31,10 +34,13 @@ resize = 8
 
 
 Complaint = Callable[..., str]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class HalfSpace(nn.Module):
-    """Class 1 where w.x > b, else class 0: smoothed, its radius at x is |w.x - b| / |w| for every sigma."""
+    """Class 1 where w.x > b, else 0; smoothed with any sigma, its radius is |w.x - b| / |w|."""
+
+    w: Tensor
 
     def __init__(self, w: Tensor, b: float) -> None:
         super().__init__()
@@ -52,7 +58,7 @@ class HalfSpace(nn.Module):
         return int((x * self.w).sum() > self.b)
 
 
-def shaken(network: NormalizedNetwork) -> NormalizedNetwork:
+def shaken(network: Network) -> Network:
     """The network with batch norm statistics that matter, in evaluation mode."""
     generator = torch.Generator().manual_seed(0)
     for module in network.modules():
@@ -62,6 +68,17 @@ def shaken(network: NormalizedNetwork) -> NormalizedNetwork:
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.5, 1.5, generator=generator)
     return network.eval()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("device") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Every test draws the same random numbers, whichever tests ran before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
@@ -82,13 +99,21 @@ def network(recipe: Recipe) -> NormalizedNetwork:
     return shaken(build("resnet20", num_classes=10, mean=dataset.mean, std=dataset.std))
 
 
-@pytest.fixture
-def entry(tmp_path: Path, network: NormalizedNetwork, recipe: Recipe) -> Path:
-    """The folder of a valid entry."""
-    folder = tmp_path / "entry"
+@pytest.fixture(scope="session")
+def written_entry(
+    tmp_path_factory: pytest.TempPathFactory, network: NormalizedNetwork, recipe: Recipe
+) -> Path:
+    """The folder of a valid entry; no test changes it."""
+    folder = tmp_path_factory.mktemp("written") / "entry"
     folder.mkdir()
     write_entry(folder, network, recipe_source(recipe))
     return folder
+
+
+@pytest.fixture
+def entry(tmp_path: Path, written_entry: Path) -> Path:
+    """The folder of a valid entry."""
+    return Path(shutil.copytree(written_entry, tmp_path / "entry"))
 
 
 def tell_light_from_dark(network: NormalizedNetwork) -> None:
@@ -106,19 +131,17 @@ def tell_light_from_dark(network: NormalizedNetwork) -> None:
     network.network.fc = last
 
 
-@pytest.fixture
-def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> str:
-    """An entry with random weights, and its data set of dark and light images."""
-    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
-    (tmp_path / "shades.toml").write_text(FOLDER)
+@pytest.fixture(scope="session")
+def drawn_shades(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> Path:
+    """A data set of dark and light images, and an entry for it; no test changes them."""
+    root = tmp_path_factory.mktemp("shades")
+    (root / "shades.toml").write_text(FOLDER)
     generator = np.random.default_rng(0)
     for number in range(IMAGES):
-        label = ("dark", "light")[number % 2]
-        (tmp_path / "shades" / "test" / label).mkdir(parents=True, exist_ok=True)
+        folder = root / "shades" / "test" / ("dark", "light")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
         pixels = generator.integers(0, 128, (8, 8, 3)) + 127 * (number % 2)
-        Image.fromarray(pixels.astype(np.uint8)).save(
-            tmp_path / "shades" / "test" / label / f"{number}.png"
-        )
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
     torch.manual_seed(1)
     network = build("resnet20", num_classes=2, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     with torch.no_grad():  # in training mode: batch norm statistics of these images
@@ -126,10 +149,19 @@ def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> s
             network(torch.rand(64, 3, 8, 8) + 0.25 * torch.randn(64, 3, 8, 8))
     tell_light_from_dark(network)
     model = msgspec.structs.replace(recipe.model, dataset="shades")
-    (tmp_path / "entry").mkdir()
-    write_entry(
-        tmp_path / "entry", network, recipe_source(msgspec.structs.replace(recipe, model=model))
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RSZOO_DATA", str(root))
+        (root / "entry").mkdir()
+        source = recipe_source(msgspec.structs.replace(recipe, model=model))
+        write_entry(root / "entry", network, source)
+    return root
+
+
+@pytest.fixture
+def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn_shades: Path) -> str:
+    """An entry with random weights, and its data set of dark and light images."""
+    monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
+    shutil.copytree(drawn_shades, tmp_path, dirs_exist_ok=True)
     return f"local-dir:{tmp_path / 'entry'}"
 
 
@@ -142,10 +174,10 @@ def without_times(path: Path) -> list[list[str]]:
 @pytest.fixture
 def evident(shades: str) -> Path:
     """The folder of that entry, with its recipe, a log of certificates and a sequential one."""
-    from rszoo.evaluation import Evaluation
+    from rszoo.evaluation import CertifyOptions, Evaluation
 
     folder = Path(shades.removeprefix("local-dir:"))
-    text = (recipe_folder() / f"{RECIPE}.toml").read_text(encoding="utf-8")
+    text = recipe_text(load_recipe(RECIPE)) + "\n"
     (folder / "recipe.toml").write_text(
         text.replace('dataset = "cifar10"', 'dataset = "shades"'), encoding="utf-8"
     )
@@ -154,9 +186,8 @@ def evident(shades: str) -> Path:
         "certify-grid.tsv": (0.05, 0.3),
     }
     for name, radii in rules.items():
-        with Evaluation(
-            shades, folder / name, stride=4, n0=10, n=200, alpha=0.001, radii=radii
-        ) as evaluation:
+        options = CertifyOptions(stride=4, n0=10, n=200, alpha=0.001, radii=radii)
+        with Evaluation(shades, folder / name, options) as evaluation:
             assert len(list(evaluation)) == 6
     return folder
 
@@ -195,8 +226,7 @@ def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 @pytest.fixture(scope="session")
 def cifar10() -> Path:
     """The folder that holds the real CIFAR-10."""
-    if not (data_root() / "cifar-10-batches-py").is_dir():
-        pytest.skip(
-            f"CIFAR-10 is not in {data_root()}; set RSZOO_DATA to the folder that holds cifar-10-batches-py"
-        )
-    return data_root()
+    root = data_root()
+    if not (root / "cifar-10-batches-py").is_dir():
+        pytest.skip(f"CIFAR-10 is not in {root}: set RSZOO_DATA to the folder that holds it")
+    return root

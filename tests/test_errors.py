@@ -1,8 +1,10 @@
+from typing import Any
+
 import msgspec
 import pytest
 
 from rszoo.bounds import BOUNDS
-from rszoo.errors import explained, nearest
+from rszoo.errors import ascending, explained, nearest
 from rszoo.recipe import Certification, Recipe, load_recipe, parse_recipe, recipe_text
 from rszoo.training.methods import build_method
 
@@ -57,11 +59,8 @@ def test_errors_of_others_keep_their_words() -> None:
 
 
 def test_the_bounds_of_a_recipe_are_all_bounds() -> None:
-    (bound,) = (
-        field.type
-        for field in msgspec.inspect.type_info(Certification).fields
-        if field.name == "bound"
-    )  # type: ignore[attr-defined]
+    table: Any = msgspec.inspect.type_info(Certification)
+    (bound,) = (field.type for field in table.fields if field.name == "bound")
     assert sorted(bound.values) == sorted(BOUNDS)
 
 
@@ -81,3 +80,27 @@ def test_the_nearest_names(name: str, expected: list[str]) -> None:
         "cifar10-resnet110-macer-s0.25",
     }
     assert nearest(name, known) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 0.5], True),
+        ((0.25,), True),
+        ([], False),
+        ([0.5, 0.5], False),
+        ([0.5, 0.25], False),
+        ([-0.1, 0.25], False),
+        ([0.25, float("inf")], False),
+        ([float("inf")], False),
+        ([float("nan")], False),
+        ([0.25, float("nan")], False),
+    ],
+)
+def test_radii_ascend_strictly_and_are_finite(values: list[float], expected: bool) -> None:
+    assert ascending(values) == expected
+
+
+def test_factors_start_above_zero() -> None:
+    assert not ascending([0.0, 0.5], positive=True)
+    assert ascending([0.1, 0.5], positive=True)

@@ -9,7 +9,8 @@ from conftest import disk_of
 from rszoo.architectures import NormalizedNetwork
 from rszoo.files import replace_content, replacing
 from rszoo.recipe import Recipe
-from rszoo.zoo.entry import recipe_source, write_entry
+from rszoo.zoo.config import recipe_source
+from rszoo.zoo.entry import write_entry
 
 
 def test_a_file_is_replaced_and_nothing_lies_beside_it(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""The residual networks for 32x32 images of He et al. 2016 (section 4.2), depth 6k + 2 with basic blocks.
+"""Residual networks for 32x32 images (He et al. 2016, section 4.2): depth 6k + 2, basic blocks.
 
-Parameter names (`conv1`, `layer1.0.bn2`, `layer2.0.downsample.0`, `fc` ...) are those of the checkpoints that Cohen et al.
-2019, Salman et al. 2019 and their successors published. Differs from He et al. in: shortcuts that change shape are 1x1
-convolutions with batch norm (option B), as in those checkpoints.
+Parameter names (`conv1`, `layer1.0.bn2`, `layer2.0.downsample.0`, `fc` ...) are those of the
+checkpoints that Cohen et al. 2019, Salman et al. 2019 and their successors published. Differs from
+He et al. in: shortcuts that change shape are 1x1 convolutions with batch norm (option B), as in
+those checkpoints.
 """
 
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ class BasicBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """Residual network of the given depth (20, 32, 44, 56, 110, ...) for inputs (B, channels, 32, 32).
+    """Residual network of depth 20, 32, 44, 56, 110, ... for inputs (B, channels, 32, 32).
 
     Raises:
         ValueError: the depth is not 6k + 2.

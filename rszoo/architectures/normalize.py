@@ -1,4 +1,4 @@
-"""The normalization layer, a part of the model: noise is added in pixel space, before it."""
+"""The normalization layer, which is part of the model: noise is added in pixel space, before it."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,12 @@ from torch import Tensor, nn
 class Normalize(nn.Module):
     """Subtract the mean and divide by the standard deviation of each channel.
 
-    Both are buffers, so they travel with the weights: a checkpoint without its normalization is a different classifier.
+    Both are buffers, so they travel with the weights: a checkpoint without its normalization is a
+    different classifier.
 
     Args:
-        mean: one value a channel, in pixel units [0, 1].
-        std: one positive value a channel, in pixel units.
+        mean: one value per channel, in pixel units [0, 1].
+        std: one positive value per channel, in pixel units.
 
     Raises:
         ValueError: the lengths differ or a standard deviation is not positive.
@@ -26,7 +27,8 @@ class Normalize(nn.Module):
         super().__init__()
         if len(mean) != len(std) or min(std) <= 0:
             raise ValueError(
-                f"Expected a mean and a positive std for each channel, got mean={mean}, std={std}."
+                f"Expected a mean and a positive std for each channel, got mean={mean}, std={std}; "
+                "pass as many of each as there are channels."
             )
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
@@ -45,6 +47,6 @@ class NormalizedNetwork(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images in pixel units to logits, which are float32 also where the network computes in bfloat16."""
+        """Images in pixel units to logits, float32 even if the network computes in bfloat16."""
         logits: Tensor = self.network(self.normalize(x))
         return logits.float() if logits.dtype == torch.bfloat16 else logits

@@ -4,7 +4,7 @@ from torch import nn
 
 
 def timm_network(name: str, num_classes: int, channels: int) -> nn.Module:
-    """The timm model of that name without weights, with `num_classes` logits; parameter names are timm's.
+    """timm's model `name` without weights, with `num_classes` logits; parameter names are timm's.
 
     Raises:
         ValueError: timm has no such model.
@@ -13,9 +13,8 @@ def timm_network(name: str, num_classes: int, channels: int) -> nn.Module:
 
     if not timm.is_model(name):
         near = ", ".join(f"timm/{match}" for match in timm.list_models(f"*{name}*")[:3])
-        raise ValueError(
-            f"Unknown architecture 'timm/{name}'; {f'near it are {near}' if near else 'see timm.list_models()'}."
-        )
+        hint = f"similar ones are {near}" if near else "see timm.list_models()"
+        raise ValueError(f"Unknown architecture 'timm/{name}'; {hint}.")
     network: nn.Module = timm.create_model(
         name, pretrained=False, num_classes=num_classes, in_chans=channels
     )

@@ -3,8 +3,10 @@
 from torch import nn
 
 
-def torchvision_network(name: str, num_classes: int, channels: int) -> nn.Module:
-    """torchvision's model of that name without weights, with `num_classes` logits; parameter names are torchvision's.
+def torchvision_network(name: str, num_classes: int, channels: int = 3) -> nn.Module:
+    """torchvision's model `name` without weights, with `num_classes` logits.
+
+    Its parameter names are torchvision's.
 
     Raises:
         ValueError: torchvision has no such image classifier, or channels is not 3.
@@ -17,7 +19,8 @@ def torchvision_network(name: str, num_classes: int, channels: int) -> nn.Module
         )
     if channels != 3:
         raise ValueError(
-            f"Expected 3 channels for torchvision/{name}, got {channels}; use timm/<name> for other inputs."
+            f"Expected 3 channels for torchvision's {name}, got {channels}; "
+            "use timm/<name> for other inputs."
         )
     network: nn.Module = models.get_model(name, weights=None, num_classes=num_classes)
     return network

@@ -1,4 +1,4 @@
-"""Attacks on smoothed classifiers by name: the same objects train a classifier and attack a finished one."""
+"""Attacks on smoothed classifiers, for training them and for testing finished ones."""
 
 from rszoo.attacks.ascent import Ascent
 from rszoo.attacks.base import Attack, frozen

@@ -1,8 +1,9 @@
-"""Attacks on smoothed classifiers, and PREDICT's judgement of what they find, on noise that the attack has not seen.
+"""Attacks on smoothed classifiers, judged by PREDICT on noise that the attack has not seen.
 
-What an attack finds is a function of the image, the key of its noise, the distance and the seed, up to rounding; and rounding
-depends on which images go through the network together. Those are the images of a batch of the caller's, so that the same
-batches give the same bits; on CUDA this holds for convolutions, and not for the max pooling of the ImageNet networks.
+The result of an attack is a function of the image, the key of its noise, the distance and the
+seed, up to rounding; and rounding depends on which images go through the network together. Those
+are the images of one of the caller's batches, so the same batches give the same bits. On CUDA this
+holds for convolutions, but not for the max pooling of the ImageNet networks.
 """
 
 from collections import deque
@@ -12,30 +13,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rszoo.attacks import Plan
 from rszoo.attacks.base import norms
+from rszoo.attacks.plan import Plan
 from rszoo.smoothing import procedures
 from rszoo.smoothing.certificate import Prediction
 from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.form import AttackedForm
 from rszoo.smoothing.noise import Stream, block_size, normal_block
-from rszoo.smoothing.precision import exact_arithmetic
+from rszoo.smoothing.precision import isolated
 from rszoo.smoothing.requests import Procedure, Stage
 from rszoo.smoothing.runtime import attack_batch
 
-SLACKS = (
-    1e-6,
-    1e-4,
-    1e-2,
-    1.0,
-)  # by which an image outside of the ball by rounding is moved inward, until it is within
+SLACKS = (1e-6, 1e-4, 1e-2, 1.0)
+"""Shares of the distance by which an image that rounding left outside its ball moves inward: the
+first that brings it inside."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """An image to attack: the key of its noise, pixels (C, H, W) in [0, 1], label, and distances in pixel units.
+    """An image to attack.
 
-    Distance 0 stands for the image itself, and comes first if at all.
+    Attributes:
+        key: of its noise.
+        x: pixels (C, H, W) in [0, 1].
+        label: the class to attack.
+        eps: l2 distances in pixel units. 0 stands for the image itself and comes first if at all.
     """
 
     key: str
@@ -46,7 +48,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Attacked:
-    """An adversarial image (C, H, W), how far it was allowed to be and how far it is, and what PREDICT says of it."""
+    """An adversarial image (C, H, W): distance allowed, actual l2 distance, and its prediction."""
 
     image: Tensor
     eps: float
@@ -55,13 +57,13 @@ class Attacked:
 
 
 class Attacker:
-    """A plan with a classifier to attack: its folded network in float32, whatever the precision in which it votes.
+    """A plan and a classifier to attack: its folded network in float32, whatever it votes in.
 
     Args:
         classifier: the smoothed classifier.
         plan: the attack.
         seed: of the attack's noise, which no vote shares, and of random starts.
-        batch: noisy images in a pass; a function of image shape and kind of device if absent.
+        batch: noisy images per pass; a function of image shape and kind of device if None.
 
     Raises:
         ValueError: batch is less than 1.
@@ -71,72 +73,67 @@ class Attacker:
         self, classifier: SmoothedClassifier, plan: Plan, *, seed: int = 0, batch: int | None = None
     ) -> None:
         self.classifier, self.plan, self.seed = classifier, plan, seed
-        self.batch = (
-            attack_batch(classifier.input_shape, classifier.device) if batch is None else batch
-        )
+        usual = attack_batch(classifier.input_shape, classifier.device)
+        self.batch = usual if batch is None else batch
         plan.at(1.0, seed=seed, max_batch=self.batch)  # refuses what is out of range
         self.network = AttackedForm(classifier.form)
 
     def __call__(self, targets: Sequence[Target]) -> Tensor:
-        """Adversarial images of targets with equally many distances K > 0, all in one batch: (B, K, C, H, W) on the device.
+        """Adversarial images of targets, attacked together: (B, K, C, H, W) on the device.
 
-        Each is within its distance exactly, not only up to rounding. Where the noise is of the grid, so are the images:
-        perturbations are rounded toward zero.
+        Each is within its distance exactly, not only up to rounding. Where the noise is of the
+        grid, so are the images: perturbations are rounded toward zero.
+
+        Args:
+            targets: B of them, all with the same number K > 0 of distances besides 0.
         """
-        device, each = self.classifier.device, len(distances(targets[0]))
-        eps = torch.tensor(
-            [distances(target) for target in targets], dtype=torch.float64, device=device
-        ).view(-1, 1, 1, 1)
-        x = torch.stack([target.x for target in targets]).to(device).repeat_interleave(each, 0)
+        device, k = self.classifier.device, len(distances(targets[0]))
+        eps = torch.tensor([distances(target) for target in targets], dtype=torch.float64)
+        eps = eps.to(device).view(-1, 1, 1, 1)
+        x = torch.stack([target.x for target in targets]).to(device).repeat_interleave(k, 0)
         x = x.contiguous(memory_format=torch.channels_last)
-        y = torch.tensor([target.label for target in targets], device=device).repeat_interleave(
-            each
-        )
-        made = self.plan.at(eps.float(), seed=self.seed, max_batch=self.batch)
-        with exact_arithmetic():
-            found = made(self.network, x, y, self._noise([target.key for target in targets], each))
-        return self._within(x, found, eps).view(len(targets), each, *x.shape[1:])
+        y = torch.tensor([target.label for target in targets], device=device)
+        attack = self.plan.at(eps.float(), seed=self.seed, max_batch=self.batch)
+        with isolated(device):
+            noise = self._noise([target.key for target in targets], k)
+            adversarial = attack(self.network, x, y.repeat_interleave(k), noise)
+        return self._within(x, adversarial, eps).view(len(targets), k, *x.shape[1:])
 
-    def distance(self, x: Tensor, found: Tensor) -> Tensor:
-        """The l2 distance of images (B, C, H, W), float64: of what is judged, on the grid if the noise is."""
-        delta = found.double() - x.double()
-        return norms(
-            (delta * 255).round() / 255 if self.classifier.noise == "grid" else delta
-        ).flatten()
+    def distance(self, x: Tensor, images: Tensor) -> Tensor:
+        """l2 distances of images (B, C, H, W) from x as PREDICT sees them, float64 (B,)."""
+        delta = images.double() - x.double()
+        if self.classifier.noise == "grid":
+            delta = (delta * 255).round() / 255
+        return norms(delta).flatten()
 
-    def _noise(self, keys: Sequence[str], each: int) -> Tensor:
-        """The vectors of the images, `each` times the same for the distances of one: (m, B, C, H, W), channels last."""
+    def _noise(self, keys: Sequence[str], k: int) -> Tensor:
+        """The vectors of each key, the same for its k distances: (m, B k, C, H, W)."""
         channels, height, width = shape = self.classifier.input_shape
-        device, count, size = (
-            self.classifier.device,
-            self.plan.vectors,
-            block_size(shape, self.classifier.device),
-        )
-        noise = torch.zeros(max(1, count), len(keys), each, height, width, channels, device=device)
+        device, count = self.classifier.device, self.plan.vectors
+        size = block_size(shape, device)
+        # channels last in memory, as the network reads them
+        noise = torch.zeros(max(1, count), len(keys), k, height, width, channels, device=device)
         for place, key in enumerate(keys):
+            stream = Stream(self.seed, key, Stage.ATTACK)
             for first in range(0, count, size):
-                drawn = normal_block(
-                    Stream(self.seed, key, Stage.ATTACK), first // size, shape, device
-                )
-                noise[first : first + size, place] = (
-                    drawn[: count - first].permute(0, 2, 3, 1).unsqueeze(1)
-                )
+                block = normal_block(stream, first // size, shape, device)[: count - first]
+                noise[first : first + size, place] = block.permute(0, 2, 3, 1).unsqueeze(1)
         return noise.mul_(self.classifier.sigma).flatten(1, 2).permute(0, 1, 4, 2, 3)
 
-    def _within(self, x: Tensor, found: Tensor, eps: Tensor) -> Tensor:
-        """The images moved toward x where rounding left them outside of their balls, and onto the grid if the noise is."""
+    def _within(self, x: Tensor, images: Tensor, eps: Tensor) -> Tensor:
+        """The images, moved inward where rounding left them outside; on the grid if noise is."""
         for slack in SLACKS:
-            delta = found.double() - x.double()
+            delta = images.double() - x.double()
             length = norms(delta)
             inward = (x + delta * (eps / length * (1 - slack))).float()
-            found = torch.where(length > eps, inward, found)
+            images = torch.where(length > eps, inward, images)
         if self.classifier.noise == "grid":
-            found = ((x * 255).round() + ((found.double() - x) * 255).trunc()).float() / 255
-        return found
+            images = ((x * 255).round() + ((images.double() - x) * 255).trunc()).float() / 255
+        return images
 
 
 def distances(target: Target) -> list[float]:
-    """The distances of a target at which there is something to attack."""
+    """The distances of a target other than 0."""
     return [eps for eps in target.eps if eps > 0]
 
 
@@ -148,43 +145,48 @@ def attack(
     alpha: float,
     batch_size: int | None = None,
 ) -> Iterator[list[Attacked]]:
-    """Attack the targets, batch by batch, and judge each adversarial image by PREDICT; yields the targets' results in order.
+    """Attack targets batch by batch, and let PREDICT judge each adversarial image.
 
-    The votes of an image itself are those of PREDICT with its key; those at a distance have a key of their own.
+    The votes of an image itself are those of PREDICT with its key; at a distance the key is
+    another.
 
     Args:
         attacker: what attacks.
-        batches: targets, those that are attacked together in one; taken as they are needed.
+        batches: targets to attack together, in one batch; taken as needed.
         n: samples of PREDICT.
-        alpha: its failure probability, for each prediction.
-        batch_size: samples a forward pass of PREDICT; no effect on the results, but for rounding on a GPU.
+        alpha: its failure probability, per prediction.
+        batch_size: samples per forward pass of PREDICT; no effect on the results, except for
+            rounding on a GPU.
+
+    Yields:
+        For each target, in order, the results at its distances.
     """
-    classifier = attacker.classifier
-    setting = classifier.setting(alpha, attacker.seed)
-    waiting: deque[tuple[Target, float, Tensor, float]] = deque()
+    setting = attacker.classifier.setting(alpha, attacker.seed)
+    waiting: deque[tuple[Target, Tensor, float, float]] = deque()
 
     def jobs() -> Iterator[tuple[Tensor, str, Procedure[list[Prediction]]]]:
         for batch in batches:
-            for target, image, eps, l2 in _found(attacker, batch):
-                waiting.append((target, eps, image, l2))
+            for target, image, eps, l2 in _adversarial(attacker, batch):
+                waiting.append((target, image, eps, l2))
                 key = f"{target.key}/{eps!r}" if eps else target.key
                 yield image, key, procedures.predict(setting, n=(n,))
 
-    results: list[Attacked] = []
-    for (prediction,) in classifier.run(
+    predictions = attacker.classifier.run(
         jobs(), seed=attacker.seed, batch_size=batch_size, box=attacker.plan.box
-    ):
-        target, eps, image, l2 = waiting.popleft()
+    )
+    results: list[Attacked] = []
+    for (prediction,) in predictions:
+        target, image, eps, l2 = waiting.popleft()
         results.append(Attacked(image, eps, l2, prediction))
         if len(results) == len(target.eps):
             yield results
             results = []
 
 
-def _found(
+def _adversarial(
     attacker: Attacker, batch: Sequence[Target]
 ) -> Iterator[tuple[Target, Tensor, float, float]]:
-    """The images to judge: of each target one a distance, with the distance allowed and the distance found."""
+    """What to judge, per target and distance: target, image, distance allowed, actual distance."""
     for target, adversarial in zip(batch, attacker(batch), strict=True):
         x = target.x.to(adversarial.device)
         images = torch.cat([x.expand(len(target.eps) - len(adversarial), *x.shape), adversarial])

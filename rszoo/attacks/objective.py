@@ -1,11 +1,12 @@
-"""Objectives of attacks and of training: functions of logits under noise, (m, B, classes), and labels (B,).
+"""Objectives of attacks and training: functions of logits under noise (m, B, classes) and labels.
 
-With F the softmax, delta_1 ... delta_m the noise vectors and p(x) = 1/m sum_i F(x + delta_i) the plug-in estimate of the soft
-smoothed classifier G(x):
+With F the softmax, delta_1 ... delta_m the noise vectors and p(x) = 1/m sum_i F(x + delta_i) the
+plug-in estimate of the soft smoothed classifier G(x):
 
     smoothadv: -log p(x)_y                        Salman et al. 2019, equation 6
     naive:     1/m sum_i -log F(x + delta_i)_y    Cohen et al. 2019, appendix J.3
-    ADRE:      -log p(x)_y + lam log p(x)_c*,     c* = argmax_{c != y} p(x)_c; Feng et al. 2020, equation 12
+    ADRE:      -log p(x)_y + lam log p(x)_c*      Feng et al. 2020, equation 12
+               where c* = argmax_{c != y} p(x)_c
 """
 
 import math
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 Objective = Callable[[Tensor, Tensor], Tensor]
-"""(logits (m, B, classes), labels (B,)) to the values (B,) that an attack raises."""
+"""Logits (m, B, classes) and labels (B,) to the values (B,) that an attack raises."""
 
 
 def noisy_logits(model: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
@@ -26,12 +27,12 @@ def noisy_logits(model: nn.Module, x: Tensor, noise: Tensor) -> Tensor:
 
 
 def log_mean_softmax(logits: Tensor) -> Tensor:
-    """log p(x), (B, classes): the logarithm of the mean softmax over the first dimension, without underflow."""
+    """log p(x), (B, classes): the log of the softmax averaged over noise, without underflow."""
     return torch.logsumexp(logits.log_softmax(2), dim=0) - math.log(len(logits))
 
 
 def pick(values: Tensor, y: Tensor) -> Tensor:
-    """values[..., b, y_b]: the entry of the label, for each image."""
+    """values[..., b, y_b]: the value of the label, per image."""
     return values.gather(-1, y.expand(values.shape[:-1]).unsqueeze(-1)).squeeze(-1)
 
 
@@ -52,7 +53,7 @@ def naive(logits: Tensor, y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class AdreObjective:
-    """-log p(x)_y + lam log p(x)_c*: low confidence in the label or high confidence in the class that rivals it."""
+    """-log p(x)_y + lam log p(x)_c*: low confidence in the label or high in its strongest rival."""
 
     lam: float
 

@@ -1,7 +1,10 @@
-"""Projected gradient ascent in an l2 ball: x <- P(x + 2 eps / T * g / |g|), g the gradient of the objective, T times.
+"""Projected gradient ascent in an l2 ball: x <- P(x + 2 eps / T * g / |g|), T times.
 
-Source: Salman et al. 2019, section 2.2 and appendix D, with the plug-in gradient of equation 6; with the objective `naive`
-and `redraw`, the attack of Cohen et al. 2019, appendix J.3, but for its step size.
+g is the gradient of the objective.
+
+Source: Salman et al. 2019, section 2.2 and appendix D, with the plug-in gradient of equation 6;
+with the objective `naive` and `redraw`, the attack of Cohen et al. 2019, appendix J.3, except for
+its step size.
 """
 
 from dataclasses import dataclass
@@ -16,15 +19,15 @@ from rszoo.attacks.objective import Objective, smoothadv
 
 @dataclass(frozen=True)
 class PGD(Ascent):
-    """Raise an objective within l2 distance `eps` of x; `targeted`, lower it.
+    """Raise an objective within l2 distance `eps` of x; lower it if `targeted`.
 
-    By default inside the pixel box, from x, with the same noise at every step, to the last iterate.
+    By default inside the pixel box, from x, with the same noise at each step, to the last iterate.
 
     Attributes:
         eps, steps, targeted, random_start, box, redraw, best, max_batch: as in `Ascent`.
-        objective: what is raised; with max_batch `smoothadv` or `naive`.
+        objective: what is raised; `smoothadv` or `naive` with max_batch.
 
-    Differs from the authors' code in: a gradient that vanishes moves nothing; theirs moves at random.
+    Differs from the authors' code in: a vanishing gradient moves nothing; theirs moves at random.
     """
 
     objective: Objective = smoothadv
@@ -33,7 +36,8 @@ class PGD(Ascent):
         super().__post_init__()
         if self.max_batch is not None and self.objective not in SHARES:
             raise ValueError(
-                f"Expected objective smoothadv or naive with max_batch, got {self.objective}; leave max_batch out."
+                f"Expected objective smoothadv or naive with max_batch, got {self.objective}; "
+                "leave max_batch out."
             )
 
     def look(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

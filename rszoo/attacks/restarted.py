@@ -10,13 +10,13 @@ from rszoo.smoothing.noise import step_seed
 
 @dataclass(frozen=True)
 class Restarted:
-    """The iterate with the best score of `restarts` runs: one of `attack` as it is, the others from random starts.
+    """The best iterate of several runs: the first is `attack` itself, the rest start at random.
 
-    By the estimates of the attack it is never worse than one run.
+    By the attack's own estimates, never worse than a single run.
 
     Attributes:
         attack: what is run, each time with `best`.
-        restarts: runs, the first included.
+        restarts: number of runs, the first included.
         seed: of the random starts.
     """
 
@@ -37,7 +37,7 @@ class Restarted:
 
     @property
     def max_batch(self) -> int | None:
-        """Images in a pass through the network; see `Ascent`."""
+        """Images per pass through the network; see `Iterative`."""
         return self.attack.max_batch
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:

@@ -1,15 +1,20 @@
 """Stein's lemma: the gradient of a smoothed classifier from outputs of the base classifier alone.
 
-    grad G(x)_y = grad E[F(x + delta)_y] = E[delta F(x + delta)_y] / sigma^2,    delta ~ N(0, sigma^2 I)
+    grad G(x)_y = grad E[F(x + delta)_y] = E[delta F(x + delta)_y] / sigma^2,
+    delta ~ N(0, sigma^2 I)
 
-It holds for hard votes too, F the one-hot vector of the argmax. With delta_1 ... delta_m independent,
+It holds for hard votes too, where F is the one-hot vector of the argmax. With delta_1 ... delta_m
+independent,
 
-    g = 1/sigma^2 * 1/(m - 1) sum_i delta_i (F_i - mean_j F_j) = 1/sigma^2 * 1/m sum_i delta_i (F_i - mean_{j != i} F_j)
+    g = 1/sigma^2 * 1/(m - 1) sum_i delta_i (F_i - mean_j F_j)
+      = 1/sigma^2 * 1/m sum_i delta_i (F_i - mean_{j != i} F_j)
 
-is unbiased: the mean over the others is independent of delta_i, whose mean is 0. It only lowers the variance.
+is unbiased: the mean over the others is independent of delta_i, whose mean is 0. The baseline only
+lowers the variance.
 
-Source: Stein 1981; Salman et al. 2019, section 3.1, equation 7 and appendix C.6, who find the attack weak, for the variance
-of the estimate. Theirs has no baseline: 1/sigma^2 * 1/m sum_i delta_i F_i.
+Source: Stein 1981; Salman et al. 2019, section 3.1, equation 7 and appendix C.6, who find the
+attack weak because of the estimate's variance. Theirs has no baseline:
+1/sigma^2 * 1/m sum_i delta_i F_i.
 """
 
 from dataclasses import dataclass
@@ -26,14 +31,14 @@ from rszoo.attacks.objective import pick
 
 @dataclass(frozen=True)
 class Stein(Ascent):
-    """Lower p(x)_y within l2 distance `eps` of x along Stein's estimate, without gradients; `targeted`, raise it.
+    """Lower p(x)_y within l2 distance `eps` of x by Stein's estimate; raise it if `targeted`.
 
-    The noise must be independent Gaussian vectors, two or more. Their sigma is no attribute: it scales the estimate, and only
-    the direction is used.
+    Needs no gradients. The noise must be two or more independent Gaussian vectors. Their sigma is
+    no attribute: it scales the estimate, and only the direction is used.
 
     Attributes:
         eps, steps, targeted, random_start, box, redraw, best, max_batch: as in `Ascent`.
-        hard: whether p(x) is the shares of the votes rather than the mean softmax.
+        hard: p(x) is the share of votes, not the mean softmax.
     """
 
     hard: bool = False
@@ -49,17 +54,14 @@ class Stein(Ascent):
         return logits, estimate if self.targeted else -estimate
 
     def score(self, logits: Tensor, y: Tensor) -> Tensor:
-        """The estimate of p(x)_y, or if targeted of -p(x)_y; see `Ascent`."""
+        """The estimate of p(x)_y, or of -p(x)_y if targeted; see `Ascent`."""
         p = self._outputs(logits, y).mean(0)
         return -p if self.targeted else p
 
     def _outputs(self, logits: Tensor, y: Tensor) -> Tensor:
-        outputs = (
-            one_hot(logits.argmax(2), logits.shape[2]).to(logits.dtype)
-            if self.hard
-            else logits.softmax(2)
-        )
-        return pick(outputs, y)
+        if self.hard:
+            return pick(one_hot(logits.argmax(2), logits.shape[2]).to(logits.dtype), y)
+        return pick(logits.softmax(2), y)
 
 
 def stein_gradient(outputs: Tensor, noise: Tensor, *, sigma: float) -> Tensor:
@@ -75,7 +77,8 @@ def stein_gradient(outputs: Tensor, noise: Tensor, *, sigma: float) -> Tensor:
     """
     if len(noise) < 2:
         raise ValueError(
-            f"Expected two noise vectors or more, got {len(noise)}; the baseline of each is the mean of the others."
+            f"Expected two noise vectors or more, got {len(noise)}; "
+            "the baseline of each is the mean of the others."
         )
     centred = outputs - outputs.mean(0)
     return torch.einsum("mb,mbchw->bchw", centred, noise) / ((len(noise) - 1) * sigma**2)

@@ -1,4 +1,4 @@
-"""Attacks at the class that rivals the label."""
+"""Attacks that move an image to the strongest rival of its label."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from rszoo.attacks.restarted import Restarted
 
 @dataclass(frozen=True)
 class Targeted:
-    """Move each image to c* = argmax_{c != y} p(x)_c, the runner-up of the soft smoothed classifier at x.
+    """Move each image to its runner-up class c* = argmax_{c != y} p(x)_c.
 
-    c* is estimated on all of the noise.
+    p is the soft smoothed classifier; all of the noise estimates c* at x.
 
     Attributes:
-        attack: what moves it, itself with targeted=True; called directly, that one moves to classes of the caller's choice.
+        attack: what moves it, with targeted=True; called directly, it takes the classes to move to.
     """
 
     attack: Ascent | DDN | Restarted
@@ -27,7 +27,8 @@ class Targeted:
     def __post_init__(self) -> None:
         if not self.attack.targeted:
             raise ValueError(
-                f"Expected an attack with targeted=True, got {self.attack}; set it, else it moves away from c*."
+                f"Expected an attack with targeted=True, got {self.attack}; set it: without, the "
+                "attack moves away from c*."
             )
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:

@@ -1,24 +1,20 @@
 """Confidence bounds: from votes to certified radii. Pure functions of numbers, float64, no torch.
 
-A rule of `BOUNDS` maps the votes of the estimation samples to a radius in units of sigma that is too large with
-probability at most alpha; `l2_radius` turns it into pixel units. Choose the rule before the votes are drawn.
+A rule of `BOUNDS` turns the votes of the estimation samples into a radius in units of sigma that
+exceeds the true one with probability at most alpha; `l2_radius` converts it to pixel units. Choose
+the rule before the votes are drawn.
 """
 
 from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper, minimum_n
-from rszoo.bounds.looks import looks, predict_looks
-from rszoo.bounds.prediction import hung_fithian, minimum_n_predict, sequential_hung_fithian
-from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
-from rszoo.bounds.radius import (
-    BOUNDS,
-    RadiusBound,
-    RadiusRule,
-    bonferroni,
-    cohen,
-    joint,
-    l2_radius,
-    radius_upper,
-    tcertify,
+from rszoo.bounds.joint import joint
+from rszoo.bounds.prediction import (
+    hung_fithian,
+    minimum_n_predict,
+    predict_looks,
+    sequential_hung_fithian,
 )
+from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
+from rszoo.bounds.radius import BOUNDS, RadiusRule, bonferroni, cohen, l2_radius, radius_upper
 from rszoo.bounds.sequential import POWER, RadiusTest, futile, predictive_power
 from rszoo.bounds.soft import (
     empirical_bernstein_lower,
@@ -28,7 +24,8 @@ from rszoo.bounds.soft import (
     lipschitz_radius,
     soft_radius,
 )
-from rszoo.bounds.spending import critical_values
+from rszoo.bounds.spending import critical_values, looks
+from rszoo.bounds.tcertify import tcertify
 from rszoo.bounds.test_set import (
     certified_accuracy_lower,
     certified_accuracy_lower_bernstein,
@@ -36,6 +33,7 @@ from rszoo.bounds.test_set import (
     surprise,
 )
 from rszoo.bounds.two_stage import two_stage_n
+from rszoo.bounds.votes import RadiusBound
 
 __all__ = [
     "BOUNDS",

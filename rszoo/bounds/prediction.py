@@ -1,13 +1,17 @@
-"""PREDICT: is the class with the most votes the winner? (Hung & Fithian 2019; Cohen, Rosenfeld, Kolter 2019, PREDICT).
+"""PREDICT: is the class with the most votes the most probable one? At one look, or at many.
 
-Given that a vote went to one of the two leading classes it is a coin toss; the two-sided exact test of a fair coin on
-their two counts is valid for any number of classes, although the two classes were chosen by the same votes.
+Given that a vote went to one of the two leading classes, which of the two got it is a coin toss.
+The two-sided exact test of a fair coin on their two counts is valid for any number of classes,
+although the same votes chose the two classes (Hung & Fithian 2019; PREDICT of Cohen, Rosenfeld,
+Kolter 2019).
 """
+
+from itertools import count
 
 from scipy import special
 
 from rszoo.bounds.binomial import validate_alpha
-from rszoo.bounds.looks import predict_looks
+from rszoo.bounds.spending import geometric_looks
 
 
 def hung_fithian(n_top: int, n_runner_up: int) -> float:
@@ -29,7 +33,8 @@ def hung_fithian(n_top: int, n_runner_up: int) -> float:
     """
     if not 0 <= n_runner_up <= n_top:
         raise ValueError(
-            f"Expected 0 <= n_runner_up <= n_top, got n_top={n_top}, n_runner_up={n_runner_up}; "
+            "Expected 0 <= n_runner_up <= n_top, "
+            f"got n_top={n_top}, n_runner_up={n_runner_up}; "
             "pass the two largest counts, the largest first."
         )
     if n_top == n_runner_up:
@@ -37,11 +42,29 @@ def hung_fithian(n_top: int, n_runner_up: int) -> float:
     return min(1.0, 2.0 * float(special.betainc(n_top, n_runner_up + 1.0, 0.5)))
 
 
-def sequential_hung_fithian(n_top: int, n_runner_up: int, *, n: int) -> float:
-    """p-value of a look of PREDICT that may stop at any of `predict_looks(n)`.
+def predict_looks(n: int) -> tuple[int, ...]:
+    """Look times of sequential PREDICT: 16, growing by 3/2 (rounded up) until n itself.
 
-    Returning the class with the most votes at the first look with p <= alpha, and none if no look has it, returns a wrong
-    class with probability at most alpha: each of the K looks does with probability at most alpha / K.
+    They depend on n alone, never on the votes.
+
+    Args:
+        n: the most samples that may be drawn, >= 1.
+
+    Returns:
+        Increasing numbers of samples; (n,) for n <= 16, 23 looks for n = 100,000.
+
+    Raises:
+        ValueError: n < 1.
+    """
+    return geometric_looks(16, n, numerator=3, denominator=2)
+
+
+def sequential_hung_fithian(n_top: int, n_runner_up: int, *, n: int) -> float:
+    """p-value at one look of PREDICT, which may stop at any of `predict_looks(n)`.
+
+    Return the class with the most votes at the first look with p <= alpha, and none if there is no
+    such look: that returns a wrong class with probability at most alpha, as each of the K looks
+    does with probability at most alpha / K.
 
     Args:
         n_top: the largest count among the samples so far.
@@ -60,7 +83,7 @@ def sequential_hung_fithian(n_top: int, n_runner_up: int, *, n: int) -> float:
 
 
 def minimum_n_predict(alpha: float) -> int:
-    """The smallest n whose unanimous vote is a decision: the smallest n with 2 * (1/2)^n <= alpha.
+    """The smallest n whose unanimous vote is a decision: 2 * (1/2)^n <= alpha.
 
     Args:
         alpha: failure probability, in (0, 1).
@@ -71,7 +94,4 @@ def minimum_n_predict(alpha: float) -> int:
     Source: Hung & Fithian 2019.
     """
     validate_alpha(alpha)
-    n = 1
-    while 2.0 * 0.5**n > alpha:
-        n += 1
-    return n
+    return next(n for n in count(1) if 2.0 * 0.5**n <= alpha)

@@ -1,17 +1,17 @@
-"""Radii of three papers as functions of the exact p_a and p_b, in units of sigma, for comparison plots.
+"""Radii of three papers as functions of the exact p_a and p_b, in units of sigma, for comparison.
 
-Each is a valid radius of the same smoothed classifier; Cohen's is the largest possible. Lecuyer's and Li's are suprema
-over one parameter, found by a grid and a bounded refinement: what is returned is attained, hence never too large.
+Each is a valid radius of the same smoothed classifier; Cohen's is the largest possible. Lecuyer's
+and Li's are suprema over one parameter, sought on a grid and refined between its points. The value
+returned is attained, hence never too large.
 """
 
 import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, special
 
-Floats = NDArray[np.float64]
+from rszoo.bounds.binomial import Floats
 
 
 def cohen_radius(p_a: float, p_b: float) -> float:
@@ -33,7 +33,8 @@ def cohen_radius(p_a: float, p_b: float) -> float:
 def lecuyer_radius(p_a: float, p_b: float) -> float:
     """Radius from differential privacy, in units of sigma; 0.0 if p_a <= p_b.
 
-    The supremum over 0 < b <= 1 of b / sqrt(2 ln(1.25 (1 + e^b) / (p_a - e^(2b) p_b))), where p_a > e^(2b) p_b.
+    The supremum over 0 < b <= 1 of b / sqrt(2 ln(1.25 (1 + e^b) / (p_a - e^(2b) p_b))), where
+    p_a > e^(2b) p_b.
 
     Args:
         p_a: probability of the top class, in [0, 1].
@@ -53,16 +54,16 @@ def lecuyer_radius(p_a: float, p_b: float) -> float:
         radius: Floats = b / np.sqrt(2 * np.log(1.25 * (1 + np.exp(b)) / gap))
         return radius
 
-    largest = (
-        min(1.0, 0.5 * math.log(p_a / p_b)) if p_b > 0 else 1.0
-    )  # the Gaussian mechanism needs b <= 1
+    # the Gaussian mechanism needs b <= 1, the gap b < ln(p_a / p_b) / 2
+    largest = min(1.0, 0.5 * math.log(p_a / p_b)) if p_b > 0 else 1.0
     return _supremum(value, np.linspace(0, largest, 1001)[1:])
 
 
 def li_radius(p_a: float, p_b: float) -> float:
     """Radius from the Renyi divergence, in units of sigma; 0.0 if p_a <= p_b.
 
-    The supremum over a > 0 of sqrt(-(2 / a) ln(1 - p_a - p_b + 2 M)), M the power mean of p_a and p_b of order 1 - a.
+    The supremum over a > 0 of sqrt(-(2 / a) ln(1 - p_a - p_b + 2 M)), M the power mean of p_a and
+    p_b of order 1 - a.
 
     Args:
         p_a: probability of the top class, in [0, 1].
@@ -82,19 +83,16 @@ def li_radius(p_a: float, p_b: float) -> float:
 
     def value(a: Floats) -> Floats:
         order = np.where(a == 1, 1e-300, 1 - a)  # the geometric mean, as a limit
-        ratio = (
-            np.expm1(-np.abs(order) * (log_a - log_b)) / 2
-        )  # keeps the small orders free of cancellation
+        # expm1 keeps small orders free of cancellation
+        ratio = np.expm1(-np.abs(order) * (log_a - log_b)) / 2
         log_mean = np.where(order > 0, log_a, log_b) + np.log1p(ratio) / order
         with np.errstate(divide="ignore"):  # p_a = 1 certifies everything
-            radius: Floats = np.sqrt(
-                np.maximum(0.0, -2 / a * np.log1p(2 * np.exp(log_mean) - p_a - p_b))
-            )
+            divergence = -2 / a * np.log1p(2 * np.exp(log_mean) - p_a - p_b)
+            radius: Floats = np.sqrt(np.maximum(0.0, divergence))
         return radius
 
-    return min(
-        _supremum(value, np.geomspace(1e-3, 1e3, 1001)), cohen_radius(p_a, p_b)
-    )  # of p_a near p_b it is rounding errors
+    # where p_a is near p_b, rounding may lift Li's radius above Cohen's
+    return min(_supremum(value, np.geomspace(1e-3, 1e3, 1001)), cohen_radius(p_a, p_b))
 
 
 def _supremum(value: Callable[[Floats], Floats], grid: Floats) -> float:

@@ -1,13 +1,14 @@
 """Rules that turn votes into a certified radius, by name: `BOUNDS`.
 
-With p_A the probability of the top class and p_B the largest probability of another, the smoothed classifier is
-constant within sigma * (z(p_A) - z(p_B)) / 2, z the normal quantile (Cohen, Rosenfeld, Kolter 2019, Theorem 1). A rule
-gives a lower confidence bound for that radius. All rules take the votes of the ESTIMATION samples only; the class must
-have been chosen from other samples, and the rule before the votes were seen.
+With p_A the probability of the top class and p_B the largest probability of another class, the
+smoothed classifier is constant within sigma * (z(p_A) - z(p_B)) / 2, z the normal quantile (Cohen,
+Rosenfeld, Kolter 2019, Theorem 1). A rule is a lower confidence bound for that radius. All rules
+take the votes of the ESTIMATION samples only: the class must have been chosen with other samples,
+and the rule before the votes were seen.
 
-p_B is a maximum, so its upper bound needs no correction for the number of classes: if class j is the true runner-up,
-N_(2) >= N_j, hence "the bound of the largest count is below p_B" implies "the bound of N_j is below p_j"
-(an intersection-union test, Berger 1982; Voracek 2024, Appendix B).
+p_B is a maximum, so its upper bound needs no correction for the number of classes: if class j is
+the true runner-up, N_(2) >= N_j, hence "the bound of the largest count is below p_B" implies "the
+bound of N_j is below p_j" (an intersection-union test, Berger 1982; Voracek 2024, Appendix B).
 """
 
 from collections.abc import Callable
@@ -18,7 +19,13 @@ from scipy import special
 from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper
 from rszoo.bounds.joint import joint
 from rszoo.bounds.tcertify import tcertify
-from rszoo.bounds.votes import Counts, RadiusBound, split_votes, toward_zero, two_sided
+from rszoo.bounds.votes import (
+    Counts,
+    RadiusBound,
+    clopper_pearson_radius,
+    split_votes,
+    toward_zero,
+)
 
 OUTWARD = 1e-12  # relative: more than the error of the normal quantile
 
@@ -26,7 +33,7 @@ RadiusRule = Callable[[Counts, int, float], RadiusBound]
 
 
 def cohen(counts: Counts, top: int, alpha: float) -> RadiusBound:
-    """Radius that exceeds the true one with probability at most `alpha`, from the votes of the top class alone.
+    """Radius that exceeds the true one with probability at most `alpha`; ignores the runner-up.
 
     Args:
         counts: votes of the estimation samples for all classes.
@@ -48,7 +55,7 @@ def cohen(counts: Counts, top: int, alpha: float) -> RadiusBound:
 
 
 def bonferroni(counts: Counts, top: int, alpha: float) -> RadiusBound:
-    """Radius that exceeds the true one with probability at most `alpha`, from two bounds at alpha / 2 each.
+    """Radius that exceeds the true one with probability at most `alpha`: two bounds at alpha / 2.
 
     Args:
         counts: votes of the estimation samples for all classes.
@@ -61,12 +68,10 @@ def bonferroni(counts: Counts, top: int, alpha: float) -> RadiusBound:
     Raises:
         ValueError: an argument is out of range, or there are too few votes to certify anything.
 
-    Source: Cohen, Rosenfeld, Kolter 2019, Theorem 1; Berger 1982 (no correction for the number of classes).
+    Source: Cohen, Rosenfeld, Kolter 2019, Theorem 1; Berger 1982 (no correction for the number of
+        classes).
     """
-    votes = split_votes(counts, top, alpha)
-    p_lower = clopper_pearson_lower(votes.top, votes.n, alpha / 2)
-    p_upper = clopper_pearson_upper(votes.runner_up, votes.n, alpha / 2)
-    return two_sided(p_lower, p_upper)
+    return clopper_pearson_radius(split_votes(counts, top, alpha), alpha / 2)
 
 
 def l2_radius(bound_radius: float, sigma: float) -> float:
@@ -83,7 +88,8 @@ def l2_radius(bound_radius: float, sigma: float) -> float:
     """
     if not 0 < sigma < np.inf:
         raise ValueError(
-            f"Expected sigma > 0, got {sigma}; pass the standard deviation of the noise in pixel units."
+            f"Expected sigma > 0, got {sigma}; "
+            "pass the standard deviation of the noise in pixel units."
         )
     if not bound_radius >= 0:
         raise ValueError(f"Expected a radius >= 0, got {bound_radius}; pass RadiusBound.radius.")
@@ -91,34 +97,36 @@ def l2_radius(bound_radius: float, sigma: float) -> float:
 
 
 def radius_upper(counts: Counts, top: int, alpha: float, *, top_alone: bool = False) -> float:
-    """A radius that is below the true one of `top` with probability at most `alpha`: a certified one should not exceed it.
+    """Upper bound that is below the true radius of `top` with probability at most `alpha`.
+
+    A certified radius should not exceed it.
 
     Args:
         counts: votes of fresh samples for all classes.
         top: the class of the certificate, chosen without these votes.
         alpha: failure probability, in (0, 1).
-        top_alone: the true radius of the rule `cohen`, z(p_A), instead of that of all rules, (z(p_A) - z(p_B)) / 2.
+        top_alone: bound z(p_A), the true radius of the rule `cohen`, instead of
+            (z(p_A) - z(p_B)) / 2.
 
     Returns:
-        The bound in units of sigma, rounded up; 0 if another class is on top.
+        The bound in units of sigma, rounded up; 0 if the bounds put another class on top.
 
     Raises:
         ValueError: an argument is out of range.
 
-    Source: Cohen, Rosenfeld, Kolter 2019, Theorem 1. p_A is bounded at alpha / 2; p_B by the larger of the share of what p_A
-        leaves and the lower bounds of all other classes at alpha / 2 together.
+    Source: Cohen, Rosenfeld, Kolter 2019, Theorem 1. p_A is bounded at alpha / 2. p_B is at least
+        an equal share of what p_A leaves, and, at alpha / 2 for all other classes together, at
+        least the largest of their lower bounds.
     """
     votes, n = np.asarray(counts), int(np.sum(counts))
-    if top_alone:
-        return max(
-            0.0,
-            float(special.ndtri(clopper_pearson_upper(int(votes[top]), n, alpha))) * (1 + OUTWARD),
-        )
-    p_upper = clopper_pearson_upper(int(votes[top]), n, alpha / 2)
-    others = np.delete(votes, top)
-    lower = clopper_pearson_lower(others, n, alpha / 2 / len(others))
-    p_other = max(float(lower.max()), (1.0 - p_upper) / len(others))
-    return max(0.0, float(special.ndtri(p_upper) - special.ndtri(p_other)) / 2 * (1 + OUTWARD))
+    p_upper = clopper_pearson_upper(int(votes[top]), n, alpha if top_alone else alpha / 2)
+    radius = float(special.ndtri(p_upper))
+    if not top_alone:
+        others = np.delete(votes, top)
+        lower = clopper_pearson_lower(others, n, alpha / 2 / len(others))
+        p_other = max(float(lower.max()), (1.0 - p_upper) / len(others))
+        radius = float(special.ndtri(p_upper) - special.ndtri(p_other)) / 2
+    return max(0.0, radius * (1 + OUTWARD))
 
 
 BOUNDS: dict[str, RadiusRule] = {
@@ -127,15 +135,3 @@ BOUNDS: dict[str, RadiusRule] = {
     "tcertify": tcertify,
     "bonferroni": bonferroni,
 }
-
-__all__ = [
-    "BOUNDS",
-    "RadiusBound",
-    "RadiusRule",
-    "bonferroni",
-    "cohen",
-    "joint",
-    "l2_radius",
-    "radius_upper",
-    "tcertify",
-]

@@ -1,12 +1,13 @@
-"""Certificates for SOFT smoothing: G_c(x) = E F_c(x + noise), F_c(x) in [0, 1] such as a softmax output.
+"""Certificates for SOFT smoothing: G_c(x) = E F_c(x + noise), F_c(x) in [0, 1] such as a softmax.
 
-They certify a different classifier: argmax_c G_c of the averaged scores, not the majority vote of argmax F. The two
-may disagree, so a soft radius never belongs beside hard counts.
+They certify a different classifier: argmax_c G_c of the averaged scores, not the majority vote of
+argmax F. The two may disagree, so a soft radius never belongs beside hard counts.
 
-z(G_c(x)) is (1 / sigma)-Lipschitz (Levine et al. 2019; Salman et al. 2019, Lemma 2), so two classes cannot change
-order within sigma * (z(G_A) - z(G_B)) / 2. G_B is a maximum: use the upper bound of the largest other mean, at
-alpha / 2 if the lower bound is at alpha / 2, with no correction for the number of classes. This holds for bounds that
-increase with the mean (Hoeffding); with empirical Bernstein take the largest of the upper bounds.
+z(G_c(x)) is (1 / sigma)-Lipschitz (Levine et al. 2019; Salman et al. 2019, Lemma 2), so two classes
+cannot change order within sigma * (z(G_A) - z(G_B)) / 2. G_B is a maximum: use the upper bound of
+the largest other mean, at alpha / 2 if the lower bound is at alpha / 2, with no correction for the
+number of classes. This holds for bounds that increase with the mean (Hoeffding); with empirical
+Bernstein take the largest of the upper bounds.
 """
 
 import math
@@ -16,7 +17,7 @@ from rszoo.bounds.prior_work import cohen_radius, validate_probabilities
 
 
 def hoeffding_lower(mean: float, n: int, alpha: float) -> float:
-    """Lower bound that exceeds the true mean of a [0, 1] variable with probability at most `alpha`.
+    """Lower bound that exceeds the true mean of a [0, 1] variable with probability <= `alpha`.
 
     Args:
         mean: average of n independent values in [0, 1].
@@ -36,7 +37,7 @@ def hoeffding_lower(mean: float, n: int, alpha: float) -> float:
 
 
 def hoeffding_upper(mean: float, n: int, alpha: float) -> float:
-    """Upper bound that is below the true mean of a [0, 1] variable with probability at most `alpha`.
+    """Upper bound that is below the true mean of a [0, 1] variable with probability <= `alpha`.
 
     Args, Raises, Source: as `hoeffding_lower`.
 
@@ -48,7 +49,7 @@ def hoeffding_upper(mean: float, n: int, alpha: float) -> float:
 
 
 def empirical_bernstein_lower(mean: float, variance: float, n: int, alpha: float) -> float:
-    """Lower bound that exceeds the true mean of a [0, 1] variable with probability at most `alpha`.
+    """Lower bound that exceeds the true mean of a [0, 1] variable with probability <= `alpha`.
 
     Args:
         mean: average of n independent values in [0, 1].
@@ -74,7 +75,7 @@ def empirical_bernstein_lower(mean: float, variance: float, n: int, alpha: float
 
 
 def empirical_bernstein_upper(mean: float, variance: float, n: int, alpha: float) -> float:
-    """Upper bound that is below the true mean of a [0, 1] variable with probability at most `alpha`.
+    """Upper bound that is below the true mean of a [0, 1] variable with probability <= `alpha`.
 
     Args, Raises, Source: as `empirical_bernstein_lower`.
 
@@ -104,12 +105,13 @@ def soft_radius(p_a_lower: float, p_b_upper: float) -> float:
 
 
 def lipschitz_radius(p_a: float, p_b: float) -> float:
-    """Radius from the Lipschitz constant of G itself, in units of sigma: valid, never above `soft_radius`.
+    """Radius from the Lipschitz constant of G itself, in units of sigma: never above `soft_radius`.
 
-    Along a unit vector v the slope of G_c is E[Z F_c(x + noise)] / sigma, with Z = <v, noise> / sigma a standard normal
-    and 0 <= F_c <= 1: at most E[max(Z, 0)] / sigma = 1 / (sigma sqrt(2 pi)). Two classes that move toward each other at
-    this rate meet after sigma sqrt(pi / 2) (p_a - p_b). The bound E|Z| = sqrt(2 / pi) in place of E[max(Z, 0)], as in
-    Salman et al. 2019, Lemma 1, is also valid and loses a factor 2.
+    Along a unit vector v the slope of G_c is E[Z F_c(x + noise)] / sigma, with
+    Z = <v, noise> / sigma a standard normal and 0 <= F_c <= 1: at most
+    E[max(Z, 0)] / sigma = 1 / (sigma sqrt(2 pi)). Two classes that move toward each other at this
+    rate meet after sigma sqrt(pi / 2) (p_a - p_b). The bound E|Z| = sqrt(2 / pi) in place of
+    E[max(Z, 0)], as in Salman et al. 2019, Lemma 1, is also valid and loses a factor 2.
 
     Args:
         p_a: (lower bound on) G_A(x), in [0, 1].

@@ -1,10 +1,11 @@
-"""How many samples an image needs for a radius within a tolerance of the best: chosen by a pilot, certified on fresh samples.
+"""Two stages: a pilot decides how many samples one image needs, fresh samples certify it.
 
-The pilot's votes choose n, then n FRESH samples are certified at the full level alpha: n is independent of them, so any
-choice is valid and a bad one costs only samples or radius (Chen et al. 2022 without its reuse of the pilot's votes).
+The pilot's votes choose the n whose radius is within a tolerance of the best. Then n FRESH samples
+are certified at the full level alpha. n is independent of them, so any choice is valid, and a bad
+one costs only samples or radius (Chen et al. 2022, without its reuse of the pilot's votes).
 """
 
-from collections.abc import Callable
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,15 @@ def two_stage_n(
 ) -> int:
     """The smallest n whose predicted radius is at most `tolerance_in_sigma` below that of `n_max`.
 
-    The prediction for m samples is the mean of max(0, z(L)) over p_A, where L is the Clopper-Pearson lower bound at alpha
-    for m p_A votes out of m (continued to fractions), and p_A has the distribution Beta(votes + 1/2, others + 1/2) that
-    Jeffreys' prior gives after the pilot, replaced by its quantiles at 1/40, 3/40, ..., 39/40. So a unanimous pilot, or one
-    that leaves open which side of 1/2 p_A is on, is averaged over all that it leaves open, and n is large. The tolerance
-    holds on average over such p_A: an image with p_A far above 1 - 1/pilot_n loses up to some tolerances.
+    The prediction for m samples is the mean of max(0, z(L)) over p_A. L is the Clopper-Pearson
+    lower bound at alpha for m p_A votes out of m (continued to fractions). p_A has the distribution
+    Beta(votes + 1/2, others + 1/2) that Jeffreys' prior gives after the pilot, replaced by its
+    quantiles at 1/40, 3/40, ..., 39/40. So if the pilot is unanimous, or leaves open which side of
+    1/2 p_A is on, the mean covers all that it leaves open, and n is large. The tolerance holds on
+    average over such p_A: an image with p_A far above 1 - 1/pilot_n may lose a few times as much.
 
     Args:
-        pilot_top_count: votes of the pilot for the class to be certified, 0 <= pilot_top_count <= pilot_n.
+        pilot_top_count: the pilot's votes for the class to be certified, from 0 to pilot_n.
         pilot_n: samples of the pilot, >= 1.
         n_max: the most samples to certify with.
         tolerance_in_sigma: acceptable loss of radius in units of sigma, >= 0.
@@ -37,7 +39,8 @@ def two_stage_n(
         minimum_n(alpha) <= n <= n_max.
 
     Raises:
-        ValueError: an argument is out of range, or n_max votes out of n_max certify nothing at alpha.
+        ValueError: an argument is out of range, or n_max votes out of n_max certify nothing at
+            alpha.
 
     Source: Chen et al. 2022 (input-specific certification).
     Differs from the authors' code in: estimation samples are fresh; the prediction is averaged.
@@ -47,30 +50,27 @@ def two_stage_n(
     levels = (np.arange(NODES) + 0.5) / NODES
     p = special.betaincinv(pilot_top_count + 0.5, pilot_n - pilot_top_count + 0.5, levels)
     target = predicted_radius(p, n_max, alpha) - tolerance_in_sigma
-    return _smallest(minimum_n(alpha), n_max, lambda m: predicted_radius(p, m, alpha) >= target)
+    smallest = minimum_n(alpha)
+    return smallest + bisect_left(  # n_max itself reaches the target
+        range(smallest, n_max), True, key=lambda m: predicted_radius(p, m, alpha) >= target
+    )
 
 
 def predicted_radius(p: NDArray[np.float64], m: int, alpha: float) -> float:
-    """Mean over the values of p of the radius, in units of sigma, that p m votes out of m certify at alpha."""
+    """Mean over p of the radius that p m votes out of m certify at alpha, in units of sigma."""
     bound = special.betaincinv(p * m, (1 - p) * m + 1, alpha)
     return float(np.mean(np.maximum(0.0, special.ndtri(bound))))
-
-
-def _smallest(low: int, high: int, good: Callable[[int], bool]) -> int:
-    """The smallest good m from `low` to `high`, if larger ones are good too and `high` is."""
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if good(middle) else (middle + 1, high)
-    return low
 
 
 def _validate(count: int, pilot_n: int, tolerance: float) -> None:
     if not 0 <= count <= pilot_n or pilot_n < 1:
         raise ValueError(
-            f"Expected 0 <= pilot_top_count <= pilot_n and pilot_n >= 1, got {count} and {pilot_n}; "
-            "pass the votes of the pilot for the selected class and the samples of the pilot."
+            "Expected 0 <= pilot_top_count <= pilot_n and pilot_n >= 1, "
+            f"got {count} and {pilot_n}; pass the pilot's votes for the selected class "
+            "and its number of samples."
         )
     if not tolerance >= 0:
         raise ValueError(
-            f"Expected tolerance_in_sigma >= 0, got {tolerance}; pass a radius in units of sigma such as 0.05."
+            f"Expected tolerance_in_sigma >= 0, got {tolerance}; "
+            "pass a radius in units of sigma such as 0.05."
         )

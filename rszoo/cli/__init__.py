@@ -1,6 +1,7 @@
-"""The command line: one module a verb, the table of verbs, and the one place where errors become sentences.
+"""The command line: one module per verb, and the one place where errors become sentences.
 
-No verb imports torch before it needs it: `rszoo --help`, `rszoo list` and `rszoo show` answer at once.
+Verbs import torch only when they need it: `rszoo --help`, `rszoo list` and `rszoo show` answer at
+once.
 """
 
 import os
@@ -16,6 +17,7 @@ from rszoo.cli.audit import audit
 from rszoo.cli.bundle import bundle
 from rszoo.cli.card import card
 from rszoo.cli.certify import certify
+from rszoo.cli.challenge import challenge
 from rszoo.cli.compare import compare
 from rszoo.cli.demo import demo
 from rszoo.cli.evaluate import evaluate
@@ -39,6 +41,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "evaluate": evaluate,
     "attack": attack,
+    "challenge": challenge,
     "merge": merge,
     "table": table,
     "plot": plot,
@@ -63,14 +66,13 @@ for _name, _verb in VERBS.items():
 
 
 def main() -> None:
-    """Run the command line; what a user can mend ends in one sentence on stderr and exit code 2.
+    """Run the command line; a user's mistake ends in one sentence on stderr and exit code 2.
 
     A fault of the program itself keeps its traceback.
     """
     tune_process()
-    os.environ.setdefault(
-        "HF_HUB_VERBOSITY", "error"
-    )  # the Hub's client announces each retry; our error says it all
+    # without this the Hub's client announces each retry; the final error says enough
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
@@ -83,10 +85,13 @@ def main() -> None:
 
 
 def sentence(error: ValueError | OSError) -> str:
-    """An error in one line; the system's own errors in the form of the package's."""
+    """An error in one line; those of the system in the package's form."""
     if isinstance(error, OSError) and error.strerror is not None:
         file = "a file" if error.filename is None else repr(str(error.filename))
-        return f"Expected to read or write {file}, got '{error.strerror}'; check path, permissions and free space."
+        return (
+            f"Expected to read or write {file}, got '{error.strerror}'; "
+            "check path, permissions and free space."
+        )
     return " ".join(str(error).split())
 
 
@@ -101,8 +106,8 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Smoothed classifiers by name, whose predictions are certified."""
+    """Load smoothed classifiers by name; get certified predictions, with the evidence."""

@@ -2,14 +2,14 @@
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 from typer import Option
 
-from rszoo.cli.logs import Logs, check_given
-from rszoo.cli.options import Json
+from rszoo.cli.options import Json, Logs
 from rszoo.cli.output import print_json
-from rszoo.logs.format import read_log
+from rszoo.logs.format import Given, Log, PublishedProtocol, read_log
 
 
 def audit(
@@ -26,26 +26,32 @@ def audit(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check logs: images, columns, radii against votes, n and alpha. Exit code 1 if a log has an error, 0 if only notes."""
-    from rszoo.logs.analysis import Given
+    """Check logs: images, columns, radii against votes, n and alpha.
+
+    Exit code 1 if a log has an error, 0 if there are only notes.
+    """
     from rszoo.logs.analysis import audit as audited
 
     given = Given(sigma, n, alpha)
-    check_given(given)
-    found = [(path, audited(read_log(path), given)) for path in logs]
+    audits = [(path, audited(_read(path, given))) for path in logs]
     if json:
         print_json(
-            [
-                {"log": str(path), **asdict(finding)}
-                for path, findings in found
-                for finding in findings
-            ]
+            [{"log": str(path), **asdict(each)} for path, findings in audits for each in findings]
         )
     else:
-        for path, findings in found:
-            for finding in findings:
-                print(f"{path}: {finding.severity}: {finding.sentence}")
-            if not findings:
-                print(f"{path}: nothing to report.")
-    if any(finding.severity == "error" for _, findings in found for finding in findings):
+        for path, findings in audits:
+            lines = [f"{finding.severity}: {finding.sentence}" for finding in findings]
+            for line in lines or ["nothing to report."]:
+                print(f"{path}: {line}")
+    if any(finding.severity == "error" for _, findings in audits for finding in findings):
         sys.exit(1)
+
+
+def _read(path: Path, given: Given) -> Log:
+    log = read_log(path, given)
+    if given != Given() and not isinstance(log.protocol, PublishedProtocol):
+        raise ValueError(
+            f"Expected sigma, n and alpha of a published file only, got {path}, "
+            "which states them; leave them out."
+        )
+    return log

@@ -22,7 +22,7 @@ from rszoo.cli.output import print_json, print_table
 from rszoo.logs.format import round_down
 from rszoo.smoothing.certificate import Certificate
 
-EVIDENCE = ("label", "radius", "p_lower", "n", "time")
+COLUMNS = ("label", "radius", "p_lower", "n", "time")
 
 
 def certify(
@@ -42,9 +42,10 @@ def certify(
     batch_size: BatchSize = None,
     json: Json = False,
 ) -> None:
-    """Certify images: a class and an l2 radius, in pixel units [0, 1], within which it cannot change; or abstain.
+    """Certify images: a class, and an l2 radius in pixel units within which it cannot change.
 
-    A radius is a distance between images of the classifier's size: of a file of another size it is that of the resized image.
+    Or abstain. A radius is a distance between images of the classifier's size, with pixels in
+    [0, 1]; for a file of another size it is that of the resized image.
     """
     from rszoo.zoo.loading import load
 
@@ -65,31 +66,29 @@ def certify(
             batch_size=batch_size,
         ),
     )
-    resized = sum(each.resized for each in voted)
-    if resized and not json:  # there each image says it
+    if json:
+        print_json([image.as_json() for image in voted])
+        return
+    if resized := sum(image.resized for image in voted):
         height, width = classifier.input_shape[1:]
         print(
-            f"rszoo: {resized} of {len(voted)} images were resized or cropped to {width} x {height} pixels; a radius is a "
-            "distance between images of that size, not between files.",
+            f"rszoo: {resized} of {len(voted)} images were resized or cropped to {width} x "
+            f"{height} pixels; a radius is a distance between images of that size, not between "
+            "files.",
             file=sys.stderr,
         )
-    if json:
-        print_json([each.as_json() for each in voted])
-    elif radii is None:
-        print_table(("image", *EVIDENCE), [(str(each.image), *evidence(each)) for each in voted])
-    else:
-        rows = [(str(each.image), *evidence(each), each.result.stopped) for each in voted]
-        print_table(("image", *EVIDENCE, "stopped"), rows)
+    columns = ("image", *COLUMNS, *([] if radii is None else ["stopped"]))
+    rows = [(str(image.path), *cells(image), image.result.stopped) for image in voted]
+    print_table(columns, [row[: len(columns)] for row in rows])
 
 
-def evidence(voted: Voted[Certificate]) -> tuple[str, ...]:
-    """The cells of the columns `EVIDENCE`; radius and p_lower are rounded down."""
-    found = voted.result
-    radius = "-" if found.abstained else round_down(found.radius, 3)
+def cells(voted: Voted[Certificate]) -> tuple[str, ...]:
+    """The cells of `COLUMNS`; radius and p_lower are rounded down."""
+    certificate = voted.result
     return (
         voted.label or "abstain",
-        radius,
-        round_down(found.p_lower, 4),
-        str(found.n),
+        "-" if certificate.abstained else round_down(certificate.radius, 3),
+        round_down(certificate.p_lower, 4),
+        str(certificate.n),
         f"{voted.seconds:.1f} s",
     )

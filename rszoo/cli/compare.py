@@ -6,47 +6,60 @@ from typing import Annotated
 
 from typer import Argument
 
-from rszoo.cli.logs import Anyway, Radii, parse_radii, read_logs
-from rszoo.cli.options import Json
+from rszoo.cli.options import Anyway, AtRadii, Json, parse_radii
 from rszoo.cli.output import print_json, print_table, round_up
+from rszoo.logs.format import read_log
 
 
 def compare(
     first: Annotated[Path, Argument(metavar="A", help="A log of CERTIFY.")],
     second: Annotated[Path, Argument(metavar="B", help="Another, on the same images.")],
     *,
-    radius: Radii = None,
+    radius: AtRadii = None,
     anyway: Anyway = False,
     json: Json = False,
 ) -> None:
-    """Compare two logs on the images that both have: certified by one only, McNemar's exact test, difference of the ACRs."""
-    from rszoo.logs.analysis import answers, check_comparable, results, tested_radii
-    from rszoo.logs.analysis import compare as compared
-    from rszoo.logs.analysis.comparison import told_apart
+    """Compare two logs on the images that both have.
 
-    a, b = told_apart(read_logs([first, second]))
+    Prints how many images only one of them certifies, with McNemar's exact test, and the difference
+    of the ACRs.
+    """
+    from rszoo.logs.analysis import check_comparable, results, with_marks
+    from rszoo.logs.analysis import compare as compared
+
+    a, b = with_marks([read_log(first), read_log(second)])
     check_comparable([a, b], anyway=anyway)
-    if radius is None and (tested := tested_radii(a) or tested_radii(b)):
-        radii = [each for each in tested if answers(a, each) and answers(b, each)]
+    if radius is None and (tested := a.tested_radii or b.tested_radii):
+        radii = [each for each in tested if a.answers(each) and b.answers(each)]
     else:
         radii = parse_radii(radius, largest=max(float(results(log).radius.max()) for log in (a, b)))
-    found = compared(a, b, radii)
+    comparison = compared(a, b, radii)
     if json:
-        print_json({"first": a.title, "second": b.title, **asdict(found)})
+        print_json({"first": a.title, "second": b.title, **asdict(comparison)})
         return
-    print(f"A: {a.title}\nB: {b.title}")
-    alone = f"; {found.first_alone} only A has and {found.second_alone} only B has are left out"
-    print(
-        f"{found.images} images in both{alone if found.first_alone or found.second_alone else ''}.\n"
+    alone = (
+        f"; {comparison.first_alone} only A has and {comparison.second_alone} only B has "
+        "are left out"
     )
-    rows = [
-        (f"{pair.radius:g}", str(pair.only_first), str(pair.only_second), round_up(pair.p_value, 2))
-        for pair in found.pairs
-    ]
-    print_table(("radius", "only A", "only B", "p_value"), rows)
+    some_alone = comparison.first_alone or comparison.second_alone
+    print(f"A: {a.title}\nB: {b.title}")
+    print(f"{comparison.images} images in both{alone if some_alone else ''}.\n")
+    print_table(
+        ("radius", "only A", "only B", "p_value"),
+        [
+            (
+                f"{pair.radius:g}",
+                str(pair.only_first),
+                str(pair.only_second),
+                round_up(pair.p_value, 2),
+            )
+            for pair in comparison.pairs
+        ],
+    )
     print()
-    if found.difference is not None:
+    if comparison.difference is not None:
         print(
-            f"ACR of A minus ACR of B: {found.difference:+.4f}, standard error {found.standard_error:.4f}."
+            f"ACR of A minus ACR of B: {comparison.difference:+.4f}, "
+            f"standard error {comparison.standard_error:.4f}."
         )
     print("Each p-value (McNemar, exact, two-sided) is for one radius, chosen beforehand.")

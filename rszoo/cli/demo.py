@@ -1,4 +1,4 @@
-"""`rszoo demo`: a few photographs certified by a bundled entry, as a table and a picture."""
+"""`rszoo demo`: certify a few photographs with a bundled entry; print a table, draw a picture."""
 
 import tomllib
 from importlib.util import find_spec
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from rszoo.cli.certify import EVIDENCE, evidence
+from rszoo.cli.certify import COLUMNS, cells
 from rszoo.cli.images import Voted, open_image, vote
 from rszoo.cli.output import print_table
 from rszoo.cli.plot import check_out
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ENTRY = "cifar10-resnet20-gaussian-s0.25"
 PHOTOGRAPHS = Path(__file__).parents[1] / "demo_images"
+SOURCES = PHOTOGRAPHS / "SOURCES.toml"
 COPIES = 3
 SEED = 0
 
@@ -30,71 +31,67 @@ def demo(
         "demo.png"
     ),
     name: Annotated[str, Option(help="The entry, as for 'rszoo certify'.")] = ENTRY,
-    n: Annotated[int, Option(help="Noise samples an image.")] = 10_000,
+    n: Annotated[int, Option(help="Noise samples per image.")] = 10_000,
 ) -> None:
-    """Certify the photographs of the package, offline, and draw what happened."""
+    """Certify the photographs of the package, offline, and draw the votes."""
     check_out(out)
     from rszoo.zoo.loading import load
 
-    labels = _labels()
+    sources = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
+    labels = {PHOTOGRAPHS / file: source["label"] for file, source in sources.items()}
     classifier = load(name)
     print(
-        f"{name}: {len(labels)} photographs, {n} noisy copies each at sigma = {classifier.sigma:g}.\n"
+        f"{name}: {len(labels)} photographs, {n} noisy copies each "
+        f"at sigma = {classifier.sigma:g}.\n"
     )
     voted = vote(classifier, list(labels), lambda x: classifier.certify(x, n=n, seed=SEED))
     print_table(
-        ("image", "shows", *EVIDENCE),
-        [(each.image.name, labels[each.image], *evidence(each)) for each in voted],
+        ("image", "shows", *COLUMNS),
+        [(image.path.name, labels[image.path], *cells(image)) for image in voted],
     )
     print(
-        f"\nNo change of the pixels (in [0, 1]) of l2 norm below the radius changes the label, up to a failure\n"
-        f"probability of {voted[0].result.alpha:g} a line. A certified label is stable; that it is right is another matter.\n"
-        f"The photographs' authors and licences: {PHOTOGRAPHS / 'SOURCES.toml'}"
+        "\nNo change of the pixels (in [0, 1]) of l2 norm below the radius changes the label, up "
+        f"to a failure\nprobability of {voted[0].result.alpha:g} per line. A certified label is "
+        "stable; that it is right is another matter.\n"
+        f"The authors and licences of the photographs: {SOURCES}"
     )
     if find_spec("matplotlib") is None:
         print("For the picture as well: pip install 'rszoo[plots]'.")
         return
     from rszoo.plots import draw_certificates, save_figure
 
-    panels = [_panel(classifier, each, labels[each.image]) for each in voted]
+    panels = [_panel(classifier, image, labels[image.path]) for image in voted]
     save_figure(draw_certificates(panels, classifier.classes), out, dpi=110)
     print(f"The picture is in {out}.")
 
 
-def _labels() -> dict[Path, str]:
-    """What each photograph of the package shows."""
-    sources = tomllib.loads((PHOTOGRAPHS / "SOURCES.toml").read_text(encoding="utf-8"))
-    return {PHOTOGRAPHS / file: source["label"] for file, source in sources.items()}
-
-
 def _panel(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows: str) -> "Panel":
-    """The data of one row of the picture; its noisy copies are the first of those that voted."""
+    """One row of the picture; its noisy copies are the first of those that voted."""
     from rszoo.plots import Panel
-    from rszoo.smoothing.engine import Noise
-    from rszoo.smoothing.noise import image_key
+    from rszoo.smoothing.noise import Noise, image_key
     from rszoo.smoothing.requests import Stage
 
-    x = classifier.transform(open_image(voted.image))
-    noise = Noise(classifier.noise, classifier.sigma, SEED)
+    x = classifier.transform(open_image(voted.path))
+    noise = Noise.newest(classifier.noise, classifier.sigma, SEED)
     copies = noise.noisy(x, image_key(x), Stage.ESTIMATE, 0)[:COPIES].clamp(0, 1)
     return Panel(
         shows=shows,
         image=x.permute(1, 2, 0).numpy(),
         copies=[copy.permute(1, 2, 0).numpy() for copy in copies],
         certificate=voted.result,
-        words=_words(voted, shows, values=x.numel()),
+        words=_words(voted.result, shows, values=x.numel()),
     )
 
 
-def _words(voted: Voted[Certificate], shows: str, *, values: int) -> list[str]:
-    """The certificate of an image of so many pixel values, for a reader who has not met one."""
-    found, subject = voted.result, f"The photograph shows: {shows}."
-    if found.abstained:
-        return [subject, "No class can be certified.", f"p_lower = {round_down(found.p_lower, 4)}"]
-    levels = round_down(255 * found.radius / values**0.5, 1)
+def _words(certificate: Certificate, shows: str, *, values: int) -> list[str]:
+    """The certificate of an image with that many pixel values, for a reader new to certificates."""
+    subject, p_lower = f"The photograph shows: {shows}.", round_down(certificate.p_lower, 4)
+    if certificate.abstained:
+        return [subject, "No class can be certified.", f"p_lower = {p_lower}"]
+    levels = round_down(255 * certificate.radius / values**0.5, 1)
     return [
         subject,
-        f"Certified l2 radius {round_down(found.radius, 3)}: the same answer if, say,",
+        f"Certified l2 radius {round_down(certificate.radius, 3)}: the same answer if, say,",
         f"every pixel value moves by up to {levels} of its 255 levels.",
-        f"p_lower = {round_down(found.p_lower, 4)}, failure probability {found.alpha:g}",
+        f"p_lower = {p_lower}, failure probability {certificate.alpha:g}",
     ]

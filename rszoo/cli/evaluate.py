@@ -1,15 +1,19 @@
-"""`rszoo evaluate`: a data set through CERTIFY or PREDICT into a log."""
+"""`rszoo evaluate`: CERTIFY or PREDICT over a data set into a log."""
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
 from rszoo.cli.options import BatchSize, Device, Download, Name, Tolerance, parse_numbers
-from rszoo.cli.running import Shard, run_logged
+from rszoo.cli.running import grouped, run_logged, shared_options
+
+if TYPE_CHECKING:
+    from rszoo.evaluation import CertifyOptions, Options, PredictOptions
 
 
+@grouped(shared=shared_options)
 def evaluate(
     name: Name,
     *,
@@ -24,19 +28,7 @@ def evaluate(
     task: Annotated[
         Literal["certify", "predict"], Option(help="CERTIFY, or PREDICT at several n.")
     ] = "certify",
-    split: Annotated[
-        Literal["train", "test"] | None, Option(help="Part of the data set.", show_default="recipe")
-    ] = None,
-    start: Annotated[int, Option(help="Number of the first image.")] = 0,
-    stop: Annotated[
-        int | None, Option(help="Number of the first image that is left out.", show_default="all")
-    ] = None,
-    stride: Annotated[
-        int | None, Option(help="Every so many images.", show_default="recipe")
-    ] = None,
-    sigma: Annotated[
-        float | None, Option(help="Noise other than that of the training.", show_default="entry")
-    ] = None,
+    shared: "Options",
     n0: Annotated[
         int | None, Option(help="Samples that select the class.", show_default="recipe")
     ] = None,
@@ -47,16 +39,13 @@ def evaluate(
             show_default="recipe",
         ),
     ] = None,
-    alpha: Annotated[
-        float | None, Option(help="Failure probability, for each image.", show_default="recipe")
-    ] = None,
     bound: Annotated[str | None, Option(help="The radius rule.", show_default="recipe")] = None,
     radii: Annotated[
         str | None,
         Option(
             "--radii",
             "--radius",
-            help="Test only these radii, in pixel units, as 0,0.25,0.5; n is then the most samples.",
+            help="Test only these radii, in pixel units, as 0,0.25,0.5; n is then the most.",
         ),
     ] = None,
     tolerance: Tolerance = None,
@@ -67,64 +56,60 @@ def evaluate(
     power: Annotated[
         float | None,
         Option(
-            help="Give up a radius of --radii that n samples would certify with less than this probability.",
+            help="Give up a radius of --radii that n samples would certify with less than this "
+            "probability.",
             show_default="0.01",
         ),
     ] = None,
-    precision: Annotated[
-        str | None, Option(help="float32 or bfloat16.", show_default="entry")
-    ] = None,
-    seed: Annotated[
-        int | None, Option(help="Of the noise; to choose it after looking voids the guarantee.")
-    ] = None,
-    shard: Shard = None,
     device: Device = "cpu",
     download: Download = False,
     batch_size: BatchSize = None,
 ) -> None:
-    """Certify or predict a data set into a log, one line an image; the same command goes on with an interrupted log.
+    """Certify or predict a data set into a log, one line per image; run again to continue it.
 
-    Under torchrun each process takes a shard, and the first joins them.
+    Under torchrun each process takes a shard, and the first merges them.
     """
     from rszoo.evaluation import Evaluation
 
-    samples = None if n is None else _samples(n)
-    grid = None if radii is None else parse_numbers(radii, "--radii")
+    rule: dict[str, Any] = {
+        "n0": n0,
+        "bound": bound,
+        "radii": None if radii is None else parse_numbers(radii, "--radii"),
+        "tolerance": tolerance,
+        "correct_only": correct_only,
+        "power": power,
+    }
     run_logged(
         out or Path(f"{re.split('[/:]', name.rstrip('/'))[-1].partition('@')[0]}.tsv"),
-        lambda log, part, where: Evaluation(
-            name,
-            log,
-            task=task,
-            split=split,
-            start=start,
-            stop=stop,
-            stride=stride,
-            sigma=sigma,
-            n0=n0,
-            n=samples,
-            alpha=alpha,
-            bound=bound,
-            radii=grid,
-            tolerance=tolerance,
-            correct_only=correct_only,
-            power=power,
-            precision=precision,
-            seed=seed,
-            shard=part,
-            device=where,
-            download=download,
-            batch_size=batch_size,
+        _options(task, vars(shared), rule, None if n is None else _numbers(n)),
+        lambda log, options, where: Evaluation(
+            name, log, options, device=where, download=download, batch_size=batch_size
         ),
-        shard=shard,
         device=device,
     )
 
 
-def _samples(n: str) -> int | list[int]:
+def _options(
+    task: str, shared: dict[str, Any], rule: dict[str, Any], numbers: list[int] | None
+) -> "CertifyOptions | PredictOptions":
+    from rszoo.evaluation import CertifyOptions, PredictOptions
+
+    if task == "certify":
+        if numbers is not None and len(numbers) > 1:
+            raise ValueError(
+                f"Expected one n for CERTIFY, got {numbers}; several are for --task predict."
+            )
+        return CertifyOptions(**shared, **rule, n=numbers[0] if numbers else None)
+    if stated := [name for name, value in rule.items() if value]:
+        raise ValueError(f"Expected no {stated[0]} for PREDICT, got one; leave it out, or certify.")
+    return PredictOptions(**shared, n=numbers)
+
+
+def _numbers(n: str) -> list[int]:
     parts = n.split(",")
     if not all(part.isdecimal() for part in parts):
         raise ValueError(
-            f"Expected --n to be a number or several, got {n!r}; write for instance 100000 or 100,1000."
+            f"Expected --n to be a number or several, got {n!r}; "
+            "write for instance 100000 or 100,1000."
         )
-    return int(n) if len(parts) == 1 else [int(part) for part in parts]
+    return [int(part) for part in parts]

@@ -1,4 +1,4 @@
-"""Image files of the command line, each put to the vote."""
+"""Image files on the command line: read all of them, then let a classifier vote on each."""
 
 import time
 import warnings
@@ -20,13 +20,18 @@ Result = TypeVar("Result", Certificate, Prediction)
 
 @dataclass(frozen=True)
 class Voted(Generic[Result]):
-    """What was found for one image, the name of its class (None if abstained), and the seconds it took.
+    """The result for one image file.
 
-    `resized`: whether the image in the file had another size. Then it was resized or cropped before, and a radius is a distance
-    between images of the classifier's size, not between files.
+    Attributes:
+        path: of the file.
+        result: a certificate or a prediction.
+        label: the name of its class; None if abstained.
+        seconds: how long the vote took.
+        resized: whether the image was resized or cropped before the vote. A radius is then a
+            distance between images of the classifier's size, not between files.
     """
 
-    image: Path
+    path: Path
     result: Result
     label: str | None
     seconds: float
@@ -34,8 +39,13 @@ class Voted(Generic[Result]):
 
     def as_json(self) -> dict[str, object]:
         """All fields, for JSON."""
-        own = {"seconds": round(self.seconds, 3), "resized": self.resized}
-        return {"image": str(self.image), "class": self.label, **asdict(self.result), **own}
+        return {
+            "image": str(self.path),
+            "class": self.label,
+            **asdict(self.result),
+            "seconds": round(self.seconds, 3),
+            "resized": self.resized,
+        }
 
 
 def vote(
@@ -43,15 +53,16 @@ def vote(
     paths: Sequence[Path],
     call: Callable[["Tensor"], Result | list[Result]],
 ) -> list[Voted[Result]]:
-    """Put images to the vote one by one, after all of them have been read.
+    """Vote on images one by one, after all of them have been read.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a file is not an image, or is cut off.
     """
+    images = [open_image(path) for path in paths]
+    inputs = [classifier.transform(image) for image in images]
     voted: list[Voted[Result]] = []
-    opened = [(path, open_image(path)) for path in paths]
-    for path, image, x in [(path, image, classifier.transform(image)) for path, image in opened]:
+    for path, image, x in zip(paths, images, inputs, strict=True):
         started = time.perf_counter()
         result = call(x)
         if isinstance(result, list):  # never, as x is one image
@@ -62,13 +73,13 @@ def vote(
 
 
 def _resized(image: "Image", x: "Tensor") -> bool:
-    """Whether x is not the image as it is, upright."""
-    from rszoo.data.images import image_transform
+    """Whether x is not simply the image, upright."""
+    from rszoo.data.images import convert, image_transform
 
-    upright = sorted(image.size) == sorted(x.shape[1:])  # it may be turned by its metadata
-    return not upright or not x.equal(
-        image_transform((x.shape[0], x.shape[1], x.shape[2]), min(image.size))(image)
-    )
+    if convert(image, "RGB").size != (x.shape[2], x.shape[1]):
+        return True
+    shape = (x.shape[0], x.shape[1], x.shape[2])
+    return not x.equal(image_transform(shape, min(image.size))(image))
 
 
 def open_image(path: Path) -> "Image":
@@ -85,22 +96,15 @@ def open_image(path: Path) -> "Image":
             f"Expected an image, got {str(path)!r}, which is no file; check the path."
         )
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(path) as image,
-        ):  # of odd metadata: the pixels count
+        # warnings are about odd metadata, which does not matter here
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             image.load()
             return image
     except UnidentifiedImageError as error:
         raise ValueError(
             f"Expected an image, got {str(path)!r}; pass a PNG or JPEG file."
         ) from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ) as error:  # what Pillow's decoders raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
             f"Expected a whole image, got {str(path)!r} with this fault: {error}; copy it again."
         ) from error

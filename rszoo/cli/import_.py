@@ -1,4 +1,4 @@
-"""`rszoo import`: a checkpoint of the papers into a folder that 'local-dir:' loads."""
+"""`rszoo import`: turn a checkpoint of the papers into an entry that 'local-dir:' loads."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def import_entry(
     ],
     *,
     dataset: Annotated[str, Option(help="What it was trained on: cifar10, imagenet ...")],
-    sigma: Annotated[float, Option(help="The noise that it was trained for, pixels in [0, 1].")],
+    sigma: Annotated[float, Option(help="The noise it was trained for, pixels in [0, 1].")],
     out: Annotated[Path, Option(metavar="DIR", help="A new or empty folder.")],
     arch: Annotated[
         str | None, Option(help="resnet110, resnet50 ...", show_default="what the file names")
@@ -25,7 +25,8 @@ def import_entry(
     normalization: Annotated[
         str,
         Option(
-            help="standard: (x - mean) / std; center: x - mean; none; auto: the file's, or tried on noisy test images."
+            help="standard: (x - mean) / std; center: x - mean; none; auto: from the file, or else "
+            "the best on noisy test images."
         ),
     ] = "auto",
     method: Annotated[
@@ -36,11 +37,11 @@ def import_entry(
     ] = "unknown",
     device: Device = "cpu",
 ) -> None:
-    """Make an entry of a checkpoint of Cohen et al., Salman et al., MACER, Consistency or their successors."""
+    """Turn a checkpoint of Cohen et al., Salman et al., MACER, Consistency ... into an entry."""
     from rszoo.publishing.checkpoints import import_checkpoint
     from rszoo.smoothing.runtime import find_device
 
-    made = import_checkpoint(
+    imported = import_checkpoint(
         file,
         out,
         dataset=dataset,
@@ -51,10 +52,10 @@ def import_entry(
         license=license,
         device=find_device(device),
     )
-    for name, accuracy in made.accuracies.items():
+    for name, accuracy in imported.accuracies.items():
         print(f"Accuracy with normalization {name}: {accuracy:.1%} on noisy test images.")
-    config = made.config
-    print(f"Normalization: {made.normalization}, mean {config.mean}, std {config.std}.")
+    config = imported.config
+    print(f"Normalization: {imported.normalization}, mean {config.mean}, std {config.std}.")
     if config.license == "unknown":
-        print("The licence of the weights is recorded as 'unknown'; --license records it.")
+        print("The licence of the weights is recorded as 'unknown'; set it with --license.")
     print(f"Complete: {out} holds the entry {config.name}; load it as 'local-dir:{out}'.")

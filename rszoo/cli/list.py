@@ -1,17 +1,17 @@
 """`rszoo list`: the entries of the zoo, side by side."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Annotated, cast, get_args
 
 from typer import Argument, Option
 
-from rszoo.cli.logs import parse_radii
-from rszoo.cli.options import Json
+from rszoo.cli.options import Json, parse_radii
 from rszoo.cli.output import print_json, print_table
-from rszoo.logs.format import round_down
+from rszoo.logs.format import round_down, round_up
+from rszoo.logs.tables import Table
 from rszoo.publishing.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
 from rszoo.recipe import recipe_names
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models, staged_folder
@@ -32,7 +32,7 @@ def list_entries(
         list[str] | None,
         Option(
             metavar="R,R,...",
-            help="Also the certified accuracy at these l2 radii, in pixel units, from bundled logs.",
+            help="Also certified accuracy at these l2 radii, in pixel units, from bundled logs.",
         ),
     ] = None,
     sort: Annotated[
@@ -54,7 +54,7 @@ def list_entries(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the entries that can be loaded, where their weights are, and what is certified of them."""
+    """List the entries with weights, where these are, and what is certified about them."""
     radii = parse_radii(",".join(radius), largest=0.0) if radius else []
     order = _order(by, sort=sort, radii=radius)
     if isinstance(order, float):
@@ -63,34 +63,34 @@ def list_entries(
     wanted = Filter(
         dataset=dataset, architecture=architecture, method=method, sigma=sigma, max_size=max_size
     )
-    names = _names(pattern, everything=everything)
-    found = ordered(standings(names, radii if certified or json else None, wanted=wanted), order)
+    names = set(list_models(pattern))
+    if everything:
+        names |= {name for name in recipe_names() if fnmatchcase(name, pattern)}
+    rows = standings(sorted(names), radii if certified or json else None, wanted=wanted)
+    entries = ordered(rows, order)
     if json:
-        print_json([{**asdict(each), "weights": place(each.name)} for each in found])
-    elif found:
-        _print(found, radii if certified else None)
+        print_json([{**asdict(entry), "weights": place(entry.name)} for entry in entries])
+    elif entries:
+        _print(entries, radii if certified else None)
     else:
         narrowed = "" if wanted == Filter() else f" with {wanted}"
         print(
-            f"No entry matches {pattern!r}{narrowed}; 'rszoo list --all' prints the recipes as well."
+            f"No entry matches {pattern!r}{narrowed}; "
+            "'rszoo list --all' prints the recipes as well."
         )
 
 
 def place(name: str) -> str:
-    """Where the weights of an entry are: "bundled", "staged", "hub", "missing" from this installation, or "none" yet."""
+    """Where the weights of an entry are.
+
+    "bundled", "staged", on the "hub", "missing" from this installation, or "none" yet.
+    """
     if name not in list_models():
         return "none"
     folder = bundled_folder(name)
     if folder.is_dir():
         return "staged" if folder == staged_folder(name) else "bundled"
     return "missing" if get_entry(name).repo_id is None else "hub"
-
-
-def _names(pattern: str, *, everything: bool) -> list[str]:
-    names = set(list_models(pattern))
-    if everything:
-        names |= {name for name in recipe_names() if fnmatchcase(name, pattern)}
-    return sorted(names)
 
 
 def _order(by: str | None, *, sort: bool, radii: Sequence[str] | None) -> float | Key:
@@ -113,72 +113,66 @@ def _order(by: str | None, *, sort: bool, radii: Sequence[str] | None) -> float 
     return radius
 
 
-def _print(found: Sequence[Standing], radii: Sequence[float] | None) -> None:
-    """With the columns of the certificates unless `radii` is None."""
+def _print(entries: Sequence[Standing], radii: Sequence[float] | None) -> None:
+    """Print a table, with the columns of the certificates unless `radii` is None.
+
+    On a terminal, facts that all entries share then follow the table in place of their columns.
+    """
     if radii is None:
-        print_table(COLUMNS, [_facts(each) for each in found])
+        print_table(COLUMNS, [_facts(entry) for entry in entries])
         return
     columns = (*COLUMNS, *(f"{radius:g}" for radius in radii), *EVIDENCE)
-    rows = [[*_facts(each), *_certificates(each)] for each in found]
-    if not sys.stdout.isatty():
-        print_table(columns, rows)
-        return
-    kept, common = told_apart(columns, rows)
-    print_table(
-        [columns[place] for place in kept], [[row[place] for place in kept] for row in rows]
-    )
-    if common:
-        print("All: " + ", ".join(common))
+    table = Table(columns, [_facts(entry) + _certificates(entry) for entry in entries])
+    shared: list[str] = []
+    if sys.stdout.isatty():
+        table, shared = distinguishing_columns(table)
+    print_table(table.columns, table.rows)
+    if shared:
+        print("All: " + ", ".join(shared))
 
 
-def told_apart(
-    columns: Sequence[str], rows: Sequence[Sequence[str]]
-) -> tuple[list[int], list[str]]:
-    """The columns that a terminal has to show, and what is the same in all rows: facts of the entries and of their evidence."""
-    same = {
+def distinguishing_columns(table: Table) -> tuple[Table, list[str]]:
+    """The table without columns that are the same in all rows, and the facts that they held.
+
+    Only facts about the entries and their evidence are left out, and only of several rows.
+    """
+    columns, rows = table.columns, table.rows
+    shared = [
         place
         for place, column in enumerate(columns)
         if column in (*COLUMNS[1:], *EVIDENCE[2:])
         and len(rows) > 1
         and len({row[place] for row in rows}) == 1
-    }
-    kept = [place for place in range(len(columns)) if place not in same]
-    return kept, [f"{columns[place]} {rows[0][place]}" for place in sorted(same)]
+    ]
+    kept = [place for place in range(len(columns)) if place not in shared]
+    fewer = [[cells[place] for place in kept] for cells in (columns, *rows)]
+    return Table(fewer[0], fewer[1:]), [f"{columns[place]} {rows[0][place]}" for place in shared]
 
 
-def _facts(standing: Standing) -> list[str]:
+def _facts(entry: Standing) -> list[str]:
+    size = entry.size or 0
+    in_words = f"{size / 1000:.0f} kB" if size < MEGABYTE else f"{size / MEGABYTE:.1f} MB"
     return [
-        standing.name,
-        standing.dataset,
-        standing.architecture,
-        standing.method,
-        str(standing.sigma),
-        place(standing.name),
-        _known(standing.size, _size),
-        standing.license,
+        entry.name,
+        entry.dataset,
+        entry.architecture,
+        entry.method,
+        str(entry.sigma),
+        place(entry.name),
+        "-" if entry.size is None else in_words,
+        entry.license,
     ]
 
 
-def _certificates(standing: Standing) -> list[str]:
+def _certificates(entry: Standing) -> list[str]:
     """Accuracies and ACR rounded down, abstentions up."""
+    samples = sorted({n for n in entry.samples if n is not None})
     return [
-        *(_known(accuracy, _down) for accuracy in standing.accuracies),
-        ", ".join(map(str, sorted({n for n in standing.samples if n is not None}))) or "-",
-        _known(standing.average_radius, _down),
-        _known(standing.n, str),
-        _known(standing.abstention, lambda share: round_down(-share, 3).removeprefix("-")),  # up
-        _known(standing.images, str),
-        _known(standing.alpha, lambda alpha: f"{alpha:g}"),
+        *("-" if share is None else round_down(share, 3) for share in entry.accuracies),
+        ", ".join(map(str, samples)) or "-",
+        "-" if entry.average_radius is None else round_down(entry.average_radius, 3),
+        "-" if entry.n is None else str(entry.n),
+        "-" if entry.abstention is None else round_up(entry.abstention, 3),
+        "-" if entry.images is None else str(entry.images),
+        "-" if entry.alpha is None else f"{entry.alpha:g}",
     ]
-
-
-def _known(value: float | None, text: Callable[[float], str]) -> str:
-    return "-" if value is None else text(value)
-
-
-def _down(value: float) -> str:
-    return round_down(value, 3)
-
-
-def _size(size: float) -> str:
-    return f"{size / 1000:.0f} kB" if size < MEGABYTE else f"{size / MEGABYTE:.1f} MB"

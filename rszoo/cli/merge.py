@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from rszoo.logs.format import merge as join
+from rszoo.logs.format import merge as joined
 
 
 def merge(
@@ -13,6 +13,6 @@ def merge(
     *,
     out: Annotated[Path, Option(metavar="LOG", help="The log to make.")],
 ) -> None:
-    """Join the shards of 'rszoo evaluate --shard' or 'attack --shard' into the log of an evaluation in one piece."""
-    log = join(shards, out)
+    """Join the shards of 'evaluate --shard' or 'attack --shard' into the log of one evaluation."""
+    log = joined(shards, out)
     print(f"{out} holds the {len(log.records)} lines of {len(shards)} shards.")

@@ -1,9 +1,19 @@
-"""The arguments and options that several verbs share."""
+"""The arguments and options that several verbs share, and how their text is read."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
+
+from rszoo.errors import ascending
+from rszoo.logs.format import Given, Log, read_log
+
+if TYPE_CHECKING:
+    from rszoo.logs.analysis import Published
+
+LOG_HELP = "Logs of 'rszoo evaluate' or 'rszoo attack', or files that Cohen et al. published."
 
 Name = Annotated[
     str,
@@ -14,15 +24,17 @@ Name = Annotated[
 Images = Annotated[
     list[Path], Argument(metavar="IMAGE...", help="PNG, JPEG or other files that Pillow reads.")
 ]
-Alpha = Annotated[float, Option(help="Failure probability, for each image.")]
+Logs = Annotated[list[Path], Argument(metavar="LOG...", help=LOG_HELP)]
+OptionalLogs = Annotated[list[Path] | None, Argument(metavar="[LOG...]", help=LOG_HELP)]
+Alpha = Annotated[float, Option(help="Failure probability per image.")]
 Seed = Annotated[
-    int, Option(help="Seed of the noise; to choose it after looking voids the guarantee.")
+    int, Option(help="Seed of the noise; choosing it after looking voids the guarantee.")
 ]
 Device = Annotated[str, Option(help="Where to compute: cpu, cuda, cuda:1 ...")]
 BatchSize = Annotated[
     int | None,
     Option(
-        help="Samples a forward pass; no effect on the result, but for rounding on a GPU.",
+        help="Samples per forward pass; changes nothing but rounding on a GPU.",
         show_default="chosen",
     ),
 ]
@@ -31,13 +43,82 @@ Json = Annotated[bool, Option("--json", help="Print JSON, with all fields.")]
 Radii = Annotated[
     str | None,
     Option(
-        help="Test only this radius, or several as 0.25,0.5, in pixel units; n is then the most samples."
+        help="Test only this radius, or several as 0.25,0.5, in pixel units; "
+        "n is then the most samples."
     ),
 ]
 Tolerance = Annotated[
     float | None,
     Option(help="Let the n0 samples choose n, to lose about that much radius, in pixel units."),
 ]
+AtRadii = Annotated[
+    str | None,
+    Option("--radius", metavar="R,R,...", help="l2 radii in pixel units.", show_default="a grid"),
+]
+GivenText = Annotated[
+    str | None,
+    Option(
+        "--given",
+        metavar="n=N,alpha=A[,sigma=S]",
+        help="What published files do not state; sigma is else read from the name.",
+    ),
+]
+LowerBound = Annotated[
+    float | None,
+    Option(
+        metavar="RHO", help="Also lower bounds that are too large with probability at most RHO."
+    ),
+]
+Anyway = Annotated[
+    bool, Option("--anyway", help="Compare logs even if protocols or images differ.")
+]
+PublishedKeys = Annotated[
+    list[str] | None,
+    Option(
+        "--published",
+        metavar="KEY",
+        help="Published rows too, by key or pattern such as 'cohen-cifar10-*'.",
+    ),
+]
+
+
+def read_logs(
+    paths: Sequence[Path] | None, published: Sequence[str] | None, given: str | None
+) -> "tuple[list[Log], list[Published]]":
+    """The logs and the published rows that are asked for.
+
+    Raises:
+        ValueError: there are neither, or one of them cannot be read.
+    """
+    from rszoo.logs.analysis import find_published
+
+    known = parse_given(given)
+    logs, rows = [read_log(path, known) for path in paths or []], find_published(published or [])
+    if not logs and not rows:
+        raise ValueError(
+            "Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'."
+        )
+    return logs, rows
+
+
+def parse_given(text: str | None) -> Given:
+    """The values of --given.
+
+    Raises:
+        ValueError: the text is malformed, or a value is out of range.
+    """
+    cells = [cell.partition("=") for cell in (text or "").split(",") if cell.strip()]
+    values = {key.strip(): value.strip() for key, _, value in cells}
+    try:
+        if not values.keys() <= {"n", "alpha", "sigma"} or len(values) < len(cells):
+            raise ValueError(text)
+        n = int(values["n"]) if "n" in values else None
+        sigma, alpha = (float(values[k]) if k in values else None for k in ("sigma", "alpha"))
+    except ValueError as error:
+        raise ValueError(
+            f"Expected --given such as n=100000,alpha=0.001,sigma=0.25, got {text!r}; correct it."
+        ) from error
+    return Given(sigma, n, alpha)
 
 
 def parse_numbers(text: str, option: str) -> list[float]:
@@ -47,8 +128,22 @@ def parse_numbers(text: str, option: str) -> list[float]:
         ValueError: they are none.
     """
     try:
-        return [float(each) for each in text.split(",")]
+        return [float(number) for number in text.split(",")]
     except ValueError as error:
         raise ValueError(
             f"Expected {option} to be numbers, got {text!r}; write for instance 0.25,0.5,0.75."
         ) from error
+
+
+def parse_radii(text: str | None, *, largest: float) -> list[float]:
+    """The values of --radius, sorted.
+
+    Without it: 0, 0.25, 0.5, ... up to `largest`, in steps of 0.5 if that is far.
+    """
+    if text is None:
+        step = 0.25 if largest < 2.4 else 0.5
+        return [step * i for i in range(max(1, math.ceil(largest / step)))]
+    radii = sorted(set(parse_numbers(text, "--radius")))
+    if not ascending(radii):
+        raise ValueError(f"Expected radii >= 0, got {text!r}; pass distances in pixel units.")
+    return radii

@@ -2,25 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from rszoo.cli.logs import (
+from rszoo.cli.options import (
     Anyway,
     GivenText,
     LowerBound,
     OptionalLogs,
     PublishedKeys,
-    parse_given,
     read_logs,
 )
-from rszoo.logs.format import Log
+from rszoo.logs.format import AttackProtocol, Log
 
 if TYPE_CHECKING:
-    from rszoo.logs.analysis import Given, Published
     from rszoo.plots import Curve
 
 CERTIFIED = ": certified"  # in the legend, where there are attacks too
@@ -48,49 +45,36 @@ def plot(
     given: GivenText = None,
     anyway: Anyway = False,
 ) -> None:
-    """Draw the certified accuracy of logs against the radius, as exact steps; of attacks the accuracy under them."""
+    """Draw the certified accuracy of logs against the radius, as exact steps.
+
+    For attacks, draw the accuracy under attack against the distance.
+    """
     check_out(out)
-    _check_matplotlib()
-    from rszoo.logs.analysis import check_comparable, find_published, is_attack
-    from rszoo.logs.analysis.comparison import told_apart
+    from rszoo.logs.analysis import check_comparable, project, with_marks
+    from rszoo.plots import draw_curves, published_points, save_figure
 
-    read, rows = read_logs(logs or []), find_published(published or [])
-    if not read and not rows:
-        raise ValueError(
-            "Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'."
-        )
+    read, papers = read_logs(logs, published, given)
     check_comparable(read, anyway=anyway)
-    known = parse_given(given)
-    attacks, read = (
-        [log for log in read if is_attack(log)],
-        [log for log in read if not is_attack(log)],
-    )
-    projections = [
-        each
-        for log in read
-        for each in _projections(log, bound or [], alpha or [], n or [], given=known)
-    ]
-    from rszoo.plots import draw_curves, save_figure
-
-    curves = [
-        curve
-        for log in told_apart([*read, *projections])
-        for curve in _curves(log, rho=lower_bound, given=known)
-    ]
-    if envelope and read:
-        curves.insert(0, _envelope(read))
+    attacks = [log for log in read if isinstance(log.protocol, AttackProtocol)]
+    certified = [log for log in read if not isinstance(log.protocol, AttackProtocol)]
+    shown = list(certified)
+    for log in certified:
+        shown += [project(log, bound=value) for value in bound or []]
+        shown += [project(log, alpha=value) for value in alpha or []]
+        shown += [project(log, n=value) for value in n or []]
+    curves = [curve for log in with_marks(shown) for curve in _curves(log, lower_bound)]
+    if envelope and certified:
+        curves.insert(0, _envelope(certified))
     if attacks:
         curves = [
-            replace(each, title=each.title + CERTIFIED) if each.kind == "curve" else each
-            for each in curves
+            replace(curve, title=curve.title + CERTIFIED) if curve.kind == "curve" else curve
+            for curve in curves
         ]
-        curves += [_attacked(log) for log in told_apart(attacks)]
-    counts: set[int | None] = {
-        len({record.idx for record in log.records}) for log in [*read, *attacks]
-    }
-    counts = counts or {row.images for row in rows}
+        curves += [_attacked(log) for log in with_marks(attacks)]
+    counts: set[int | None] = {len({record.idx for record in log.records}) for log in read}
+    counts = counts or {row.images for row in papers}
     images = counts.pop() if len(counts) == 1 else None
-    curves += [_points(row, images) for row in rows]
+    curves += [published_points(row, row.title, images) for row in papers]
     save_figure(draw_curves(curves, images=images), out, dpi=150)
     print(f"The picture is in {out}.")
 
@@ -99,7 +83,8 @@ def check_out(out: Path) -> None:
     """Raise ValueError or OSError unless a picture can be there."""
     if out.suffix.lower() not in SUFFIXES:
         raise ValueError(
-            f"Expected --out to end in {', '.join(SUFFIXES)}, got {str(out)!r}; choose one of these."
+            f"Expected --out to end in {', '.join(SUFFIXES)}, got {str(out)!r}; "
+            "choose one of these."
         )
     if not out.resolve().parent.is_dir():
         raise FileNotFoundError(
@@ -111,35 +96,15 @@ def check_out(out: Path) -> None:
         )
 
 
-def _check_matplotlib() -> None:
-    if find_spec("matplotlib") is None:
-        raise ValueError(
-            "Expected matplotlib to be installed, got none; pip install 'rszoo[plots]'."
-        )
-
-
-def _projections(
-    log: Log, bounds: Sequence[str], alphas: Sequence[float], ns: Sequence[int], *, given: "Given"
-) -> Iterator[Log]:
-    from rszoo.logs.analysis import project
-
-    yield from (project(log, bound=bound, given=given) for bound in bounds)
-    yield from (project(log, alpha=alpha, given=given) for alpha in alphas)
-    yield from (project(log, n=n, given=given) for n in ns)
-
-
-def _curves(log: Log, *, rho: float | None, given: "Given") -> "Iterator[Curve]":
+def _curves(log: Log, rho: float | None) -> "Iterator[Curve]":
     """The curve of a log, and below it the bound that holds at all radii at once."""
-    from rszoo.logs.analysis import Projection, lower_bounds, proved, results
-    from rszoo.logs.analysis.tabulation import level_of
-    from rszoo.plots import Curve
+    from rszoo.logs.analysis import Projection, proved, results
+    from rszoo.plots import accuracy_curve, bound_curve
 
-    found = results(log)
-    radii, accuracies = (values.tolist() for values in found.curve())
-    yield Curve(log.title, radii, accuracies, of=log.subject)
+    curve = accuracy_curve(log.title, results(log), of=log.protocol.title)
+    yield curve
     if rho is not None and not (isinstance(log, Projection) and log.estimated):
-        below = lower_bounds(proved(log), radii, alpha=level_of(log, given), rho=rho)[1]
-        yield Curve(f"thin: lower bound at all radii, rho={rho:g}", radii, below, "bound")
+        yield bound_curve(proved(log), curve.radii, alpha=log.setting.alpha, rho=rho)
 
 
 def _attacked(log: Log) -> "Curve":
@@ -149,29 +114,16 @@ def _attacked(log: Log) -> "Curve":
 
     (row,) = empirical_rows([log], attacked_distances([log]))
     title = f"{row.title}: {row.attack}, m={row.num_noise}, T={row.steps}, n={row.n}"
-    return Curve(
-        title, row.distances, [value or 0.0 for value in row.accuracies], "attack", of=log.subject
-    )
-
-
-def _points(row: "Published", images: int | None) -> "Curve":
-    """The values of a paper; its number of images is told if it is not that of the axis."""
-    from rszoo.plots import Curve
-
-    other = "" if row.images in (images, None) else f", {row.images:,} images"
-    return Curve(row.title + other, row.radii, row.accuracies, "points")
+    accuracies = [accuracy or 0.0 for accuracy in row.accuracies]
+    return Curve(title, row.distances, accuracies, "attack", of=log.protocol.title)
 
 
 def _envelope(logs: Sequence[Log]) -> "Curve":
-    """The highest of the drawn curves at each radius, between those that a sequential test had too."""
+    """The highest of the curves at each radius, also between the radii of a sequential test."""
     from rszoo.logs.analysis import results
     from rszoo.plots import Curve
 
-    found = [results(log) for log in logs]
-    radii = sorted({radius for each in found for radius in each.curve()[0].tolist()})
-    return Curve(
-        "best of the logs",
-        radii,
-        [max(each.accuracy(radius) for each in found) for radius in radii],
-        "envelope",
-    )
+    summaries = [results(log) for log in logs]
+    radii = sorted({radius for each in summaries for radius in each.curve()[0].tolist()})
+    highest = [max(each.accuracy(radius) for each in summaries) for radius in radii]
+    return Curve("best of the logs", radii, highest, "envelope")

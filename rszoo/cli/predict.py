@@ -13,7 +13,7 @@ def predict(
     name: Name,
     images: Images,
     *,
-    n: Annotated[int, Option(help="Noise samples an image.")] = 1000,
+    n: Annotated[int, Option(help="Noise samples per image.")] = 1000,
     alpha: Alpha = 0.001,
     early: Annotated[
         bool, Option("--early", help="Stop as soon as the answer is settled, at the same alpha.")
@@ -35,16 +35,16 @@ def predict(
         ),
     )
     if json:
-        print_json([each.as_json() for each in voted])
+        print_json([image.as_json() for image in voted])
         return
     rows = [
         (
-            str(each.image),
-            each.label or "abstain",
-            round_up(each.result.p_value, 2),
-            str(each.result.n),
-            f"{each.seconds:.1f} s",
+            str(image.path),
+            image.label or "abstain",
+            round_up(image.result.p_value, 2),
+            str(image.result.n),
+            f"{image.seconds:.1f} s",
         )
-        for each in voted
+        for image in voted
     ]
     print_table(("image", "label", "p_value", "n", "time"), rows)

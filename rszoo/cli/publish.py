@@ -1,4 +1,4 @@
-"""`rszoo publish`: an entry to the Hub."""
+"""`rszoo publish`: upload an entry to the Hub."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +16,10 @@ def publish(
     name: Name,
     *,
     repo: Annotated[
-        str, Option(metavar="ORG/NAME", help="The Hub repository; it is made if it is not there.")
+        str, Option(metavar="ORG/NAME", help="The Hub repository; made if it is not there.")
     ],
     private: Annotated[
-        bool, Option("--private", help="Only if the repository is, or is made, private.")
+        bool, Option("--private", help="Refuse a public repository; make a new one private.")
     ] = False,
     create_pr: Annotated[
         bool, Option("--create-pr", help="Propose the commit as a pull request; nothing is pinned.")
@@ -28,7 +28,7 @@ def publish(
         str | None, Option(metavar="BRANCH", help="A branch.", show_default="main")
     ] = None,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Print what would be done, and change nothing.")
+        bool, Option("--dry-run", help="Print what would be done, change nothing.")
     ] = False,
     without_evidence: Annotated[
         bool, Option("--without-evidence", help="Publish without a log of certificates.")
@@ -38,14 +38,15 @@ def publish(
     ] = 3,
     device: Device = "cpu",
 ) -> None:
-    """Publish an entry that passes the checks of 'verify': weights, evidence, recipe and card, in one commit.
+    """Publish an entry that passes 'verify': weights, evidence, recipe and card, in one commit.
 
-    In a checkout the registry then pins the commit of an entry whose recipe is there. The token is that of the Hub's client:
-    'hf auth login', or HF_TOKEN.
+    In a checkout that has the entry's recipe, the registry then pins the commit. The token is that
+    of the Hub's client: 'hf auth login', or HF_TOKEN.
     """
-    from rszoo.publishing.publish import publish as published
+    from rszoo.publishing.publish import publish as publish_entry
+    from rszoo.publishing.verify import Repetition
 
-    done = published(
+    publication = publish_entry(
         name,
         repo,
         private=private,
@@ -53,23 +54,26 @@ def publish(
         revision=revision,
         dry_run=dry_run,
         without_evidence=without_evidence,
-        images=images,
-        device=device,
+        repetition=Repetition(images, device),
     )
-    print_checks(done.checks)
+    print_checks(publication.checks)
     print_table(
         ("file", "bytes", "sha256"),
-        [(file.name, str(file.size), file.sha256) for file in done.files],
+        [(file.name, str(file.size), file.sha256) for file in publication.files],
     )
-    print(_outcome(done, repo, create_pr=create_pr, branch=revision or "main"))
+    print(_outcome(publication, repo, create_pr=create_pr, branch=revision or "main"))
 
 
-def _outcome(done: "Publication", repo: str, *, create_pr: bool, branch: str) -> str:
-    if done.upload is None:
+def _outcome(publication: "Publication", repo: str, *, create_pr: bool, branch: str) -> str:
+    name, upload, pins = publication.name, publication.upload, publication.pins
+    if upload is None:
         how = "a pull request to" if create_pr else "one commit on"
-        pinned = f", and pin it as {done.name} in the registry" if done.pins else ""
-        return f"Dry run: would bring these files to {how} the branch {branch} of {repo}{pinned}; nothing was changed."
+        pinned = f", and pin it as {name} in the registry" if pins else ""
+        return (
+            f"Dry run: would bring these files to {how} the branch {branch} of {repo}{pinned}; "
+            "nothing was changed."
+        )
     if create_pr:
-        return f"Proposed {done.name}: {done.upload.url}"
-    pinned = "; the registry pins it" if done.pins else ""
-    return f"Published {done.name} at {done.upload.url}{pinned}; load it as 'hf-hub:{repo}@{done.upload.commit}'."
+        return f"Proposed {name}: {upload.url}"
+    pinned = "; the registry pins it" if pins else ""
+    return f"Published {name} at {upload.url}{pinned}; load it as 'hf-hub:{repo}@{upload.commit}'."

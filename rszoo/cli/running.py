@@ -1,10 +1,13 @@
-"""Evaluations at the command line: what they say of themselves, their shards, and the processes of `torchrun`."""
+"""Evaluations at the command line: options that verbs share, progress, shards, and `torchrun`."""
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from typer import Option
 
@@ -13,100 +16,223 @@ from rszoo.logs.format import AttackProtocol, merge
 if TYPE_CHECKING:
     import torch
 
-    from rszoo.evaluation import LoggedEvaluation
+    from rszoo.attacks import Plan
+    from rszoo.evaluation import LoggedEvaluation, Options
 
-LONGEST = timedelta(days=30)  # a process waits that long for the others
+LONGEST = timedelta(days=30)  # how long a process waits for the others
+USUAL_NOISE = 16
 
-Shard = Annotated[
-    str | None,
-    Option(metavar="I/K", help="Only the I-th of K parts, for batch systems; then 'merge'."),
+AttackName = Literal["smoothadv-pgd", "smoothadv-ddn", "stein", "naive", "pgd"]
+Start = Annotated[int, Option(help="Number of the first image.")]
+Stop = Annotated[
+    int | None, Option(help="Number of the first image to leave out.", show_default="all")
 ]
+AttackBatch = Annotated[
+    int | None,
+    Option(
+        help="Noisy images attacked at once; part of the protocol.", show_default="by image shape"
+    ),
+]
+
+Verb = Callable[..., None]
+Chosen = TypeVar("Chosen", bound="Options")
+
+
+def grouped(**groups: Callable[..., object]) -> Callable[[Verb], Verb]:
+    """Let a verb take objects for which the command line has options.
+
+    Args:
+        groups: for each such parameter of the verb, the function that makes the object. In the
+            place of the parameter, the command has that function's keyword arguments as options.
+    """
+
+    def decorate(verb: Verb) -> Verb:
+        options = {name: signature(make).parameters for name, make in groups.items()}
+        parameters = [
+            parameter
+            for name, own in signature(verb).parameters.items()
+            for parameter in (options[name].values() if name in groups else [own])
+        ]
+
+        @wraps(verb)
+        def command(**values: object) -> None:
+            for name, make in groups.items():
+                values[name] = make(**{option: values.pop(option) for option in options[name]})
+            verb(**values)
+
+        command.__annotations__ = {option.name: option.annotation for option in parameters}
+        command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def shared_options(
+    *,
+    split: Annotated[
+        Literal["train", "test"] | None, Option(help="Part of the data set.", show_default="recipe")
+    ] = None,
+    start: Start = 0,
+    stop: Stop = None,
+    stride: Annotated[
+        int | None, Option(help="Take each STRIDE-th image.", show_default="recipe")
+    ] = None,
+    sigma: Annotated[
+        float | None, Option(help="Noise other than that of the training.", show_default="entry")
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        Option(help="Failure probability, per line of the log.", show_default="recipe"),
+    ] = None,
+    precision: Annotated[
+        str | None, Option(help="float32 or bfloat16, for the votes.", show_default="entry")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        Option(
+            help="Seed of all noise; choosing it after looking voids the guarantee.",
+            show_default="recipe",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        Option(metavar="I/K", help="Only the I-th of K parts, for batch systems; then 'merge'."),
+    ] = None,
+) -> "Options":
+    """The options that 'evaluate' and 'attack' share."""
+    from rszoo.evaluation import Options
+
+    return Options(
+        split=split,
+        start=start,
+        stop=stop,
+        stride=stride,
+        sigma=sigma,
+        alpha=alpha,
+        precision=precision,
+        seed=seed,
+        shard=None if shard is None else _pair(shard),
+    )
+
+
+def plan_options(
+    *,
+    attack: Annotated[
+        AttackName, Option(help="The attack; pgd attacks the base classifier, without noise.")
+    ] = "smoothadv-pgd",
+    steps: Annotated[int, Option(help="Steps, T.")] = 20,
+    num_noise: Annotated[
+        int | None,
+        Option(help="Noise vectors per step, m; none for pgd.", show_default=str(USUAL_NOISE)),
+    ] = None,
+    random_start: Annotated[
+        bool, Option("--random-start", help="Start at random in the ball.")
+    ] = False,
+    restarts: Annotated[int, Option(help="Number of runs, of which the best counts.")] = 1,
+    targeted: Annotated[bool, Option("--targeted", help="Move to the runner-up class.")] = False,
+    no_box: Annotated[bool, Option("--no-box", help="Let images leave [0, 1].")] = False,
+    redraw: Annotated[bool, Option("--redraw", help="Draw new noise at each step.")] = False,
+) -> "Plan":
+    """The attack that 'attack' and 'challenge' run."""
+    from rszoo.attacks import Plan
+
+    usual = 0 if attack == "pgd" else USUAL_NOISE
+    return Plan(
+        attack=attack,
+        steps=steps,
+        num_noise=usual if num_noise is None else num_noise,
+        random_start=random_start,
+        restarts=restarts,
+        targeted=targeted,
+        box=not no_box,
+        redraw=redraw,
+    )
 
 
 def run_logged(
     out: Path,
-    make: "Callable[[Path, tuple[int, int] | None, torch.device], LoggedEvaluation[Any]]",
+    options: Chosen,
+    make: "Callable[[Path, Chosen, torch.device], LoggedEvaluation[Any]]",
     *,
-    shard: str | None,
     device: str,
 ) -> None:
-    """Run an evaluation into the log `out`; under torchrun each process takes a shard, and the first joins them.
+    """Run an evaluation; under torchrun each process takes a shard, and the first merges them.
 
     Args:
         out: the log.
-        make: (log, shard, device) to the evaluation.
-        shard: as I/K.
+        options: of the evaluation.
+        make: from log, options and device to the evaluation.
         device: its name.
     """
     from rszoo.smoothing.runtime import find_device
     from rszoo.training import distributed as processes
 
     where = processes.join(find_device(device), timeout=LONGEST)
-    part = None if shard is None else _pair(shard)
-    shards = _shards(out, processes.count()) if processes.count() > 1 else []
-    if shards:
-        part = _own_part(part, out)
-    with make(shards[processes.rank()] if shards else out, part, where) as evaluation:
-        _run(evaluation)
+    rank, count = processes.rank(), processes.count()
+    shards = [out]
+    if count > 1:
+        _check_shardable(out, options)
+        shards = [out.with_name(f"{out.name}.shard-{i}-of-{count}") for i in range(1, count + 1)]
+        options = replace(options, shard=(rank + 1, count))
+    _run(make(shards[rank], options, where))
     processes.wait()
-    if shards and processes.rank() == 0:
+    if count > 1 and rank == 0:
         merge(shards, out)
-        print(f"Joined {len(shards)} shards in {out}.")
+        print(f"Joined {count} shards in {out}.")
 
 
-def _run(evaluation: "LoggedEvaluation[Any]") -> None:
-    from tqdm import tqdm
-
-    protocol, log = evaluation.protocol, evaluation.log
-    total, done = len(protocol.indices), len(protocol.indices) - len(log.remaining)
-    trained = (
-        ""
-        if protocol.sigma == protocol.trained_sigma
-        else f" (trained at {protocol.trained_sigma:g})"
-    )
-    minutes, most = evaluation.estimate() / 60, "at most " if protocol.adaptive else ""
-    print(
-        f"{protocol.name} at sigma {protocol.sigma:g}{trained}: {total} images of {protocol.dataset} {protocol.split}, "
-        f"{done} done, {most}{protocol.samples_an_image} samples each; {most}about {minutes:.1f} minutes."
-    )
-    correct = sum(
-        record.correct
-        for record in log.records[protocol.lines_an_image - 1 :: protocol.lines_an_image]
-    )
-    started = time.perf_counter()
-    with tqdm(
-        evaluation, total=total, initial=done, unit="image", disable=None, smoothing=0.1
-    ) as bar:
-        for number, records in enumerate(bar, 1):
-            correct += records[-1].correct
-            rate = 60 * number / (time.perf_counter() - started)
-            bar.set_postfix_str(
-                f"{rate:.1f} images/min, accuracy {correct / (done + number):.3f}", refresh=False
-            )
-    where = f" at eps {protocol.eps[-1]:g}" if isinstance(protocol, AttackProtocol) else ""
-    print(
-        f"{log.path} holds {total} images, {correct / total:.4f} of them right{where}; 'rszoo table {log.path}' says more."
-    )
-
-
-def _shards(out: Path, count: int) -> list[Path]:
-    return [
-        out.with_name(f"{out.name}.shard-{number}-of-{count}") for number in range(1, count + 1)
-    ]
-
-
-def _own_part(part: tuple[int, int] | None, out: Path) -> tuple[int, int]:
-    from rszoo.training import distributed as processes
-
-    if part is not None:
+def _check_shardable(out: Path, options: "Options") -> None:
+    if options.shard is not None:
+        number, count = options.shard
         raise ValueError(
-            f"Expected no --shard under torchrun, got {part[0]}/{part[1]}; each process takes its own."
+            f"Expected no --shard under torchrun, got {number}/{count}; each process takes its own."
         )
     if out.exists():
         raise FileExistsError(
-            f"Expected a new file under torchrun, got --out {str(out)!r}, which is there; choose another."
+            f"Expected a new file under torchrun, got --out {str(out)!r}, which exists; "
+            "choose another."
         )
-    return processes.rank() + 1, processes.count()
+
+
+def _run(evaluation: "LoggedEvaluation[Any]") -> None:
+    """Iterate over an evaluation: print what it costs, its progress, and what it found."""
+    from tqdm import tqdm
+
+    protocol, log = evaluation.protocol, evaluation.log
+    total, lines = len(protocol.indices), protocol.lines_per_image
+    done = total - len(log.remaining)
+    correct = sum(record.correct for record in log.records[lines - 1 :: lines])
+    with evaluation:
+        print(_announcement(evaluation, total, done))
+        started = time.perf_counter()
+        with tqdm(
+            evaluation, total=total, initial=done, unit="image", disable=None, smoothing=0.1
+        ) as bar:
+            for number, records in enumerate(bar, 1):
+                correct += records[-1].correct
+                rate = 60 * number / (time.perf_counter() - started)
+                accuracy = correct / (done + number)
+                bar.set_postfix_str(
+                    f"{rate:.1f} images/min, accuracy {accuracy:.3f}", refresh=False
+                )
+    where = f" at eps {protocol.eps[-1]:g}" if isinstance(protocol, AttackProtocol) else ""
+    print(
+        f"{log.path} holds {total} images, {correct / total:.4f} of them right{where}; "
+        f"'rszoo table {log.path}' says more."
+    )
+
+
+def _announcement(evaluation: "LoggedEvaluation[Any]", total: int, done: int) -> str:
+    protocol = evaluation.protocol
+    same = protocol.sigma == protocol.trained_sigma
+    trained = "" if same else f" (trained at {protocol.trained_sigma:g})"
+    most = "at most " if protocol.adaptive else ""
+    return (
+        f"{protocol.name} at sigma {protocol.sigma:g}{trained}: "
+        f"{total} images of {protocol.dataset} {protocol.split}, {done} done, "
+        f"{most}{protocol.samples_per_image} samples each; "
+        f"{most}about {evaluation.estimate() / 60:.1f} minutes."
+    )
 
 
 def _pair(shard: str) -> tuple[int, int]:

@@ -1,46 +1,44 @@
 """`rszoo table`: logs as the tables of papers."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from typer import Option
 
-from rszoo.cli.logs import (
+from rszoo.cli.options import (
     Anyway,
+    AtRadii,
     GivenText,
+    Json,
     LowerBound,
     OptionalLogs,
     PublishedKeys,
-    Radii,
-    note_named_sigma,
-    parse_given,
     parse_radii,
     read_logs,
 )
-from rszoo.cli.options import Json
-from rszoo.cli.output import print_grid, print_json
-from rszoo.logs.format import Log, round_down
+from rszoo.cli.output import Format, print_json, print_table
+from rszoo.logs.format import AttackProtocol, Log, PublishedProtocol, round_down
+from rszoo.logs.tables import Table
 
 if TYPE_CHECKING:
-    from rszoo.logs.analysis import Given, Published
+    from rszoo.logs.analysis import EmpiricalRow, PredictRow, Published
     from rszoo.logs.analysis.tabulation import Row
 
-Format = Literal["terminal", "markdown", "latex", "csv"]
 
+class Tabulated(NamedTuple):
+    """Rows with all their numbers, as a table, and a line below it."""
 
-class Extras(NamedTuple):
-    """The rows that are wanted beside those of the logs: lower bounds with failure probability rho, classes, the best."""
-
-    rho: float | None
-    per_class: bool
-    envelope: bool
+    rows: "Sequence[Row | EmpiricalRow | PredictRow]"
+    table: Table
+    legend: str = ""
 
 
 def table(
     logs: OptionalLogs = None,
     *,
-    radius: Radii = None,
+    radius: AtRadii = None,
     format: Annotated[Format, Option(help="How to print it.")] = "terminal",
     digits: Annotated[
         int, Option(min=1, max=6, help="Decimals; lower bounds are rounded down.")
@@ -63,194 +61,148 @@ def table(
     anyway: Anyway = False,
     json: Json = False,
 ) -> None:
-    """Tabulate logs: certified accuracy at each radius (at 0: clean accuracy), ACR, abstentions; or PREDICT's; or attacks."""
-    from rszoo.logs.analysis import check_comparable, find_published, is_attack
-    from rszoo.logs.analysis.comparison import told_apart
+    """Tabulate logs: certified accuracy by radius (at 0: clean accuracy), ACR, abstentions.
 
-    read, rows = read_logs(logs or []), find_published(published or [])
-    if not read and not rows:
-        raise ValueError(
-            "Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'."
-        )
-    known = parse_given(given)
+    Logs of PREDICT, or of attacks beside CERTIFY, give tables of their own.
+    """
+    from rszoo.logs.analysis import check_comparable, project, with_marks
+
+    read, papers = read_logs(logs, published, given)
     if (alpha, n, bound) != (None, None, None):
-        read = _projected(read, alpha=alpha, n=n, bound=bound, given=known)
-    check_comparable(
-        read, anyway=anyway
-    )  # as they are tabulated: logs of several n may be projected to one
-    read = told_apart(read)
-    if any(map(is_attack, read)):
-        _print_attacks(read, rows, radius, format=format, digits=digits, json=json)
+        read = [project(log, alpha=alpha, n=n, bound=bound) for log in read]
+    check_comparable(read, anyway=anyway)  # after projecting: several n may have become one
+    read = with_marks(read)
+    if any(isinstance(log.protocol, AttackProtocol) for log in read):
+        shown = _attacks(read, papers, radius, digits)
+    elif read and not read[0].certifies:
+        shown = _predictions(read, digits)
+    else:
+        shown = _certificates(
+            read,
+            papers,
+            radius,
+            digits=digits,
+            rho=lower_bound,
+            per_class=per_class,
+            envelope=envelope,
+        )
+    if json:
+        print_json([asdict(row) for row in shown.rows])
         return
-    if read and read[0].records and read[0].records[0].radius is None:
-        _print_predictions(read, format=format, digits=digits, json=json)
-        return
-    note_named_sigma(read, known)
-    extras = Extras(lower_bound, per_class, envelope)
-    _print_certificates(
-        _certificates(read, rows, radius, known, extras=extras),
-        format=format,
-        digits=digits,
-        json=json,
-    )
-
-
-def _projected(
-    logs: Sequence[Log], *, alpha: float | None, n: int | None, bound: str | None, given: "Given"
-) -> list[Log]:
-    from rszoo.logs.analysis import project
-
-    return [project(log, alpha=alpha, n=n, bound=bound, given=given) for log in logs]
+    print_table(shown.table.columns, shown.table.rows, format)
+    if shown.legend and format in ("terminal", "markdown"):
+        print(f"\n{shown.legend}")
 
 
 def _certificates(
     logs: Sequence[Log],
-    published: "Sequence[Published]",
+    papers: "Sequence[Published]",
     radius: str | None,
-    given: "Given",
     *,
-    extras: Extras,
-) -> "list[Row]":
-    from rszoo.logs.analysis import results, tested_radii
-    from rszoo.logs.analysis.tabulation import best_row, log_rows, published_row
+    digits: int,
+    rho: float | None,
+    per_class: bool,
+    envelope: bool,
+) -> Tabulated:
+    from rszoo.logs.analysis import results
+    from rszoo.logs.analysis.tabulation import (
+        best_row,
+        bound_rows,
+        class_rows,
+        log_row,
+        published_row,
+    )
 
-    found = [results(log) for log in logs]
-    largest = max([0.0, *(float(each.radius.max()) for each in found)])
+    protocols = [log.protocol for log in logs]
+    if any(isinstance(each, PublishedProtocol) and each.sigma_from_path for each in protocols):
+        print("rszoo: sigma of the published files was read from their names.", file=sys.stderr)
+    largest = max((float(results(log).radius.max()) for log in logs), default=0.0)
     radii = parse_radii(radius, largest=largest)
-    if radius is None and logs and all(map(tested_radii, logs)):
-        radii = sorted({tested for log in logs for tested in tested_radii(log) or ()})
-    if not logs and radius is None:
-        radii = sorted({stated for row in published for stated in row.radii})
+    if radius is None and all(log.tested_radii for log in logs):
+        tested = [log.tested_radii or () for log in logs] or [row.radii for row in papers]
+        radii = sorted({each for one in tested for each in one})
     rows = []
     for log in logs:
-        rows += log_rows(log, radii, given=given, rho=extras.rho, per_class=extras.per_class)
-    rows += [published_row(row, radii) for row in published]
-    return [*rows, best_row(logs, radii)] if extras.envelope and logs else rows
-
-
-def _print_certificates(rows: "Sequence[Row]", *, format: Format, digits: int, json: bool) -> None:
-    if json:
-        print_json([asdict(row) for row in rows])
-        return
-    columns = (
-        "log",
-        "sigma",
-        *(f"{radius:g}" for radius in rows[0].radii),
-        "ACR",
-        "abstain",
-        "images",
-    )
-    print_grid(columns, [_cells(row, digits) for row in rows], format)
-    if (
-        format in ("terminal", "markdown")
-        and rows[-1].best is not None
-        and rows[-1].names is not None
-    ):
-        titles = {
-            place: title
-            for place, title in zip(rows[-1].best, rows[-1].names, strict=True)
-            if place is not None
-        }
-        print("\nBest: " + ", ".join(f"({place}) {titles[place]}" for place in sorted(titles)))
+        rows.append(log_row(log, radii))
+        if rho is not None:
+            rows += bound_rows(log, radii, rho=rho)
+        if per_class:
+            rows += class_rows(log, radii)
+    rows += [published_row(row, radii) for row in papers]
+    legend = ""
+    if envelope and logs:
+        best = best_row(logs, radii)
+        rows.append(best)
+        places = zip(best.best or (), best.names or (), strict=True)
+        titles = sorted({(place, title) for place, title in places if place is not None})
+        legend = "Best: " + ", ".join(f"({place}) {title}" for place, title in titles)
+    columns = ["log", "sigma", *(f"{each:g}" for each in radii), "ACR", "abstain", "images"]
+    return Tabulated(rows, Table(columns, [_cells(row, digits) for row in rows]), legend)
 
 
 def _cells(row: "Row", digits: int) -> list[str]:
-    def shown(value: float | None, places: int = digits) -> str:
-        if value is None:
-            return "-"
-        return round_down(value, places) if row.kind == "lower bound" else f"{value:.{places}f}"
-
-    accuracies = [shown(value) for value in row.accuracies]
+    down = row.kind == "lower bound"
+    accuracies = [_number(accuracy, digits, down=down) for accuracy in row.accuracies]
     if row.best is not None:
         accuracies = [
             f"{cell} ({place})" if place else cell
             for cell, place in zip(accuracies, row.best, strict=True)
         ]
-    acr = shown(row.average_radius, 3)
-    if row.kind != "published" and row.average_radius is not None:
-        acr = round_down(
-            row.average_radius, 3
-        )  # as every radius; that of a paper is printed as stated
-    indented = row.title if row.kind in ("log", "published", "best") else f"  {row.title}"
     return [
-        indented,
+        f"  {row.title}" if row.kind in ("lower bound", "class") else row.title,
         "-" if row.sigma is None else f"{row.sigma:g}",
         *accuracies,
-        acr,
-        shown(row.abstention),
-        "-" if row.images is None else str(row.images),
+        # a paper's ACR as it is stated, ours rounded down like every radius
+        _number(row.average_radius, 3, down=row.kind != "published"),
+        _number(row.abstention, digits),
+        _number(row.images, 0),
     ]
 
 
-def _print_attacks(
-    logs: Sequence[Log],
-    published: "Sequence[Published]",
-    radius: str | None,
-    *,
-    format: Format,
-    digits: int,
-    json: bool,
-) -> None:
-    """Accuracy under attack, at most which images are robust, and certified accuracy, at least which, in one table."""
+def _number(value: float | None, digits: int, *, down: bool = False) -> str:
+    if value is None:
+        return "-"
+    return round_down(value, digits) if down else f"{value:.{digits}f}"
+
+
+def _attacks(
+    logs: Sequence[Log], papers: "Sequence[Published]", radius: str | None, digits: int
+) -> Tabulated:
+    """Accuracy under attack (at most these are robust) and certified (at least these)."""
     from rszoo.logs.analysis import attacked_distances, empirical_rows
 
-    if published:
+    if papers:
         raise ValueError(
             "Expected no --published beside logs of attacks, got some; tabulate them by themselves."
         )
     distances = attacked_distances(logs) if radius is None else parse_radii(radius, largest=0.0)
     rows = empirical_rows(logs, distances)
-    if json:
-        print_json([asdict(row) for row in rows])
-        return
-    columns = ("log", "result", "m", "T", "n", *(f"{eps:g}" for eps in distances), "images")
     cells = []
     for row in rows:
-        numbers = [
-            "-" if value is None else str(value) for value in (row.num_noise, row.steps, row.n)
-        ]
-        cells.append(
-            [
-                row.title,
-                row.attack or "certified",
-                *numbers,
-                *_shares(row.accuracies, digits),
-                str(row.images),
-            ]
-        )
+        options = [_number(value, 0) for value in (row.num_noise, row.steps, row.n)]
+        shares = [_number(value, digits) for value in row.accuracies]
+        cells.append([row.title, row.attack or "certified", *options, *shares, str(row.images)])
         if row.kind == "attack":
-            cells.append(["", "  abstains", "", "", "", *_shares(row.abstentions, digits), ""])
-    print_grid(columns, cells, format)
+            abstentions = [_number(value, digits) for value in row.abstentions]
+            cells.append(["", "  abstains", "", "", "", *abstentions, ""])
+    columns = ["log", "result", "m", "T", "n", *(f"{eps:g}" for eps in distances), "images"]
+    return Tabulated(rows, Table(columns, cells))
 
 
-def _shares(values: Sequence[float | None], digits: int) -> list[str]:
-    return ["-" if value is None else f"{value:.{digits}f}" for value in values]
-
-
-def _print_predictions(logs: Sequence[Log], *, format: Format, digits: int, json: bool) -> None:
+def _predictions(logs: Sequence[Log], digits: int) -> Tabulated:
     from rszoo.logs.analysis import predict_rows
 
+    shares = ["correct_accurate", "correct_inaccurate", "incorrect_accurate"]
+    shares += ["incorrect_inaccurate", "abstain"]
     rows = predict_rows(logs)
-    if json:
-        print_json([asdict(row) for row in rows])
-        return
-    columns = (
-        "log",
-        "n",
-        "correct, accurate",
-        "correct, inaccurate",
-        "incorrect, accurate",
-        "incorrect, inaccurate",
-    )
-    cells = []
-    for row in rows:
-        shares = (
-            row.correct_accurate,
-            row.correct_inaccurate,
-            row.incorrect_accurate,
-            row.incorrect_inaccurate,
-            row.abstain,
-        )
-        n = f"{row.n} (taken for g)" if row.reference else str(row.n)
-        cells.append([row.title, n, *(f"{share:.{digits}f}" for share in shares), str(row.images)])
-    print_grid((*columns, "abstain", "images"), cells, format)
+    cells = [
+        [
+            row.title,
+            f"{row.n} (taken for g)" if row.reference else str(row.n),
+            *(f"{getattr(row, share):.{digits}f}" for share in shares),
+            str(row.images),
+        ]
+        for row in rows
+    ]
+    columns = ["log", "n", *(share.replace("_", ", ") for share in shares), "images"]
+    return Tabulated(rows, Table(columns, cells))

@@ -1,4 +1,4 @@
-"""`rszoo train`: a recipe into a run folder."""
+"""`rszoo train`: a recipe into a run folder, or a new recipe to start from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,34 +7,38 @@ from typer import Argument, Option
 
 from rszoo.cli.options import Device, Download
 from rszoo.errors import MissingWeightsError, UnknownModelError
-from rszoo.recipe import load_recipe
+from rszoo.recipe import Recipe, load_recipe
 from rszoo.zoo.config import read_config
 
 
 def train(
     recipe: Annotated[
         str,
-        Argument(metavar="NAME|FILE", help="A recipe's name ('rszoo list --all') or a TOML file."),
+        Argument(
+            metavar="NAME|FILE",
+            help="A recipe's name ('rszoo list --all') or a TOML file; FILE.toml:0.25 where the "
+            "file has several sigmas.",
+        ),
     ],
     *,
     out: Annotated[
         Path | None,
         Option(
             metavar="DIR",
-            help="The run folder; a run that is in it goes on.",
+            help="The run folder; a run in it goes on. With --new, the file: NAME.toml if absent.",
             show_default="required",
         ),
     ] = None,
     device: Device = "cpu",
     time_limit: Annotated[
-        float | None, Option(metavar="MINUTES", help="Stop with a checkpoint after that long.")
+        float | None, Option(metavar="MINUTES", help="Stop with a checkpoint after so long.")
     ] = None,
     download: Download = False,
     init: Annotated[
         Path | None,
         Option(
             metavar="FOLDER",
-            help="The entry that the recipe starts from; sought by its name if absent.",
+            help="The entry that the recipe starts from; found by its name if absent.",
         ),
     ] = None,
     compiled: Annotated[
@@ -43,8 +47,19 @@ def train(
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print what the run will cost, and leave.")
     ] = False,
+    new: Annotated[
+        bool,
+        Option(
+            "--new",
+            help="Write a commented recipe for a new NAME, such as "
+            "cifar10-resnet20-smoothadv-mine-s0.25, and leave.",
+        ),
+    ] = False,
 ) -> None:
     """Train a recipe; the same command goes on with an interrupted run."""
+    if new:
+        _write_template(recipe, Path(f"{recipe}.toml") if out is None else out)
+        return
     wanted = load_recipe(recipe)
     if time_limit is not None and not time_limit > 0:
         raise ValueError(
@@ -53,23 +68,21 @@ def train(
     from rszoo.smoothing.runtime import find_device
     from rszoo.training import estimate
     from rszoo.training import train as run
+    from rszoo.training.distributed import refuse_several
 
+    refuse_several()
     if dry_run:
         cost = estimate(wanted, find_device(device), download=download)
         print(
-            f"{wanted.name}: {cost.steps} steps of {cost.batch_size} images, {cost.passes} forward and backward passes an "
-            f"image, {cost.seconds / 60:.1f} minutes on {device}, from a measured step."
+            f"{wanted.name}: {cost.steps} steps of {cost.batch_size} images, {cost.passes} forward "
+            f"and backward passes per image, {cost.seconds / 60:.1f} minutes on {device}, from a "
+            "measured step."
         )
         return
     if out is None:
         raise ValueError(
-            f"Expected --out DIR, got none; name the run folder, for instance --out runs/{wanted.name}."
-        )
-    if wanted.training.init_from is not None and init is None:
-        init = _start(wanted.training.init_from)
-    if wanted.training.init_from is None and init is not None:
-        raise ValueError(
-            f"Expected no --init for {wanted.name}, which starts from random weights, got {init}; leave it out."
+            f"Expected --out DIR, got none; name the run folder, for instance "
+            f"--out runs/{wanted.name}."
         )
     complete = run(
         wanted,
@@ -77,7 +90,7 @@ def train(
         device=find_device(device),
         time_limit=None if time_limit is None else 60 * time_limit,
         download=download,
-        initial=init,
+        initial=_initial(wanted, init),
         compiled=compiled,
     )
     if complete:
@@ -86,16 +99,33 @@ def train(
         print(f"Stopped: {out} holds a checkpoint; the same command goes on from there.")
 
 
-def _start(name: str) -> Path:
-    """The folder of the entry that a recipe starts from, after the check of its pin."""
+def _write_template(name: str, path: Path) -> None:
+    if path.exists():
+        raise ValueError(f"Expected a new file, got {path}, which exists; name another with --out.")
+    from rszoo.training.template import recipe_template
+
+    path.write_text(recipe_template(name), encoding="utf-8")
+    print(f"Wrote {path}; 'rszoo train {path} --dry-run' prints what it will cost.")
+
+
+def _initial(recipe: Recipe, folder: Path | None) -> Path | None:
+    """The folder of the entry that the recipe starts from, found by its name if none is given."""
+    name = recipe.training.init_from
+    if name is None and folder is not None:
+        raise ValueError(
+            f"Expected no --init for {recipe.name}, which starts from random weights, "
+            f"got {folder}; leave it out."
+        )
+    if name is None or folder is not None:
+        return folder
     from rszoo.zoo.loading import locate
 
     try:
-        folder, pinned = locate(name)
+        located, pinned = locate(name)
     except (UnknownModelError, MissingWeightsError) as error:
         raise FileNotFoundError(
-            f"Expected weights of {name!r}, from which this recipe starts, got none; pass their folder with --init "
-            "('rszoo import' makes one of a checkpoint file)."
+            f"Expected weights of {name!r}, from which this recipe starts, got none; pass their "
+            "folder with --init ('rszoo import' makes one of a checkpoint file)."
         ) from error
-    read_config(folder, expected_sha256=pinned)
-    return folder
+    read_config(located, expected_sha256=pinned)
+    return located

@@ -1,4 +1,4 @@
-"""`rszoo verify`: all checks of an entry."""
+"""`rszoo verify`: re-check every claim an entry makes."""
 
 import sys
 from collections.abc import Sequence
@@ -24,14 +24,16 @@ def verify(
     batch_size: BatchSize = None,
     json: Json = False,
 ) -> None:
-    """Check an entry: files, self-test, licence, recipe, training, the audit of its logs, and a random sample of certificates.
+    """Check an entry: files, self-test, licence, recipe, training, logs, and some certificates.
 
-    A certificate that is made again is also put to fresh votes, which must not refute its radius at the alpha of the log. Votes
-    other than the log's are told: processors of two kinds may round differently. Exit code 1 if a check failed.
+    Makes a random sample of certificates again, and tests each on fresh noise, which must not
+    refute its radius at the log's alpha. Votes other than the log's are reported: processors of
+    two kinds may round differently. Exit code 1 if a check failed.
     """
-    from rszoo.publishing.verify import verify as verified
+    from rszoo.publishing.verify import Repetition
+    from rszoo.publishing.verify import verify as check_entry
 
-    checks = verified(name, images=images, device=device, batch_size=batch_size)
+    checks = check_entry(name, Repetition(images, device, batch_size))
     if json:
         print_json([asdict(check) for check in checks])
     else:

@@ -1,1 +1,1 @@
-"""Data sets, folders of images, and what a file of an image becomes."""
+"""Data sets, folders of images, and how an image file becomes a tensor."""

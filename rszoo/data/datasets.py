@@ -1,39 +1,42 @@
-"""The data sets of the zoo: what an image is, what its classes are called, how it is read.
+"""The data sets of the zoo: the shape of an image, the names of the classes, how to read them.
 
-ImageNet is `imagenet/train/<class>/*` and `imagenet/val/<class>/*` under `RSZOO_DATA`, as torchvision's ImageFolder reads
-them. Further data sets are such folders too: `<name>.toml` there, with the keys of `Folder`, describes `<name>/train` and
-`<name>/test`. Its classes are the names of the class folders in sorted order, or other names for them in the same order.
+ImageNet is `imagenet/train/<class>/*` and `imagenet/val/<class>/*` under `RSZOO_DATA`, as
+torchvision's ImageFolder lists them. Other data sets are such folders too: `<name>.toml` there,
+with the keys of `Folder`, describes `<name>/train` and `<name>/test`. Its classes are the names of
+the class folders in sorted order, or other names for them in the same order.
 """
 
 import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets as tv
-from torchvision.models._meta import _IMAGENET_CATEGORIES
+from torchvision.models import ResNet50_Weights
 
+from rszoo.data.digest import digest_of, digest_of_files
 from rszoo.data.folders import (
     ELSEWHERE,
     Folder,
     LabelledFiles,
     check_folder,
     list_folder,
-    quantized,
     read_folder,
 )
-from rszoo.data.images import image_transform
 from rszoo.errors import decoded
 
 Split = Literal["train", "test"]
 Labelled = tuple[Tensor, Tensor]
-"""Images uint8 (N, C, H, W) and labels int64 (N,)."""
+"""Images, uint8 (N, C, H, W), and labels, int64 (N,)."""
+
+UNREADABLE = (OSError, RuntimeError, ValueError, AssertionError, struct.error, EOFError)
+"""What torchvision raises for files that are absent or damaged."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,14 @@ class Dataset:
     """One data set.
 
     Attributes:
-        name: its name in entry names.
-        classes: the names of the classes, in label order.
+        name: as in entry names.
+        classes: names of the classes, in label order.
         shape: (channels, height, width) of the tensor that receives the noise.
         mean, std: per channel, in pixel units [0, 1], of the training images.
-        resize: side in pixels that the shorter side of an image is scaled to before the centre crop to `shape`.
-        read: (root, split, download) to all images of a split, for a data set that fits into memory.
-        files: (root, split) to the files of a split, for a data set that is read image by image.
+        resize: the shorter side of an image is scaled to this many pixels before the centre crop to
+            `shape`.
+        read: (root, split, download) to all images of a split, if they fit into memory.
+        files: (root, split) to the files of a split, if they are read one by one.
     """
 
     name: str
@@ -67,10 +71,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Labels, int64 (N,), and a function from the number of an image to its pixels, uint8 (C, H, W)."""
+    """A split: its labels, a function from an index to that image's pixels, and its digest."""
 
-    labels: Tensor
-    pixels: Callable[[int], Tensor]
+    labels: Tensor  # int64 (N,)
+    pixels: Callable[[int], Tensor]  # uint8 (C, H, W)
+    digest: Callable[[], str]  # as the function `digest`, but computed once, of these images
 
 
 def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tensor) -> Labelled:
@@ -83,53 +88,30 @@ def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tenso
     return pixels.contiguous(), torch.as_tensor(labels).long()
 
 
-def _opened(kind: Callable[..., Any], *args: object, **options: object) -> Any:
-    """A data set of torchvision, whose errors are all OSError here."""
-    try:
-        return kind(*args, **options)
-    except (
-        RuntimeError,
-        ValueError,
-        AssertionError,
-        struct.error,
-        EOFError,
-    ) as error:  # of files that are absent or damaged
-        raise OSError(str(error)) from error
-
-
 def _read_torchvision(kind: type, root: Path, split: Split, download: bool) -> Labelled:
-    source = _opened(kind, str(root), train=split == "train", download=download)
+    source = kind(str(root), train=split == "train", download=download)
     return _tensors(source.data, source.targets)
 
 
 def _read_svhn(root: Path, split: Split, download: bool) -> Labelled:
-    source = _opened(tv.SVHN, str(root / "svhn"), split=split, download=download)
+    source = tv.SVHN(str(root / "svhn"), split=split, download=download)
     return _tensors(source.data, source.labels)
 
 
 DIGITS = tuple("0123456789")
 CIFAR100 = (
-    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
-    "caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish "
-    "forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle "
-    "mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine "
-    "possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar "
-    "sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale "
-    "willow_tree wolf woman worm"
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus "
+    "butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch "
+    "crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo "
+    "keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain "
+    "mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain "
+    "plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk "
+    "skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone "
+    "television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"
 )
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
-FASHION = (
-    "t-shirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
+FASHION = "t-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
+IMAGENET = tuple(ResNet50_Weights.DEFAULT.meta["categories"])
 
 DATASETS = {
     dataset.name: dataset
@@ -172,7 +154,7 @@ DATASETS = {
         ),
         Dataset(
             name="fashionmnist",
-            classes=FASHION,
+            classes=tuple(FASHION.split(",")),
             shape=(1, 28, 28),
             mean=(0.2860,),
             std=(0.3530,),
@@ -181,14 +163,12 @@ DATASETS = {
         ),
         Dataset(
             name="imagenet",
-            classes=tuple(_IMAGENET_CATEGORIES),
+            classes=IMAGENET,
             shape=(3, 224, 224),
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),
             resize=256,
-            files=partial(
-                list_folder, name="imagenet", classes=tuple(_IMAGENET_CATEGORIES), test="val"
-            ),
+            files=partial(list_folder, name="imagenet", classes=IMAGENET, test="val"),
         ),
     )
 }
@@ -205,7 +185,8 @@ def get_dataset(name: str) -> Dataset:
     path = data_root() / f"{name}.toml"
     if not path.is_file():
         raise ValueError(
-            f"Unknown data set {name!r}; use one of {', '.join(DATASETS)}, or describe a folder in {path}."
+            f"Unknown data set {name!r}; "
+            f"use one of {', '.join(DATASETS)}, or describe a folder in {path}."
         )
     try:
         folder = decoded(path.read_bytes(), Folder)
@@ -227,12 +208,13 @@ def data_root() -> Path:
 
 
 def load_images(name: str, split: Split, *, download: bool = False) -> Labelled:
-    """All images of a split of a data set that fits into memory: uint8 (N, C, H, W), and their labels, int64 (N,).
+    """All images of a split, uint8 (N, C, H, W), and their labels, int64 (N,).
 
     Raises:
-        FileNotFoundError: the data set is not under `data_root()` and `download` is false, or the download failed; or as
-            `list_folder`.
-        ValueError: there is no data set of that name, it is too large, or its description is not valid; or as `list_folder`.
+        FileNotFoundError: the data set is not under `data_root()` and `download` is false, or the
+            download failed; or as `list_folder`.
+        ValueError: there is no data set of that name, its description is not valid, or it is too
+            large for memory; or as `list_folder`.
     """
     read = get_dataset(name).read
     if read is None:
@@ -241,23 +223,23 @@ def load_images(name: str, split: Split, *, download: bool = False) -> Labelled:
         )
     try:
         return read(data_root(), split, download)
-    except OSError as error:
+    except UNREADABLE as error:
         if name not in DATASETS:  # a folder, whose errors say what is missing
             raise
         fetch = f"{ELSEWHERE}, or let --download of 'rszoo train' or 'rszoo evaluate' fetch it"
         remedy = "check the connection" if download else fetch
         raise FileNotFoundError(
-            f"Expected {name} in {data_root()}, got none that is whole; {remedy}."
+            f"Expected a complete {name} in {data_root()}, got none; {remedy}."
         ) from error
 
 
 def list_files(name: str, split: Split) -> LabelledFiles:
-    """The files of a split of a data set that is read image by image.
+    """The files of a split of a data set that is read one by one.
 
     Raises:
         FileNotFoundError: as `list_folder`.
-        ValueError: there is no data set of that name, its description is not valid, or it is not in files; or as
-            `list_folder`.
+        ValueError: there is no data set of that name, its description is not valid, or it is read
+            into memory; or as `list_folder`.
     """
     files = get_dataset(name).files
     if files is None:
@@ -268,7 +250,7 @@ def list_files(name: str, split: Split) -> LabelledFiles:
 
 
 def open_images(name: str, split: Split, *, download: bool = False) -> LabelledImages:
-    """The images of a split as the classifier sees them, one at a time, whatever the data set's size.
+    """The images of a split as the classifier sees them, one at a time, however large it is.
 
     Raises:
         FileNotFoundError, ValueError: as `load_images` and `list_files`.
@@ -276,23 +258,41 @@ def open_images(name: str, split: Split, *, download: bool = False) -> LabelledI
     dataset = get_dataset(name)
     if dataset.files is None:
         images, labels = load_images(name, split, download=download)
-        return LabelledImages(labels, lambda index: images[index])
-    files, transform = list_files(name, split), image_transform(dataset.shape, dataset.resize)
-    return LabelledImages(files.labels, lambda index: quantized(transform(files.image(index))))
+        return LabelledImages(labels, images.__getitem__, cache(partial(digest_of, images, labels)))
+    files = list_files(name, split)
+    pixels = partial(files.pixels, shape=dataset.shape, resize=dataset.resize)
+    content = cache(partial(digest_of_files, files, dataset.shape, dataset.resize))
+    return LabelledImages(files.labels, pixels, content)
+
+
+def digest(name: str, split: Split, *, download: bool = False) -> str:
+    """SHA-256 of a split: `digest_of` its images, or `digest_of_files` if read file by file.
+
+    It reads them each time, as files may change. `open_images(...).digest()` needs no second read.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_images` and `list_files`.
+    """
+    return open_images(name, split, download=download).digest()
 
 
 def image_chunks(
     name: str, split: Split, *, limit: int | None = None, size: int = 256
 ) -> Iterator[Labelled]:
-    """Images of a split in chunks of `size`, as the classifier sees them; about `limit` of them, evenly spaced, if given.
+    """Images of a split in chunks of `size`, as the classifier sees them.
+
+    Args:
+        name: of the data set.
+        split: "train" or "test".
+        limit: yield about this many images, evenly spaced, instead of all.
+        size: images per chunk.
 
     Raises:
         FileNotFoundError, ValueError: as `open_images`.
     """
     images = open_images(name, split)
-    indices = range(
-        0, len(images.labels), max(1, len(images.labels) // (limit or len(images.labels)))
-    )
+    total = len(images.labels)
+    indices = range(0, total, max(1, total // (limit or total)))
     for start in range(0, len(indices), size):
         chosen = list(indices[start : start + size])
         yield torch.stack([images.pixels(index) for index in chosen]), images.labels[chosen]

@@ -1,24 +1,40 @@
-"""A data set through CERTIFY, PREDICT or an attack into a log, and certificates put to the test by attacks."""
+"""Run CERTIFY, PREDICT or an attack over a data set and log it; challenge logged certificates."""
 
 from rszoo.attacks.attacker import Attacked, Attacker, Target, attack
-from rszoo.evaluation.attacking import AttackEvaluation
-from rszoo.evaluation.certification import Evaluation
-from rszoo.evaluation.logged import LoggedEvaluation
-from rszoo.evaluation.protocols import PAPERS, usual_protocol
-from rszoo.evaluation.tightness import CertificateAttack, Tightness, put_to_the_test, tally
+from rszoo.evaluation.attacking import AttackEvaluator
+from rszoo.evaluation.evaluator import Evaluator, VotingEvaluator
+from rszoo.evaluation.logged import AttackEvaluation, Evaluation, LoggedEvaluation
+from rszoo.evaluation.options import (
+    AttackOptions,
+    CertifyOptions,
+    ChallengeOptions,
+    Options,
+    PredictOptions,
+)
+from rszoo.evaluation.protocols import PAPERS, software, usual_protocol
+from rszoo.evaluation.tightness import Challenge, Tightness, challenge, tally
 
 __all__ = [
     "PAPERS",
     "AttackEvaluation",
+    "AttackEvaluator",
+    "AttackOptions",
     "Attacked",
     "Attacker",
-    "CertificateAttack",
+    "CertifyOptions",
+    "Challenge",
+    "ChallengeOptions",
     "Evaluation",
+    "Evaluator",
     "LoggedEvaluation",
+    "Options",
+    "PredictOptions",
     "Target",
     "Tightness",
+    "VotingEvaluator",
     "attack",
-    "put_to_the_test",
+    "challenge",
+    "software",
     "tally",
     "usual_protocol",
 ]

@@ -1,123 +1,145 @@
-"""What all evaluations share: they go on with a log, image by image, and know what is left to do."""
+"""Evaluations of a data set that append to a log and continue it after any interruption."""
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Self
 
-from torch import Tensor
+import torch
 
-from rszoo.data.datasets import LabelledImages
-from rszoo.logs.format import AnyProtocol, LogWriter, Record
-from rszoo.smoothing import procedures
-from rszoo.smoothing.certificate import Certificate, Prediction
-from rszoo.smoothing.classifier import SmoothedClassifier
-from rszoo.smoothing.runtime import default_batch
+from rszoo.evaluation.attacking import AttackEvaluator
+from rszoo.evaluation.evaluator import Evaluator, Kind, VotingEvaluator, VotingProtocol
+from rszoo.evaluation.options import (
+    ATTACK,
+    CERTIFY,
+    AttackOptions,
+    CertifyOptions,
+    PredictOptions,
+)
+from rszoo.evaluation.protocols import (
+    attack_protocol,
+    open_subject,
+    voting_protocol,
+)
+from rszoo.logs.format import AttackProtocol, LogWriter, Record
 
-TRIAL_BATCHES = 4
 
-Kind = TypeVar("Kind", bound=AnyProtocol)
+class LoggedEvaluation(Generic[Kind]):
+    """An evaluation that writes its log while you iterate: one image at a time, yielding its lines.
 
-
-class LoggedEvaluation(ABC, Generic[Kind]):
-    """An evaluation that is ready to go on: iterating does it, an image at a time, and yields the lines it appends to the log.
-
-    A log at `out` is continued where it ends. Its lines do not depend on interruptions, batch size or shards.
+    Continues a log of the same protocol where it ends. The lines do not depend on interruptions,
+    batch size or shards.
 
     Args:
         out: the log.
-        protocol: what is evaluated; its options have been checked.
-        classifier: votes.
-        images: the data set.
-        batch_size: samples a forward pass; no effect on the log.
+        evaluator: what evaluates.
 
     Raises:
         ValueError: `out` holds another log.
         OSError: `out` cannot be written.
     """
 
-    def __init__(
-        self,
-        out: str | Path,
-        protocol: Kind,
-        *,
-        classifier: SmoothedClassifier,
-        images: LabelledImages,
-        batch_size: int | None,
-    ) -> None:
-        self.protocol, self.classifier, self.images, self.batch_size = (
-            protocol,
-            classifier,
-            images,
-            batch_size,
-        )
-        self.log = LogWriter(Path(out), protocol)
+    def __init__(self, out: str | Path, evaluator: Evaluator[Kind]) -> None:
+        self.evaluator, self.protocol = evaluator, evaluator.protocol
+        self.log = LogWriter(Path(out), evaluator.protocol)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.log.close()
 
     def __iter__(self) -> Iterator[Sequence[Record]]:
-        remaining = list(self.log.remaining)
         before = time.perf_counter()
-        for _, found in zip(remaining, self.results(remaining), strict=True):
+        for untimed in self.evaluator.records(list(self.log.remaining)):
             now = time.perf_counter()
-            records = [replace(record, seconds=now - before) for record in found]
+            records = [replace(record, seconds=now - before) for record in untimed]
             self.log.append(records)
             before = now
             yield records
 
-    @abstractmethod
-    def results(self, remaining: Sequence[int]) -> Iterator[Sequence[Record]]:
-        """The lines of the images that remain, an image at a time, in order; without their times."""
-
     def estimate(self) -> float:
-        """Seconds that the remaining images will take, from a measured trial; 0.0 if none remain."""
-        if not self.log.remaining:
-            return 0.0
-        return self._seconds_a_sample() * self.protocol.samples_an_image * len(self.log.remaining)
+        """About how many seconds the remaining images will take; 0.0 if none remain."""
+        remaining = self.log.remaining
+        return self.evaluator.seconds(remaining) if remaining else 0.0
 
-    def pixels(self, idx: int) -> Tensor:
-        """The image of that number, (C, H, W) in pixel units."""
-        return self.images.pixels(idx).float().div(255)
 
-    def record(self, idx: int, found: Certificate | Prediction) -> Record:
-        """The line of a result, without its time."""
-        path, label = None, int(self.images.labels[idx])
-        if isinstance(found, Certificate):
-            radius, selected = found.radius, found.selected
-            path = found.path if found.rule == "sequential" else None
-        else:
-            radius, selected = None, found.counts.index(max(found.counts))
-        votes = {each: count for each, count in enumerate(found.counts) if count}
-        return Record(
-            idx, label, found.label, found.label == label, 0.0, radius, selected, votes, path
+class Evaluation(LoggedEvaluation[VotingProtocol]):
+    """CERTIFY or PREDICT on a data set; see `LoggedEvaluation` and `VotingEvaluator`.
+
+    Args:
+        name: an entry, as for `rszoo.load`.
+        out: the log.
+        options: `CertifyOptions` or `PredictOptions`.
+        device: where to vote.
+        download: fetch the data set if it is not there.
+        batch_size: samples per forward pass; no effect on the log.
+
+    Raises:
+        ValueError: an option is out of range, or `out` holds another log.
+        FileNotFoundError: the data set is not there.
+        OSError: `out` cannot be written.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        out: str | Path,
+        options: CertifyOptions | PredictOptions = CERTIFY,
+        *,
+        device: str | torch.device = "cpu",
+        download: bool = False,
+        batch_size: int | None = None,
+    ) -> None:
+        if not isinstance(options, CertifyOptions | PredictOptions):
+            raise ValueError(
+                f"Expected CertifyOptions or PredictOptions, got {type(options).__name__}; "
+                "AttackEvaluation takes AttackOptions."
+            )
+        subject = open_subject(name, options, device=device, download=download)
+        evaluator = VotingEvaluator(
+            voting_protocol(subject, options),
+            subject.classifier,
+            subject.images,
+            batch_size=batch_size,
         )
+        super().__init__(out, evaluator)
 
-    def _seconds_a_sample(self) -> float:
-        voter = self.classifier
-        samples = TRIAL_BATCHES * (
-            self.batch_size or default_batch(voter.form, voter.input_shape, voter.device)
+
+class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
+    """An attack on a data set; see `LoggedEvaluation` and `AttackEvaluator`.
+
+    Args:
+        name, out, device, download, batch_size: as for `Evaluation`; batch_size is that of PREDICT.
+        options: the attack and its judge.
+        save_images: a folder for one picture per image and distance, made inside an existing one.
+
+    Raises:
+        ValueError: an option is out of range, or `out` holds another log.
+        FileNotFoundError: the data set is not there, or the folder around that for pictures.
+        OSError: `out` cannot be written, or the folder for pictures cannot be made.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        out: str | Path,
+        options: AttackOptions = ATTACK,
+        *,
+        device: str | torch.device = "cpu",
+        download: bool = False,
+        batch_size: int | None = None,
+        save_images: Path | None = None,
+    ) -> None:
+        subject = open_subject(name, options, device=device, download=download)
+        evaluator = AttackEvaluator(
+            attack_protocol(subject, options),
+            subject.classifier,
+            subject.images,
+            batch_size=batch_size,
+            pictures=save_images,
         )
-        setting = voter.setting(self.protocol.alpha, self.protocol.seed)
-        for _ in range(2):  # the first time warms up
-            started = time.perf_counter()
-            jobs = [
-                (
-                    self.pixels(self.log.remaining[0]),
-                    "trial",
-                    procedures.predict(setting, n=(samples,)),
-                )
-            ]
-            list(voter.run(jobs, seed=0, batch_size=self.batch_size))
-        return (time.perf_counter() - started) / samples
+        if save_images is not None:
+            save_images.mkdir(exist_ok=True)
+        super().__init__(out, evaluator)

@@ -1,76 +1,79 @@
-"""The protocol of an evaluation: what was asked for, what the entry's recipe says of the rest, all of it checked."""
+"""From options to a protocol: the recipe's protocol, overlaid by the options, all of it checked."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal
+from math import inf
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 import torch
 
-from rszoo.attacks import Plan
 from rszoo.bounds import POWER, minimum_n_predict
 from rszoo.data.datasets import LabelledImages, open_images
+from rszoo.evaluation.options import AttackOptions, CertifyOptions, Options, PredictOptions
 from rszoo.logs.format import AttackProtocol, CertifyProtocol, PredictProtocol, validated
 from rszoo.recipe import Certification, load_recipe, recipe_names
-from rszoo.smoothing.runtime import device_name
+from rszoo.smoothing.classifier import SmoothedClassifier
+from rszoo.smoothing.noise import STREAMS
+from rszoo.smoothing.runtime import attack_batch, device_name
 from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.loading import OpenEntry, open_entry
+from rszoo.zoo.loading import open_entry
 
 PAPERS = Certification(
     split="test", stride=20, n0=100, n=100_000, alpha=0.001, bound="cohen", seed=0
 )
+
 TABLE_4 = (100, 1000, 10_000)
 
-Values = dict[str, object]
+Kind = TypeVar("Kind", CertifyProtocol, PredictProtocol, AttackProtocol)
 
 
 def usual_protocol(config: EntryConfig) -> Certification:
-    """The protocol of the recipe that made an entry, or that of the papers if its recipe is not at hand."""
-    if (
-        config.name in recipe_names()
-        and (recipe := load_recipe(config.name)).fingerprint == config.recipe_fingerprint
-    ):
-        return recipe.certification
-    return PAPERS
+    """The protocol of the recipe that made an entry; the papers' if that recipe is not at hand."""
+    if config.name not in recipe_names():
+        return PAPERS
+    recipe = load_recipe(config.name)
+    return recipe.certification if recipe.fingerprint == config.recipe_fingerprint else PAPERS
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What every evaluation of a data set begins with: the entry, its usual protocol, the images, and the shared fields."""
+class Subject:
+    """What is evaluated: a classifier on a data set, and what each protocol says of the two."""
 
-    entry: OpenEntry
-    usual: Certification
+    classifier: SmoothedClassifier
     images: LabelledImages
-    shared: Values
+    usual: Certification
+    facts: Mapping[str, object]
 
 
-def prepared(
-    name: str,
-    *,
-    split: Literal["train", "test"] | None,
-    start: int,
-    stop: int | None,
-    stride: int | None,
-    sigma: float | None,
-    alpha: float | None,
-    precision: str | None,
-    seed: int | None,
-    shard: tuple[int, int] | None,
-    device: str | torch.device,
-    download: bool,
-) -> Prepared:
-    """Open an entry and its images; `shared` has the fields of every `Protocol`. What is absent is as usual.
+def open_subject(
+    name: str, options: Options, *, device: str | torch.device, download: bool
+) -> Subject:
+    """The entry and the images that the options choose.
 
     Raises:
         ValueError: start, stop or shard is out of range; as `open_entry`.
         FileNotFoundError: the data set is not there.
     """
-    entry = open_entry(name, device=device, sigma=sigma, precision=precision)
+    entry = open_entry(name, device=device, sigma=options.sigma, precision=options.precision)
     config, classifier, usual = entry.config, entry.classifier, usual_protocol(entry.config)
-    images = open_images(config.dataset, split or usual.split, download=download)
-    kind = device_name(classifier.device)
-    shared: Values = {
+    images = open_images(config.dataset, options.split or usual.split, download=download)
+    if options.shard is not None and not 1 <= options.shard[0] <= options.shard[1]:
+        number, count = options.shard
+        raise ValueError(
+            f"Expected a shard from 1/{count} to {count}/{count}, got {number}/{count}; "
+            "count from 1."
+        )
+    size = len(images.labels)
+    stop = size if options.stop is None else options.stop
+    if not 0 <= options.start < stop <= size:
+        raise ValueError(
+            f"Expected 0 <= start < stop <= {size}, got start={options.start}, stop={stop}; "
+            "choose images of the data set."
+        )
+    facts = {
         "name": config.name,
         "weights_sha256": config.weights_sha256,
         "dataset": config.dataset,
@@ -79,81 +82,55 @@ def prepared(
         "sigma": classifier.sigma,
         "noise": classifier.noise,
         "precision": classifier.precision,
-        "software": f"rszoo {version('rszoo')}, torch {torch.__version__}, numpy {np.__version__}, {kind}",
-        "split": split or usual.split,
-        "start": start,
-        "stop": _checked_stop(start, stop, len(images.labels)),
-        "stride": usual.stride if stride is None else stride,
-        "shard": _checked_shard(shard),
-        "alpha": usual.alpha if alpha is None else alpha,
-        "seed": usual.seed if seed is None else seed,
+        "software": software(classifier),
+        "stop": stop,
         "loss": classifier.loss,
+        "stream": STREAMS[classifier.noise],
     }
-    return Prepared(entry, usual, images, shared)
+    return Subject(classifier, images, usual, facts)
 
 
-def certify_protocol(
-    shared: Values,
-    usual: Certification,
-    rule: Values,
-    *,
-    n0: int | None,
-    n: int | Sequence[int] | None,
-    bound: str | None,
-) -> CertifyProtocol:
-    """The protocol of CERTIFY; `rule` says how n comes about."""
-    if not isinstance(n, int | None):
-        raise ValueError(
-            f"Expected one n for CERTIFY, got {list(n)}; several are for task='predict'."
-        )
-    numbers = {"n0": usual.n0 if n0 is None else n0, "n": usual.n if n is None else n}
-    if rule["power"] is None:
-        rule = rule | {"power": 0.0 if rule["radii"] is None else POWER}
-    usual_bound = usual.bound if rule["radii"] is None else "cohen"
-    protocol = validated(
-        CertifyProtocol,
-        shared | rule | numbers | {"bound": usual_bound if bound is None else bound},
-    )
-    check_not_empty(len(protocol.indices), protocol.shard)
-    return protocol
+def software(classifier: SmoothedClassifier) -> str:
+    """The versions and the processor that draw the noise and vote."""
+    numerics = f"torch {torch.__version__}, numpy {np.__version__}"
+    return f"rszoo {version('rszoo')}, {numerics}, {device_name(classifier.device)}"
 
 
-def predict_protocol(
-    shared: Values, n: int | Sequence[int] | None, others: Values
-) -> PredictProtocol:
-    """The protocol of PREDICT, which takes none of the `others`."""
-    if given := [key for key, value in others.items() if value]:
-        raise ValueError(f"Expected no {given[0]} for PREDICT, got one; leave it out, or certify.")
-    numbers = TABLE_4 if n is None else (n,) if isinstance(n, int) else tuple(n)
-    protocol = validated(PredictProtocol, shared | {"n": numbers})
-    check_not_empty(len(protocol.indices), protocol.shard)
-    if list(numbers) != sorted(set(numbers)):
+def voting_protocol(
+    subject: Subject, options: CertifyOptions | PredictOptions
+) -> CertifyProtocol | PredictProtocol:
+    """The protocol of CERTIFY or PREDICT; radii have their own rule, not the recipe's bound."""
+    if isinstance(options, CertifyOptions):
+        tested = options.radii is not None
+        rule = {"power": POWER, "bound": "cohen"} if tested else {"power": 0.0}
+        return _overlaid(CertifyProtocol, subject, rule, vars(options))
+    n = TABLE_4 if options.n is None else options.n
+    numbers = (n,) if isinstance(n, int) else tuple(n)
+    if not ascending(numbers):
         raise ValueError(f"Expected ascending n, got {list(numbers)}; sort them.")
-    check_decides(numbers[0], protocol.alpha)
+    protocol = _overlaid(PredictProtocol, subject, vars(options), {"n": numbers})
+    check_decides(protocol.n[0], protocol.alpha)
     return protocol
 
 
-def attack_protocol(
-    shared: Values, plan: Plan, *, eps: Sequence[float], n: int, attack_batch: int
-) -> AttackProtocol:
+def attack_protocol(subject: Subject, options: AttackOptions) -> AttackProtocol:
     """The protocol of an attack."""
-    if not all(0 < each < float("inf") for each in eps) or list(eps) != sorted(set(eps)):
+    if not ascending(options.eps, above=0):
         raise ValueError(
-            f"Expected ascending eps > 0 in pixel units, got {list(eps)}; the image itself comes by itself."
+            f"Expected ascending eps > 0 in pixel units, got {list(options.eps)}; "
+            "the log has the image itself anyway."
         )
-    made = shared | asdict(plan) | {"eps": tuple(eps), "n": n, "attack_batch": attack_batch}
-    protocol = validated(AttackProtocol, made)
-    check_decides(n, protocol.alpha)
-    check_not_empty(len(protocol.batches), protocol.shard)
+    classifier = subject.classifier
+    usual = {"attack_batch": attack_batch(classifier.input_shape, classifier.device)}
+    protocol = _overlaid(AttackProtocol, subject, usual, vars(options.plan), vars(options))
+    check_decides(protocol.n, protocol.alpha)
     return protocol
 
 
-def check_not_empty(count: int, shard: tuple[int, int] | None) -> None:
-    """Raise ValueError unless a shard has images, or batches of them where the protocol forms batches."""
-    if count == 0 and shard is not None:
-        raise ValueError(
-            f"Expected images in each shard, got none for {shard[0]}/{shard[1]}; make fewer shards."
-        )
+def ascending(numbers: Sequence[float], *, above: float = -inf) -> bool:
+    """Whether there are numbers, and they are finite, ascend, and start above that one."""
+    bounded = all(above < number < inf for number in numbers)
+    return bool(numbers) and bounded and list(numbers) == sorted(set(numbers))
 
 
 def check_decides(n: int, alpha: float) -> None:
@@ -164,18 +141,20 @@ def check_decides(n: int, alpha: float) -> None:
         )
 
 
-def _checked_stop(start: int, stop: int | None, size: int) -> int:
-    end = size if stop is None else stop
-    if not 0 <= start < end <= size:
-        raise ValueError(
-            f"Expected 0 <= start < stop <= {size}, got start={start}, stop={end}; choose images of the data set."
-        )
-    return end
+def _overlaid(kind: type[Kind], subject: Subject, *layers: Mapping[str, object]) -> Kind:
+    """The usual protocol, then what each layer says other than None, then the facts.
 
-
-def _checked_shard(shard: tuple[int, int] | None) -> tuple[int, int] | None:
-    if shard is not None and not 1 <= shard[0] <= shard[1]:
+    Raises:
+        ValueError: no evaluation can follow the protocol, or its shard has no images.
+    """
+    values = {"shard": None, **msgspec.structs.asdict(subject.usual)}
+    for layer in (*layers, subject.facts):
+        values |= {key: value for key, value in layer.items() if value is not None}
+    fields = kind.__struct_fields__
+    protocol = validated(kind, {key: value for key, value in values.items() if key in fields})
+    if protocol.shard is not None and not protocol.indices:
         raise ValueError(
-            f"Expected a shard from 1/{shard[1]} to {shard[1]}/{shard[1]}, got {shard[0]}/{shard[1]}; count from 1."
+            f"Expected images in each shard, got none for {protocol.shard[0]}/{protocol.shard[1]}; "
+            "make fewer shards."
         )
-    return shard
+    return protocol

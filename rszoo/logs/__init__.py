@@ -1,1 +1,3 @@
-"""Logs of evaluations: how they are written and read (`format`), and what they say (`analysis`). No torch."""
+"""Logs of evaluations: how they are written and read (`format`), what they say (`analysis`), and
+tables as text (`tables`). No torch.
+"""

@@ -1,4 +1,4 @@
-"""Certificates as a picture: images, votes and words, one row each."""
+"""Certificates as a picture: one row per image, with its votes and the certificate in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class Panel:
     """One image and its certificate.
 
     Attributes:
-        shows: the name of the class that the image shows.
+        shows: the name of its true class.
         image: (height, width, channels) in [0, 1], as the network sees it.
         copies: some of its noisy copies, likewise.
-        certificate: what CERTIFY returned for it.
-        words: lines that say the same in words.
+        certificate: what CERTIFY returned.
+        words: the certificate in words, by line.
     """
 
     shows: str
@@ -38,7 +38,7 @@ class Panel:
 
 
 def draw_certificates(panels: Sequence[Panel], classes: Sequence[str]) -> Figure:
-    """One row an image: the image, noisy copies, the votes by class, and the certificate in words.
+    """One row per image: the image, noisy copies, votes by class, and the certificate in words.
 
     Args:
         panels: the rows, at least one; all with as many copies as the first.
@@ -80,8 +80,9 @@ def draw_certificates(panels: Sequence[Panel], classes: Sequence[str]) -> Figure
 
 def _caption(certificate: Certificate) -> str:
     return (
-        f"Coloured: the class that {certificate.n0} separate copies selected, blue if it is what the photograph shows, "
-        "orange if not. Black line: p_lower, its lower confidence bound. Dotted: one half.\n"
+        f"Coloured: the class that {certificate.n0} separate copies selected, blue if it is what "
+        "the photograph shows, orange if not. "
+        "Black line: p_lower, its lower confidence bound. Dotted: one half.\n"
         "A certificate says that the answer is stable, not that it is true."
     )
 
@@ -99,43 +100,33 @@ def _draw_pixels(ax: Axes, pixels: Pixels) -> None:
 
 
 def _draw_votes(ax: Axes, panel: Panel, classes: Sequence[str], *, last: bool) -> None:
-    found = panel.certificate
-    shares = np.array(found.counts) / found.n
+    certificate, selected = panel.certificate, panel.certificate.selected
     colors = [OTHER] * len(classes)
-    colors[found.selected] = _color(panel, classes)
-    ax.bar(range(len(classes)), shares, color=colors, width=0.8)
-    ax.hlines(
-        found.p_lower, found.selected - 0.5, found.selected + 0.5, color="black", linewidth=1.6
-    )
+    colors[selected] = _color(panel, classes)
+    ax.bar(range(len(classes)), np.array(certificate.counts) / certificate.n, color=colors)
+    ax.hlines(certificate.p_lower, selected - 0.5, selected + 0.5, color="black", linewidth=1.6)
     ax.axhline(0.5, color="black", linewidth=0.8, linestyle=":")
     ax.set_ylim(0, 1.05)
     ax.set_yticks([0, 0.5, 1])
     ax.set_ylabel("share of votes", fontsize=8)
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xticks(
-        range(len(classes)),
-        classes if last else [""] * len(classes),
-        rotation=45,
-        ha="right",
-        rotation_mode="anchor",
-    )
-    box = ax.get_position()
-    ax.set_position(
-        (box.x0 + 0.045, box.y0, box.width - 0.045, box.height)
-    )  # room for the axis label
+    labels = classes if last else [""] * len(classes)
+    ax.set_xticks(range(len(classes)), labels, rotation=45, ha="right", rotation_mode="anchor")
+    box, label_width = ax.get_position(), 0.045
+    ax.set_position((box.x0 + label_width, box.y0, box.width - label_width, box.height))
 
 
 def _draw_words(ax: Axes, panel: Panel, classes: Sequence[str]) -> None:
     ax.set_axis_off()
-    found = panel.certificate
-    head = "abstains" if found.abstained else classes[found.label]
+    certificate = panel.certificate
+    head = "abstains" if certificate.abstained else classes[certificate.label]
     ax.text(0.08, 0.97, head, fontsize=13, weight="bold", color=_color(panel, classes), va="top")
     ax.text(0.08, 0.74, "\n".join(panel.words), fontsize=9, va="top", linespacing=1.4)
 
 
 def _color(panel: Panel, classes: Sequence[str]) -> str:
-    found = panel.certificate
-    if found.abstained:
+    """Black for an abstention, else whether the class is right."""
+    if panel.certificate.abstained:
         return "black"
-    return RIGHT if classes[found.label] == panel.shows else WRONG
+    return RIGHT if classes[panel.certificate.label] == panel.shows else WRONG

@@ -1,14 +1,17 @@
-"""Certified accuracy against radius, as exact step curves; accuracy under attack as joined marks; published values as marks."""
+"""Certified accuracy against radius as exact steps; accuracy under attack and papers' as marks."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe & Ito's palette without its yellow, which white paper swallows; in grey the line styles tell the curves apart
+from rszoo.logs.analysis import Published, Results, lower_bounds
+
+# Okabe & Ito's palette without its yellow, which is too pale on white; in grey the line styles
+# tell the curves apart
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 STYLES = (
     "-",
@@ -23,14 +26,19 @@ STYLES = (
     (0, (1, 3)),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+LOOKS: dict[str, dict[str, Any]] = {
+    "curve": {"linewidth": 1.5},
+    "bound": {"linewidth": 0.6},
+    "envelope": {"linewidth": 5, "color": "#D0D0D0", "zorder": 1},
+    "attack": {"linestyle": ":", "linewidth": 1, "markersize": 5, "clip_on": False},
+    "points": {"linestyle": "", "color": "black", "markersize": 5.5, "clip_on": False, "zorder": 3},
+}
 WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
-MANY_TITLES, MANY_WIDTH_INCHES = (
-    12,
-    7.2,
-)  # with more titles the figure is wider, with room for two columns of them
+# with more titles the figure is wider, for two columns of them
+MANY_TITLES, MANY_WIDTH_INCHES = 12, 7.2
 LONGEST_LABEL = 48  # characters beside the axis
 LONGEST_LINE, LONGEST_OF_MANY = 76, 46  # characters of the legend
-WIDE_TITLE = 41  # with longer ones the legend of a few curves has one column
+WIDE_TITLE = 41  # with longer titles the legend of a few curves has one column
 
 
 @dataclass(frozen=True)
@@ -40,9 +48,10 @@ class Curve:
     Attributes:
         title: its name in the legend.
         radii: l2 radii in pixel units, increasing.
-        accuracies: at these radii; of a "curve" also between, where it is that of the larger radius.
-        kind: a step "curve"; the "bound" below the curve before it; the "envelope" of all; published "points"; accuracy
-            under "attack", in the colour of the classifier's first curve.
+        accuracies: at these radii; between them a "curve" has the accuracy of the larger radius.
+        kind: a step "curve"; the "bound" below the curve before it; the "envelope" of all;
+            published "points"; accuracy under "attack", in the colour of the classifier's first
+            curve.
         of: the classifier, where there are attacks.
     """
 
@@ -53,27 +62,43 @@ class Curve:
     of: str = ""
 
 
+def accuracy_curve(title: str, results: Results, *, of: str = "") -> Curve:
+    """Certified accuracy at all radii."""
+    radii, accuracies = results.curve()
+    return Curve(title, radii.tolist(), accuracies.tolist(), of=of)
+
+
+def bound_curve(proven: Results, radii: Sequence[float], *, alpha: float, rho: float) -> Curve:
+    """The lower bound that holds at all radii at once; see `rszoo.logs.analysis.lower_bounds`."""
+    _, everywhere = lower_bounds(proven, radii, alpha=alpha, rho=rho)
+    return Curve(f"thin: lower bound at all radii, rho={rho:g}", radii, everywhere, "bound")
+
+
+def published_points(row: Published, title: str, images: int | None) -> Curve:
+    """The accuracies of a paper, with its number of images unless that is the axis's."""
+    other = "" if row.images in (images, None) else f", {row.images:,} images"
+    return Curve(title + other, row.radii, row.accuracies, "points")
+
+
 def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
     """One panel, the legend below it.
 
     Args:
         curves: at least one.
-        images: on how many the curves are, if all are on as many.
+        images: the number of images, if it is the same for all.
     """
     titles = {curve.title for curve in curves}
     many = len(titles) > MANY_TITLES
     columns = 2 if many or (len(curves) > 1 and max(map(len, titles)) <= WIDE_TITLE) else 1
-    folded = {
-        title: textwrap.fill(title, LONGEST_OF_MANY if many else LONGEST_LINE) for title in titles
-    }
+    longest = LONGEST_OF_MANY if many else LONGEST_LINE
+    folded = {title: textwrap.fill(title, longest) for title in titles}
     lines = -(-sum(1 + text.count("\n") for text in folded.values()) // columns)
     height = HEIGHT_INCHES + LEGEND_LINE_INCHES * max(0, lines - 3)
-    figure = Figure(
-        figsize=(MANY_WIDTH_INCHES if many else WIDTH_INCHES, height), layout="constrained"
-    )
+    width = MANY_WIDTH_INCHES if many else WIDTH_INCHES
+    figure = Figure(figsize=(width, height), layout="constrained")
     ax = figure.add_subplot()
     _draw_axes(ax, curves, images)
-    _draw_each(ax, curves, folded)
+    _draw_all(ax, curves, folded)
     figure.legend(
         loc="outside lower center",
         ncols=columns,
@@ -85,70 +110,38 @@ def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
     return figure
 
 
-def _draw_each(ax: Axes, curves: Sequence[Curve], folded: Mapping[str, str]) -> None:
-    drawn, marked, named = -1, -1, set()
-    places: dict[str, int] = {}
+def _draw_all(ax: Axes, curves: Sequence[Curve], folded: Mapping[str, str]) -> None:
+    place, marked, labels = -1, -1, dict(folded)
+    places: dict[str, int] = {}  # of each classifier's first curve, whose colour its attacks have
     for curve in curves:
-        title = folded[curve.title]
-        drawn += curve.kind == "curve"
-        marked += curve.kind in ("points", "attack")
-        if curve.kind == "curve":
-            places.setdefault(curve.of, drawn)
-        elif curve.kind == "attack" and curve.of not in places:
-            drawn += 1
-            places[curve.of] = drawn
-        color, style = COLORS[max(drawn, 0) % len(COLORS)], STYLES[max(drawn, 0) % len(STYLES)]
-        x, y = (
-            [*curve.radii, curve.radii[-1]],
-            [*curve.accuracies, 0.0],
-        )  # above its last radius a curve is 0
-        if curve.kind == "curve":
-            ax.step(x, y, where="pre", color=color, linestyle=style, linewidth=1.5, label=title)
-        elif curve.kind == "bound":
-            label = "_" if title in named else title  # bounds share one line of the legend
-            ax.step(x, y, where="pre", color=color, linestyle="-", linewidth=0.6, label=label)
-            named.add(title)
-        elif curve.kind == "attack":
-            marker, color = MARKERS[marked % len(MARKERS)], COLORS[places[curve.of] % len(COLORS)]
-            ax.plot(
-                curve.radii,
-                curve.accuracies,
-                marker,
-                color=color,
-                linestyle=":",
-                linewidth=1,
-                markersize=5,
-                clip_on=False,
-                label=title,
-            )
-        elif curve.kind == "envelope":
-            ax.step(x, y, where="pre", color="#D0D0D0", linewidth=5, zorder=1, label=title)
-        else:
+        if curve.kind == "curve" or (curve.kind == "attack" and curve.of not in places):
+            place += 1
+            places.setdefault(curve.of, place)
+        number = places[curve.of] if curve.kind == "attack" else max(place, 0)
+        look: dict[str, Any] = {"color": COLORS[number % len(COLORS)], **LOOKS[curve.kind]}
+        look["label"] = labels[curve.title]
+        if curve.kind in ("attack", "points"):
+            marked += 1
+            hollow = curve.kind == "points" and marked < len(MARKERS)
+            face = "white" if hollow else look["color"]
             marker = MARKERS[marked % len(MARKERS)]
-            face = "white" if marked < len(MARKERS) else "black"
-            ax.plot(
-                curve.radii,
-                curve.accuracies,
-                marker,
-                color="black",
-                markerfacecolor=face,
-                markersize=5.5,
-                clip_on=False,
-                zorder=3,
-                label=title,
-            )
+            ax.plot(curve.radii, curve.accuracies, marker, markerfacecolor=face, **look)
+        else:
+            # above its last radius a curve is 0
+            x, y = [*curve.radii, curve.radii[-1]], [*curve.accuracies, 0.0]
+            style = STYLES[number % len(STYLES)] if curve.kind == "curve" else "-"
+            ax.step(x, y, where="pre", linestyle=style, **look)
+        if curve.kind == "bound":
+            labels[curve.title] = "_"  # bounds share one line of the legend
 
 
 def _draw_axes(ax: Axes, curves: Sequence[Curve], images: int | None) -> None:
     ax.set_xlabel(r"$\ell_2$ radius, pixels in [0, 1]")
     kinds = {curve.kind for curve in curves}
-    what = (
-        "certified accuracy"
-        if "attack" not in kinds
-        else "accuracy under attack"
-        if kinds == {"attack"}
-        else "accuracy (certified, under attack)"
-    )
+    what = "certified accuracy"
+    if "attack" in kinds:
+        both = kinds != {"attack"}
+        what = "accuracy (certified, under attack)" if both else "accuracy under attack"
     where = "" if images is None else f" on {images:,} images"
     ax.set_ylabel(what + ("\n" + where.strip() if len(what + where) > LONGEST_LABEL else where))
     ax.set_xlim(0, 1.02 * max([0.1, *(curve.radii[-1] for curve in curves)]))

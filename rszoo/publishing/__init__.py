@@ -1,1 +1,1 @@
-"""From an entry to the Hub: cards, checks, publication, the leaderboard, and the import of checkpoints."""
+"""From an entry to the Hub: cards, checks, publication, leaderboard, import of checkpoints."""

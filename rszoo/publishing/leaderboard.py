@@ -1,17 +1,16 @@
-"""The entries of the zoo side by side, by the certificates in their folders, and the best of them. No torch.
+"""The entries of the zoo side by side, and the best of them, by the logs in their folders.
 
-The logs are read, not audited; a log of other weights than the entry's is refused.
+Logs are read, not audited; a log of weights that are not the entry's is refused. No torch.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rszoo.errors import as_float
 from rszoo.recipe import load_recipe
-from rszoo.zoo.config import read_config
+from rszoo.zoo.config import EVIDENCE, read_config
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models
 
 if TYPE_CHECKING:
@@ -23,18 +22,21 @@ Key = Literal["acr", "name", "dataset", "method", "sigma", "size"]
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of an entry; None where it is not known, which is not 0.
+    """What is known about an entry; None means not known, which is not 0.
 
     Attributes:
         name, dataset, architecture, method, sigma, license: as in its recipe.
         size: of the weights in the package, in bytes.
         radii: l2 radii in pixel units.
-        accuracies: certified accuracy at each: of the log that tested given radii where it tested this one, on the same images
-            at the same alpha, else of the log with a fixed n.
-        samples: at each, the most that were drawn for an image.
-        average_radius: ACR, of the log with a fixed n; abstention: share of images, of that log if there is one.
-        images, n, alpha: how many images were certified, with which n of the ACR, with which failure probability each.
-        logs: the files that the numbers are from.
+        accuracies: certified accuracy at each radius: from the log of given radii if that tested
+            this one, on the same images and at the same alpha; else from the log with a fixed n.
+        samples: the most samples per image, at each radius.
+        average_radius: ACR, from the log with a fixed n.
+        abstention: share of images, from the log with a fixed n if there is one.
+        images: how many were certified.
+        n: samples per image behind the ACR.
+        alpha: failure probability per image.
+        logs: the files that the numbers come from.
     """
 
     name: str
@@ -61,14 +63,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which entries are wanted; None leaves a question open.
+    """Which entries are wanted; None admits all.
 
     Attributes:
         dataset, architecture, method, sigma: as in `Standing`.
-        max_size: of the weights, in MB of 10**6 bytes; weights of unknown size are not within it.
+        max_size: of the weights, in MB of 10**6 bytes; weights of unknown size are not admitted.
 
     Raises:
-        ValueError: no sigma, or no size, can be that.
+        ValueError: no entry can have this sigma or size.
     """
 
     dataset: str | None = None
@@ -78,10 +80,10 @@ class Filter:
     max_size: float | None = None
 
     def __post_init__(self) -> None:
-        """What no entry can have is refused."""
         if self.sigma is not None and not 0 < self.sigma < math.inf:
             raise ValueError(
-                f"Expected a finite sigma above 0, got {self.sigma:g}; pass that of the noise, in pixel units."
+                f"Expected a finite sigma above 0, got {self.sigma:g}; "
+                "pass that of the noise, in pixel units."
             )
         if self.max_size is not None and not self.max_size >= 0:
             raise ValueError(
@@ -89,17 +91,15 @@ class Filter:
             )
 
     def __str__(self) -> str:
-        """The questions that are not open, as "dataset 'cifar10', sigma 0.25"."""
-        given = {
-            key.replace("_", " "): value for key, value in vars(self).items() if value is not None
-        }
-        return ", ".join(f"{key} {value!r}" for key, value in given.items())
+        """The conditions, as "dataset 'cifar10', sigma 0.25"."""
+        conditions = {key: value for key, value in vars(self).items() if value is not None}
+        return ", ".join(f"{key.replace('_', ' ')} {value!r}" for key, value in conditions.items())
 
     def admits(self, standing: Standing) -> bool:
         """Whether the entry is wanted."""
-        for key in ("dataset", "architecture", "method", "sigma"):
-            if getattr(self, key) not in (None, getattr(standing, key)):
-                return False
+        keys = ("dataset", "architecture", "method", "sigma")
+        if any(getattr(self, key) not in (None, getattr(standing, key)) for key in keys):
+            return False
         if self.max_size is None:
             return True
         return standing.size is not None and standing.size <= self.max_size * MEGABYTE
@@ -108,23 +108,22 @@ class Filter:
 def standings(
     names: Iterable[str], radii: Sequence[float] | None = None, *, wanted: Filter | None = None
 ) -> list[Standing]:
-    """What is known of these entries, in the order of the names.
+    """What is known about these entries, in the order of the names.
 
     Args:
         names: of recipes, with or without weights.
-        radii: l2 radii in pixel units, at which to give the certified accuracy; None: no log is read.
+        radii: l2 radii in pixel units, at which to give the certified accuracy; None reads no log.
         wanted: the entries to keep.
 
     Raises:
         FileNotFoundError: there is no recipe of that name.
-        ValueError: a log is of other weights, another setting or another kind than its name says, or not finished.
+        ValueError: a log is unfinished, of other weights, of another setting, or of another kind
+            than its name says.
     """
-    pinned = set(list_models())
-    found = [_described(name) for name in names]
-    kept = [each for each in found if wanted is None or wanted.admits(each)]
-    if radii is None:
-        return kept
-    return [_certified(each, tuple(radii), pinned=each.name in pinned) for each in kept]
+    entries = [_described(name) for name in names]
+    if wanted is not None:
+        entries = [entry for entry in entries if wanted.admits(entry)]
+    return entries if radii is None else [_certified(entry, tuple(radii)) for entry in entries]
 
 
 def _described(name: str) -> Standing:
@@ -140,31 +139,24 @@ def _described(name: str) -> Standing:
     )
 
 
-def _certified(standing: Standing, radii: tuple[float, ...], *, pinned: bool) -> Standing:
-    """With the numbers of its logs."""
-    folder = bundled_folder(standing.name)
-    logs = (
-        _read(folder, get_entry(standing.name).config_sha256) if pinned and folder.is_dir() else []
-    )
-    unknown = (None,) * len(radii)
+def _certified(standing: Standing, radii: tuple[float, ...]) -> Standing:
+    """`standing` with the numbers of its logs."""
+    logs, unknown = _read_logs(standing.name), (None,) * len(radii)
     if not logs:
         return replace(standing, radii=radii, accuracies=unknown, samples=unknown)
-    from rszoo.logs.analysis import Given
-    from rszoo.logs.analysis.tabulation import log_rows
+    from rszoo.logs.analysis.tabulation import log_row
 
-    rows = [log_rows(log, radii, given=Given(), rho=None, per_class=False)[0] for log in logs]
+    rows = [log_row(log, radii) for log in logs]
     first = rows[0]
-    chosen = [
-        next((row for row in reversed(rows) if row.accuracies[place] is not None), None)
-        for place in range(len(radii))
+    chosen = [  # at each radius the last log that has an accuracy there
+        next((row for row in reversed(rows) if row.accuracies[j] is not None), None)
+        for j in range(len(radii))
     ]
     return replace(
         standing,
         radii=radii,
-        accuracies=tuple(
-            None if row is None else row.accuracies[place] for place, row in enumerate(chosen)
-        ),
-        samples=tuple(None if row is None else row.n for row in chosen),
+        accuracies=tuple(row.accuracies[j] if row else None for j, row in enumerate(chosen)),
+        samples=tuple(row.n if row else None for row in chosen),
         average_radius=first.average_radius,
         abstention=first.abstention,
         images=first.images,
@@ -178,44 +170,46 @@ def _certified(standing: Standing, radii: tuple[float, ...], *, pinned: bool) ->
     )
 
 
-def _read(folder: Path, expected_sha256: str) -> "list[Log]":
-    """The log with a fixed n and then the log of given radii, those that there are; the second if it is of the same images."""
-    from rszoo.zoo.evidence import read_certificates  # scipy is slow to import
-    from rszoo.zoo.layout import FIXED_LOG, GRID_LOG
+def _read_logs(name: str) -> "list[Log]":
+    """The log with a fixed n, then the log of given radii, if the entry is here and has them.
 
-    config = read_config(folder, expected_sha256=expected_sha256)
-    found = [
-        each
-        for name in (FIXED_LOG, GRID_LOG)
-        if (each := read_certificates(folder / name, config)) is not None
-    ]
-    for log, protocol in found:
+    The second is left out if it is of other images, or at another alpha, than the first.
+    """
+    from rszoo.zoo.evidence import read_certificates  # scipy is slow to import
+
+    folder = bundled_folder(name)
+    if name not in list_models() or not folder.is_dir():
+        return []
+    config = read_config(folder, expected_sha256=get_entry(name).config_sha256)
+    pairs = [pair for log in EVIDENCE if (pair := read_certificates(folder / log, config))]
+    for log, protocol in pairs:
         _check_images(log, protocol)
-    asked = [(list(protocol.indices), protocol.alpha) for _, protocol in found]
-    return [log for (log, _), each in zip(found, asked, strict=True) if each == asked[0]]
+    tests = [(list(protocol.indices), protocol.alpha) for _, protocol in pairs]
+    return [log for (log, _), test in zip(pairs, tests, strict=True) if test == tests[0]]
 
 
 def _check_images(log: "Log", protocol: "CertifyProtocol") -> None:
     if protocol.split != "test":
         raise ValueError(
-            f"Expected certificates of test images in {log.path}, got {protocol.split}; evaluate the test split."
+            f"Expected certificates of test images in {log.path}, got {protocol.split}; "
+            "evaluate the test split."
         )
     if [record.idx for record in log.records] != list(protocol.indices):
         raise ValueError(
-            f"Expected the {len(protocol.indices)} images of its protocol in {log.path}, got {len(log.records)} lines that are "
-            "not these; finish it with 'rszoo evaluate'."
+            f"Expected the {len(protocol.indices)} images of its protocol in {log.path}, "
+            f"got {len(log.records)} lines that are not these; finish it with 'rszoo evaluate'."
         )
 
 
-def ordered(found: Iterable[Standing], by: float | Key) -> list[Standing]:
-    """The entries in order, those without the number last, equal ones by name.
+def ordered(entries: Iterable[Standing], by: float | Key) -> list[Standing]:
+    """The entries in order; those without the number come last, ties go by name.
 
     Args:
-        found: the entries.
-        by: "name", "dataset", "method", "sigma" or "size", ascending, equal ones by sigma; "acr", descending; or one of their
-            radii: certified accuracy descending, equal ones by ACR.
+        entries: what to sort.
+        by: "name", "dataset", "method" or "sigma", ascending, ties by sigma; "size", ascending;
+            "acr", descending; or one of their radii: certified accuracy descending, ties by ACR.
     """
-    return sorted(found, key=lambda standing: (*_rank(standing, by), standing.name))
+    return sorted(entries, key=lambda entry: (*_rank(entry, by), entry.name))
 
 
 def _rank(standing: Standing, by: float | Key) -> list[Any]:
@@ -243,30 +237,34 @@ def best(
     architecture: str | None = None,
     max_size: float | None = None,
 ) -> str:
-    """The name of the entry with the largest certified accuracy at a radius, by the logs in the package alone.
+    """The name of the entry with the largest certified accuracy at a radius, by bundled logs alone.
 
-    Logs are compared as they are, also with unlike images, samples or alpha, which `rszoo list --radius` prints. The certified
-    accuracy of the entry that is chosen by it is a little optimistic, the more so the more entries there are.
+    Logs are compared as they are, even if their images, samples or alpha differ, which
+    `rszoo list --radius` shows. The certified accuracy of an entry chosen by it is a little
+    optimistic, the more so the more entries there are.
 
     Args:
-        dataset: that it classifies.
-        radius: l2 radius in pixel units; at 0, the accuracy of the smoothed classifier.
+        dataset: that the entry classifies.
+        radius: l2 radius in pixel units; at 0, the accuracy of the smoothed classifier counts.
         method, architecture: only entries of these.
-        max_size: only entries whose weights take at most that many MB (10**6 bytes).
+        max_size: only entries whose weights take at most this many MB (10**6 bytes).
 
     Returns:
-        The name, for `rszoo.load`; of equal ones that with the larger average certified radius, then the first name.
+        The name, for `rszoo.load`; ties go to the larger average certified radius, then to the
+        first name.
 
     Raises:
-        ValueError: no such entry has certified an image at this radius, or a log is refused as by `standings`.
+        ValueError: no such entry has certified an image at this radius, or a log is refused, as by
+            `standings`.
     """
     if not 0 <= as_float("a radius", radius) < math.inf:
         raise ValueError(f"Expected a radius >= 0, got {radius}; pass a distance in pixel units.")
     wanted = Filter(dataset=dataset, architecture=architecture, method=method, max_size=max_size)
-    found = ordered(standings(list_models(), (radius,), wanted=wanted), radius)
-    if not found or not found[0].accuracy(radius):
+    entries = ordered(standings(list_models(), (radius,), wanted=wanted), radius)
+    if not entries or not entries[0].accuracy(radius):
         raise ValueError(
-            f"Expected an entry of {wanted} with certificates for radius {radius:g}, got none; 'rszoo list --radius "
-            f"{radius:g}' prints what there is; 'rszoo evaluate RUN --out RUN/certify.tsv' and 'rszoo bundle RUN' add some."
+            f"Expected an entry of {wanted} with certificates for radius {radius:g}, got none; "
+            f"'rszoo list --radius {radius:g}' prints what there is; "
+            "'rszoo evaluate RUN --out RUN/certify.tsv' and 'rszoo bundle RUN' add some."
         )
-    return found[0].name
+    return entries[0].name

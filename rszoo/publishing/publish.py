@@ -1,4 +1,4 @@
-"""`publish`: an entry that passes its checks, with its evidence and its card, to the Hub in one commit, and pinned there."""
+"""Publish an entry that passes its checks, with evidence and card, in one commit, and pin it."""
 
 import os
 import shutil
@@ -7,18 +7,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
-import torch
-
-from rszoo.publishing.verify import Check, verify_folder
-from rszoo.recipe import load_recipe, recipe_folder, recipe_names
-from rszoo.zoo.config import EntryConfig, read_config, sha256
+from rszoo.publishing.verify import USUAL, Check, Repetition, verify_folder
+from rszoo.recipe import load_recipe, recipe_names, recipe_text
+from rszoo.zoo.config import (
+    BESIDE,
+    CARD,
+    CONFIG,
+    FILES,
+    FIXED_LOG,
+    RECIPE,
+    EntryConfig,
+    published,
+    read_config,
+    sha256,
+)
 from rszoo.zoo.hub import Upload, check_name, fetch, upload
-from rszoo.zoo.layout import BESIDE, EVIDENCE, FILES, RECIPE, published
 from rszoo.zoo.loading import locate
 from rszoo.zoo.registry import Entry, bundled_folder, in_checkout, pin
-
-CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Publication:
     Attributes:
         name: the entry's name.
         checks: those of `verify`.
-        files: of the commit.
+        files: those of the commit.
         upload: the commit or pull request; None for a dry run.
         pins: whether the registry names the commit now, or would.
     """
@@ -58,65 +65,59 @@ def publish(
     revision: str | None = None,
     dry_run: bool = False,
     without_evidence: bool = False,
-    images: int = 3,
-    device: str | torch.device = "cpu",
+    repetition: Repetition = USUAL,
 ) -> Publication:
-    """Publish an entry that passes every check of `verify`; what was checked is what is published, in one commit.
+    """Publish an entry that passes every check of `verify`: the checked files, in one commit.
 
-    In a checkout, the registry then names repository, commit and SHA-256 of an entry whose recipe is there.
+    In a checkout that has the entry's recipe, the registry then names repository, commit and
+    SHA-256.
 
     Args:
         name: as for `rszoo.load`; a folder may also hold the evidence and the recipe.
-        repo_id: `organisation/repository`; it is made if it is not there.
+        repo_id: `organisation/repository`; made if it is not there.
         private: the repository must be private.
-        create_pr: propose the commit as a pull request; nothing is pinned.
+        create_pr: propose the commit as a pull request and pin nothing.
         revision: a branch other than the main one.
         dry_run: check and render, but change nothing.
         without_evidence: publish an entry without a log of certificates.
-        images, device: as for `verify`.
+        repetition: as for `verify`.
 
     Raises:
         ValueError: the entry fails a check or has no evidence, or that is no repository's name.
-        rszoo.errors.HubError: no permission, no connection, or the Hub holds something else than was sent.
+        rszoo.errors.HubError: no permission, no connection, or the Hub holds something else than
+            was sent.
     """
     check_name(repo_id)
     with _staged(name) as (folder, pinned):
-        found = verify_folder(folder, pinned=pinned, images=images, device=device)
-        copies = f"{folder}{os.sep}"  # a name that only this process knows
-        checks = [replace(each, finding=each.finding.replace(copies, "")) for each in found]
+        checks = _checks(folder, pinned, repetition)
         _check_publishable(name, folder, checks, without_evidence=without_evidence)
         config = read_config(folder)
         pins = not create_pr and _is_of_this_zoo(config)
         if pins:
             _check_bundled(config, folder)
         (folder / CARD).write_text(card(folder, named=pins), encoding="utf-8")
-        paths = [folder / each for each in published(config.name) if (folder / each).is_file()]
-        files = [PublishedFile(path.name, path.stat().st_size, sha256(path)) for path in paths]
-        if dry_run:
-            return Publication(config.name, checks, files, None, pins)
-        message = f"{config.name}, config.json {sha256(folder / 'config.json')}"
         among = published(config.name)
-        made = upload(
+        paths = [folder / file for file in among if (folder / file).is_file()]
+        files = [PublishedFile(path.name, path.stat().st_size, sha256(path)) for path in paths]
+        publication = Publication(config.name, checks, files, None, pins)
+        if dry_run:
+            return publication
+        digest = sha256(folder / CONFIG)
+        commit = upload(
             repo_id,
             paths,
             among=among,
-            message=message,
+            message=f"{config.name}, {CONFIG} {digest}",
             private=private,
             create_pr=create_pr,
             revision=revision,
         )
         if not create_pr:
-            _check_arrived(repo_id, made.commit, folder)
+            arrived = fetch(repo_id, commit.commit, files=(CONFIG,))
+            read_config(arrived, expected_sha256=digest)
         if pins:
-            pin(
-                config.name,
-                Entry(
-                    config_sha256=sha256(folder / "config.json"),
-                    repo_id=repo_id,
-                    revision=made.commit,
-                ),
-            )
-        return Publication(config.name, checks, files, made, pins)
+            pin(config.name, Entry(config_sha256=digest, repo_id=repo_id, revision=commit.commit))
+        return replace(publication, upload=commit)
 
 
 def push_to_hub(
@@ -128,78 +129,93 @@ def push_to_hub(
     revision: str | None = None,
     without_evidence: bool = False,
 ) -> str:
-    """`publish` with the card of `rszoo.publishing.cards`, under the name that other libraries of the Hub give it.
+    """`publish`, under the name that other libraries of the Hub give it.
 
-    It takes an entry, such as the folder of `smooth(...).save(folder)`, instead of a classifier: what is published is what was
-    checked, and the client's PyTorchModelHubMixin, which loads partial weights by default, has no part in it.
+    It takes an entry, such as the folder of `smooth(...).save(folder)`, not a classifier: the
+    checked files are the published ones. The client's PyTorchModelHubMixin, which loads partial
+    weights by default, has no part in it.
 
     Args:
         name: as for `rszoo.load`.
-        repo_id, private, create_pr, revision, without_evidence: as for `publish`.
+        repo_id: `organisation/repository`; made if it is not there.
+        private: the repository must be private.
+        create_pr: propose the commit as a pull request and pin nothing.
+        revision: a branch other than the main one.
+        without_evidence: publish an entry without a log of certificates.
 
     Returns:
-        The address of the commit or of the pull request.
+        The address of the commit or pull request.
 
     Raises:
-        ValueError, rszoo.errors.HubError: as `publish`.
+        ValueError: the entry fails a check or has no evidence, or that is no repository's name.
+        rszoo.errors.HubError: no permission, no connection, or the Hub holds something else than
+            was sent.
     """
-    made = publish(
+    publication = publish(
         name,
         repo_id,
         private=private,
         create_pr=create_pr,
         revision=revision,
         without_evidence=without_evidence,
-    ).upload
-    assert made is not None
-    return made.url
+    )
+    return cast(Upload, publication.upload).url  # None only after a dry run
 
 
 def card(folder: Path, *, named: bool) -> str:
-    """The card of the entry in a folder, with its recipe if it is there; its picture is written beside it.
+    """The card of the entry in a folder, with its recipe if it is there; saves its picture too.
 
-    `named` says that the registry will pin these files under the entry's name.
+    `named`: the registry will pin these files under the entry's name.
     """
     from rszoo.publishing.cards import read_evidence, render, save_picture
 
-    evidence = read_evidence(
-        folder, load_recipe(str(folder / RECIPE)) if (folder / RECIPE).is_file() else None
-    )
+    recipe = load_recipe(str(folder / RECIPE)) if (folder / RECIPE).is_file() else None
+    evidence = read_evidence(folder, recipe)
     save_picture(evidence, folder)
     return render(replace(evidence, named=named or evidence.named))
 
 
 @contextmanager
 def _staged(name: str) -> Iterator[tuple[Path, str | None]]:
-    """A folder with copies of the files of an entry, which nobody changes between check and upload; and the pinned SHA-256."""
+    """A folder with copies of an entry's files, which nobody changes between check and upload.
+
+    Yields the pinned SHA-256 too.
+    """
     source, pinned = locate(name, also=(*BESIDE, RECIPE))
     config = read_config(source, expected_sha256=pinned)
     with TemporaryDirectory() as place:
-        for each in (*FILES, *BESIDE, RECIPE):
-            if (source / each).is_file():
-                shutil.copyfile(source / each, Path(place) / each)
-        known = recipe_folder() / f"{config.name}.toml"
-        if (
-            config.recipe_fingerprint is not None
-            and known.is_file()
-            and not (Path(place) / RECIPE).is_file()
-        ):
-            shutil.copyfile(known, Path(place) / RECIPE)
-        yield Path(place), pinned
+        folder = Path(place)
+        for file in (*FILES, *BESIDE, RECIPE):
+            if (source / file).is_file():
+                shutil.copyfile(source / file, folder / file)
+        is_known = config.recipe_fingerprint is not None and config.name in recipe_names()
+        if is_known and not (folder / RECIPE).is_file():
+            text = recipe_text(load_recipe(config.name)) + "\n"
+            (folder / RECIPE).write_text(text, encoding="utf-8")
+        yield folder, pinned
+
+
+def _checks(folder: Path, pinned: str | None, repetition: Repetition) -> list[Check]:
+    """The checks of the copies, which do not name their folder: only this process knows it."""
+    return [
+        replace(check, finding=check.finding.replace(f"{folder}{os.sep}", ""))
+        for check in verify_folder(folder, repetition, pinned=pinned)
+    ]
 
 
 def _check_publishable(
     name: str, folder: Path, checks: Sequence[Check], *, without_evidence: bool
 ) -> None:
-    if failed := [check for check in checks if check.outcome == "failed"]:
+    failed = [f"{check.name}: {check.finding}" for check in checks if check.outcome == "failed"]
+    if failed:
         raise ValueError(
             f"Expected an entry that passes its checks, got {name}, which fails {len(failed)}: "
-            f"{'; '.join(f'{check.name}: {check.finding}' for check in failed).rstrip('.')}; 'rszoo verify {name}' lists all."
+            f"{'; '.join(failed).rstrip('.')}; 'rszoo verify {name}' lists all."
         )
-    if not without_evidence and not (folder / EVIDENCE[0]).is_file():
+    if not without_evidence and not (folder / FIXED_LOG).is_file():
         raise ValueError(
-            f"Expected evidence, got {name} without {EVIDENCE[0]}; make it with 'rszoo evaluate {name} --out "
-            f"FOLDER/{EVIDENCE[0]}', or pass --without-evidence."
+            f"Expected evidence, got {name} without {FIXED_LOG}; make it with "
+            f"'rszoo evaluate {name} --out FOLDER/{FIXED_LOG}', or pass --without-evidence."
         )
 
 
@@ -213,14 +229,9 @@ def _is_of_this_zoo(config: EntryConfig) -> bool:
 
 
 def _check_bundled(config: EntryConfig, folder: Path) -> None:
-    bundled = bundled_folder(config.name) / "config.json"
-    if bundled.is_file() and sha256(bundled) != sha256(folder / "config.json"):
+    bundled = bundled_folder(config.name) / CONFIG
+    if bundled.is_file() and sha256(bundled) != sha256(folder / CONFIG):
         raise ValueError(
-            f"Expected the entry that {bundled.parent} holds, which the same pin is for, got other weights of {config.name}; "
-            "'rszoo bundle' them first."
+            f"Expected the entry in {bundled.parent}, to which the same pin applies, got other "
+            f"weights of {config.name}; 'rszoo bundle' them first."
         )
-
-
-def _check_arrived(repo_id: str, commit: str, folder: Path) -> None:
-    arrived = fetch(repo_id, commit, files=("config.json",))
-    read_config(arrived, expected_sha256=sha256(folder / "config.json"))

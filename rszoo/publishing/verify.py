@@ -1,314 +1,276 @@
-"""`verify`: all that an entry says of itself, checked again: files, licence, recipe, logs, some certificates."""
+"""Re-check every claim an entry makes: files, licence, recipe, training, logs, certificates."""
 
 import random
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
+import msgspec
 import torch
 from tqdm import tqdm
 
 from rszoo.bounds import radius_upper
 from rszoo.data.datasets import open_images
 from rszoo.errors import IntegrityError
-from rszoo.evaluation import Evaluation
+from rszoo.evaluation import VotingEvaluator, software
 from rszoo.logs.analysis import audit
-from rszoo.logs.format import AnyProtocol, CertifyProtocol, Log, Record, read_log
+from rszoo.logs.format import CertifyProtocol, Log, Record, logged_radius
 from rszoo.recipe import Recipe, load_recipe, recipe_names
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.entry import check_license, read_entry, recipe_source
+from rszoo.smoothing.certificate import ABSTAIN
+from rszoo.smoothing.classifier import SmoothedClassifier
+from rszoo.zoo.config import (
+    BESIDE,
+    CONFIG,
+    EVIDENCE,
+    RECIPE,
+    EntryConfig,
+    check_license,
+    recipe_source,
+)
+from rszoo.zoo.entry import read_entry
 from rszoo.zoo.evidence import read_certificates, twin
 from rszoo.zoo.history import read_history
-from rszoo.zoo.layout import BESIDE, EVIDENCE
 from rszoo.zoo.loading import locate, open_entry
+from rszoo.zoo.registry import FOLDER_PREFIX
 
-RECIPE = "recipe.toml"
-FRESH_SAMPLES = 10_000  # at most, for each certificate that is made again
+FRESH_SAMPLES = 10_000  # the most on fresh noise, per certificate
+INTEGRITY = "files and self-test"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check of an entry: what was checked, how it ended, and what was found or why it could not be made."""
+    """A check of an entry: its name, its outcome, and what it found or why it cannot be made."""
 
     name: str
     outcome: Literal["ok", "failed", "skipped"]
     finding: str
 
 
-def verify(
-    name: str, *, images: int = 3, device: str | torch.device = "cpu", batch_size: int | None = None
-) -> list[Check]:
+class Skipped(Exception):
+    """A check cannot be made here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """How certificates are made again.
+
+    Attributes:
+        images: certificates per log, chosen at random.
+        device: where.
+        batch_size: samples per forward pass; no effect on the result, except for rounding on a GPU.
+    """
+
+    images: int = 3
+    device: str | torch.device = "cpu"
+    batch_size: int | None = None
+
+
+USUAL = Repetition()
+
+
+def verify(name: str, repetition: Repetition = USUAL) -> list[Check]:
     """Every check of an entry that can be made here.
 
     Args:
-        name: as for `rszoo.load`; evidence is downloaded as well.
-        images: certificates of each log that are made again, chosen at random.
-        device: where they are.
-        batch_size: samples a forward pass; no effect on the result, but for rounding on a GPU.
+        name: as for `rszoo.load`; the evidence is downloaded as well.
+        repetition: how certificates are made again.
 
     Raises:
         ValueError, OSError: as `rszoo.load`, except for a damaged entry, which is a failed check.
     """
-    if images < 0:
+    if repetition.images < 0:
         raise ValueError(
-            f"Expected images >= 0, got {images}; pass how many certificates are to be made again."
+            f"Expected images >= 0, got {repetition.images}; "
+            "pass how many certificates to make again."
         )
     try:
-        folder = open_entry(name, device=device).folder  # a damaged download is fetched again
+        open_entry(name, device=repetition.device)  # fetches a damaged download again
         folder, pinned = locate(name, also=(*BESIDE, RECIPE))
     except IntegrityError as error:
-        return [Check("files and self-test", "failed", str(error))]
-    return verify_folder(folder, pinned=pinned, images=images, device=device, batch_size=batch_size)
+        return [Check(INTEGRITY, "failed", str(error))]
+    return verify_folder(folder, repetition, pinned=pinned)
 
 
-def verify_folder(
-    folder: Path,
-    *,
-    pinned: str | None = None,
-    images: int = 3,
-    device: str | torch.device = "cpu",
-    batch_size: int | None = None,
-) -> list[Check]:
-    """`verify` of an entry's folder, whose config must have the SHA-256 `pinned` unless that is None."""
+def verify_folder(folder: Path, repetition: Repetition, *, pinned: str | None) -> list[Check]:
+    """`verify` of an entry's folder, whose config must have the SHA-256 `pinned` unless None."""
     try:
         config = read_entry(folder, expected_sha256=pinned)[1]
     except IntegrityError as error:
-        return [Check("files and self-test", "failed", str(error))]
-    known = "nothing pins config.json" if pinned is None else "config.json is the pinned one"
+        return [Check(INTEGRITY, "failed", str(error))]
+    known = f"nothing pins {CONFIG}" if pinned is None else f"{CONFIG} is the pinned one"
     checks = [
-        Check("files and self-test", "ok", f"{known}; hashes, tensors and logits are as it says"),
-        _licence(config),
-        _recipe(folder, config),
-        _training(folder, config),
+        Check(INTEGRITY, "ok", f"{known}; hashes, tensors and logits are as it says"),
+        _checked("licence", lambda: _licence(config)),
+        _checked("recipe", lambda: _recipe(folder, config)),
+        _checked("training", lambda: _training(folder, config)),
     ]
     for name in EVIDENCE:
-        checks += _evidence(
-            folder, config, name, images=images, device=device, batch_size=batch_size
-        )
+        checks += _evidence(folder / name, config, repetition)
     name, other = twin(config)
     if (folder / name).exists():
-        checks += _evidence(
-            folder, other, name, images=images, device=device, batch_size=batch_size
-        )
+        checks += _evidence(folder / name, other, repetition)
     return checks
 
 
-def find_recipe(folder: Path, config: EntryConfig) -> Recipe | None:
-    """The recipe in an entry's folder, or the one of its name."""
+def _checked(name: str, find: Callable[[], str]) -> Check:
+    """The check whose finding a function returns, or raises."""
+    try:
+        return Check(name, "ok", find())
+    except Skipped as reason:
+        return Check(name, "skipped", str(reason))
+    except ValueError as error:
+        return Check(name, "failed", str(error))
+
+
+def _licence(config: EntryConfig) -> str:
+    if config.license in ("", "unknown"):
+        raise ValueError(
+            "the licence of the weights is not known; save or import the entry with it"
+        )
+    check_license(config.license)
+    return config.license
+
+
+def _recipe(folder: Path, config: EntryConfig) -> str:
+    recipe = _recipe_of(folder, config)
+    if recipe is None:
+        raise Skipped("the weights were made without a recipe")
+    stated = recipe_source(recipe)
+    names = [field.name for field in fields(stated)]
+    wrong = [name for name in names if getattr(stated, name) != getattr(config, name)]
+    if wrong:
+        raise ValueError(f"the recipe and {CONFIG} differ in {', '.join(wrong)}")
+    return f"fingerprint {recipe.fingerprint[:12]}..."
+
+
+def _training(folder: Path, config: EntryConfig) -> str:
+    history = read_history(folder, config, _recipe_of(folder, config))
+    if history is None:
+        raise Skipped("the entry has no logs of it")
+    starts = len(history.starts)
+    return f"the logs are of this recipe, from {starts} start(s) to its last epoch"
+
+
+def _recipe_of(folder: Path, config: EntryConfig) -> Recipe | None:
+    """The recipe in an entry's folder, or the one of its name; None for weights without one."""
+    if config.recipe_fingerprint is None:
+        return None
     if (folder / RECIPE).is_file():
         return load_recipe(str(folder / RECIPE))
-    return load_recipe(config.name) if config.name in recipe_names() else None
+    if config.name not in recipe_names():
+        raise Skipped(f"the recipe {config.name} is not at hand")
+    return load_recipe(config.name)
 
 
-def _licence(config: EntryConfig) -> Check:
-    if config.license in ("", "unknown"):
-        return Check(
-            "licence",
-            "failed",
-            "the licence of the weights is not known; save or import the entry with it",
-        )
+def _evidence(path: Path, config: EntryConfig, repetition: Repetition) -> list[Check]:
+    """The audit of a log and, where it finds no error, some of its certificates made again."""
     try:
-        check_license(config.license)
+        certificates = read_certificates(path, config)
     except ValueError as error:
-        return Check("licence", "failed", str(error))
-    return Check("licence", "ok", config.license)
-
-
-def _recipe(folder: Path, config: EntryConfig) -> Check:
-    if config.recipe_fingerprint is None:
-        return Check("recipe", "skipped", "the weights were made without a recipe")
-    try:
-        recipe = find_recipe(folder, config)
-    except ValueError as error:
-        return Check("recipe", "failed", str(error))
-    if recipe is None:
-        return Check("recipe", "skipped", f"the recipe {config.name} is not at hand")
-    stated = recipe_source(recipe)
-    wrong = [
-        field.name
-        for field in fields(stated)
-        if getattr(stated, field.name) != getattr(config, field.name)
-    ]
-    if wrong:
-        return Check("recipe", "failed", f"the recipe and config.json differ in {', '.join(wrong)}")
-    return Check("recipe", "ok", f"fingerprint {recipe.fingerprint[:12]}...")
-
-
-def _training(folder: Path, config: EntryConfig) -> Check:
-    try:
-        recipe = find_recipe(folder, config)
-        if recipe is None and config.recipe_fingerprint is not None:
-            return Check("training", "skipped", f"the recipe {config.name} is not at hand")
-        history = read_history(
-            folder, config, None if config.recipe_fingerprint is None else recipe
-        )
-    except ValueError as error:
-        return Check("training", "failed", str(error))
-    if history is None:
-        return Check("training", "skipped", "the entry has no logs of it")
-    return Check(
-        "training",
-        "ok",
-        f"the logs are of this recipe, from {len(history.starts)} start(s) to its last epoch",
+        return [Check(path.name, "failed", str(error))]
+    if certificates is None:
+        return [Check(path.name, "skipped", "the entry has none")]
+    log, protocol = certificates
+    audited = _checked(path.name, lambda: _audit(log, protocol))
+    if audited.outcome == "failed" or not repetition.images:
+        return [audited]
+    entry = open_entry(
+        f"{FOLDER_PREFIX}{path.parent}", device=repetition.device, precision=protocol.precision
     )
+    name = f"{path.name}, again"
+    return [audited, _checked(name, lambda: _again(log, protocol, entry.classifier, repetition))]
 
 
-def _evidence(
-    folder: Path,
-    config: EntryConfig,
-    name: str,
-    *,
-    images: int,
-    device: str | torch.device,
-    batch_size: int | None,
-) -> Iterator[Check]:
-    try:
-        found = read_certificates(folder / name, config)
-    except ValueError as error:
-        yield Check(name, "failed", str(error))
-        return
-    if found is None:
-        yield Check(name, "skipped", "the entry has none")
-        return
-    log, protocol = found
-    audited = _audited(log, protocol)
-    yield audited
-    if images and audited.outcome == "ok":
-        yield _certified_again(
-            folder, log, protocol, images=images, device=device, batch_size=batch_size
-        )
-
-
-def _audited(log: Log, protocol: CertifyProtocol) -> Check:
+def _audit(log: Log, protocol: CertifyProtocol) -> str:
     findings = audit(log)
     if errors := [finding.sentence for finding in findings if finding.severity == "error"]:
-        return Check(log.path.name, "failed", " ".join(errors))
+        raise ValueError(" ".join(errors))
     notes = "".join(f" {finding.sentence}" for finding in findings)
-    return Check(
-        log.path.name, "ok", f"the audit of {len(protocol.indices)} images finds no error.{notes}"
-    )
+    return f"the audit of {len(protocol.indices)} images finds no error.{notes}"
 
 
-def _certified_again(
-    folder: Path,
-    log: Log,
-    protocol: CertifyProtocol,
-    *,
-    images: int,
-    device: str | torch.device,
-    batch_size: int | None,
-) -> Check:
-    """Certificates of the log, made again with its noise, and put to the test with noise of a seed that nobody knew before.
+def _again(
+    log: Log, protocol: CertifyProtocol, classifier: SmoothedClassifier, repetition: Repetition
+) -> str:
+    """Make certificates of a log again, and test them on fresh noise, of a seed unknown before.
 
-    Votes that differ are no failure by themselves: processors of another kind round otherwise, with the same software too.
-    That they are the same proves no radius: a network may have been made for the noise of the log's seed.
+    Other votes are no failure by themselves: processors of another kind round differently, even
+    with the same software. Equal votes prove no radius: a network may have been made for the noise
+    of the log's seed.
     """
-    name = f"{log.path.name}, again"
-    sample = sorted(
-        random.sample(list(log.records), min(images, len(log.records))),
-        key=lambda record: record.idx,
-    )
-    differing: list[str] = []
-    software = ""
     try:
-        size = len(open_images(protocol.dataset, protocol.split).labels)
+        images = open_images(protocol.dataset, protocol.split)
     except (ValueError, OSError) as error:
-        return Check(name, "skipped", f"the data set cannot be read here: {error}")
-    if protocol.stop > size:
-        return Check(
-            name, "failed", f"it is of {protocol.stop} images, but {protocol.dataset} has {size}"
+        raise Skipped(f"the data set cannot be read here: {error}") from error
+    stop, size = protocol.stop, len(images.labels)
+    if stop > size:
+        raise ValueError(f"it is of {stop} images, but {protocol.dataset} has {size}")
+    if classifier.loss != protocol.loss:
+        raise ValueError(
+            f"a sample of its noise takes {classifier.loss:g} off alpha, not {protocol.loss:g}"
         )
-    for record in tqdm(sample, desc=name, unit="certificate", leave=False, disable=None):
-        repeated, made = _again(folder, protocol, record.idx, device=device, batch_size=batch_size)
-        software = made.software
-        if made.loss != protocol.loss:
-            return Check(
-                name,
-                "failed",
-                f"a sample of its noise takes {made.loss:g} off alpha, not {protocol.loss:g}",
-            )
+
+    def certified(protocol: CertifyProtocol, idx: int) -> Record:
+        size = repetition.batch_size
+        evaluator = VotingEvaluator(protocol, classifier, images, batch_size=size)
+        ((record,),) = evaluator.records([idx])
+        return record
+
+    records = random.sample(list(log.records), min(repetition.images, len(log.records)))
+    records.sort(key=lambda record: record.idx)
+    differing = []
+    for record in tqdm(records, log.path.name, unit="certificate", leave=False, disable=None):
+        repeated = certified(protocol, record.idx)
         if repeated.label != record.label:
-            return Check(
-                name, "failed", f"image {record.idx} has label {repeated.label}, not {record.label}"
-            )
-        if _evident(repeated) != _evident(record):
+            raise ValueError(f"image {record.idx} has label {repeated.label}, not {record.label}")
+        if _logged(repeated) != _logged(record):
             differing.append(str(record.idx))
-        if record.predict == -1:
-            continue  # an abstention claims nothing
         seed = secrets.randbelow(2**63)
-        fresh, _ = _again(
-            folder, protocol, record.idx, seed=seed, device=device, batch_size=batch_size
-        )
-        if _refuted(record, fresh, protocol):
-            return Check(
-                name,
-                "failed",
-                f"fresh votes (seed {seed}) refute the radius {record.radius} of image {record.idx}",
+        if _refuted(record, certified(_fresh(protocol, seed), record.idx), protocol):
+            raise ValueError(
+                f"fresh votes (seed {seed}) refute the radius {record.radius} of image {record.idx}"
             )
     votes = "the same votes"
     if differing:
         votes = (
-            f"other votes for {', '.join(differing)}, made by {software}, those of the log by {protocol.software} (on one "
-            "processor, the same software gives the same votes)"
+            f"other votes for {', '.join(differing)}, made by {software(classifier)}, those of the "
+            f"log by {protocol.software} (on one processor, the same software gives the same votes)"
         )
-    return Check(
-        name,
-        "ok",
-        f"images {', '.join(str(record.idx) for record in sample)}: {votes}; votes on fresh noise refute none of their radii "
-        f"(each right one would be with probability at most {2 * protocol.alpha:g})",
+    return (
+        f"images {', '.join(str(record.idx) for record in records)}: {votes}; votes on fresh noise "
+        "refute none of their radii (each right one would be with probability at most "
+        f"{2 * protocol.alpha:g})"
     )
 
 
-def _evident(record: Record) -> Sequence[object]:
-    return record.label, record.predict, record.radius, record.selected, record.votes, record.path
+def _logged(record: Record) -> Record:
+    """A record as read from a log, but for its time."""
+    return replace(record, seconds=0.0, radius=logged_radius(record.radius or 0.0))
 
 
-def _again(
-    folder: Path,
-    protocol: CertifyProtocol,
-    idx: int,
-    *,
-    device: str | torch.device,
-    batch_size: int | None,
-    seed: int | None = None,
-) -> tuple[Record, AnyProtocol]:
-    """The line of an image by the protocol of its log, or by a fixed n from another seed; and the protocol that made it."""
-    fixed = seed is not None
-    with TemporaryDirectory() as place:
-        out = Path(place) / "log.tsv"
-        with Evaluation(
-            f"local-dir:{folder}",
-            out,
-            split=protocol.split,
-            start=idx,
-            stop=idx + 1,
-            stride=1,
-            n0=protocol.n0,
-            n=min(protocol.n, FRESH_SAMPLES) if fixed else protocol.n,
-            alpha=protocol.alpha,
-            bound=protocol.bound,
-            radii=None if fixed else protocol.radii,
-            tolerance=None if fixed else protocol.tolerance,
-            correct_only=protocol.correct_only and not fixed,
-            power=0.0 if fixed else protocol.power,
-            precision=protocol.precision,
-            seed=protocol.seed if seed is None else seed,
-            device=device,
-            batch_size=batch_size,
-        ) as evaluation:
-            for _ in evaluation:
-                pass
-        return read_log(out).records[0], evaluation.protocol
+def _fresh(protocol: CertifyProtocol, seed: int) -> CertifyProtocol:
+    """A fixed n, of up to FRESH_SAMPLES, from another seed."""
+    return msgspec.structs.replace(
+        protocol,
+        seed=seed,
+        n=min(protocol.n, FRESH_SAMPLES),
+        radii=None,
+        tolerance=None,
+        correct_only=False,
+        power=0.0,
+    )
 
 
 def _refuted(record: Record, fresh: Record, protocol: CertifyProtocol) -> bool:
-    """Whether fresh votes say, at level alpha, that the certificate is wrong; it is wrong by itself with probability alpha."""
-    top_alone = protocol.bound == "cohen"
-    level = protocol.level(fresh.n)
-    largest = radius_upper(
-        fresh.counts(protocol.num_classes), record.predict, level, top_alone=top_alone
-    )
+    """Whether fresh votes say, at level alpha, that a certificate is wrong.
+
+    The certificate itself is wrong with probability alpha. An abstention claims nothing.
+    """
+    if record.predict == ABSTAIN:
+        return False
+    counts = fresh.counts(protocol.num_classes)
+    level, top_alone = protocol.level(fresh.n), protocol.bound == "cohen"
+    largest = radius_upper(counts, record.predict, level, top_alone=top_alone)
     return largest == 0 or (record.radius or 0.0) > protocol.sigma * largest

@@ -1,4 +1,4 @@
-"""What CERTIFY and PREDICT return: a value with the evidence that it came from."""
+"""What CERTIFY and PREDICT return: the answer and the evidence for it."""
 
 from dataclasses import dataclass, field
 
@@ -7,24 +7,34 @@ ABSTAIN = -1
 
 @dataclass(frozen=True)
 class Certificate:
-    """With probability at least 1 - alpha over the noise: g is `label` at every point within `radius` of x, or we abstain.
+    """g is `label` at every point within `radius` of x, or CERTIFY abstained.
+
+    A wrong certificate has probability at most alpha over the noise. With noise "grid" it holds for
+    the program as it runs; with "float" up to floating-point effects: a network that reads the low
+    bits of its input can contradict it.
 
     Attributes:
         label: the certified class, or `ABSTAIN`.
         radius: l2 distance in pixel units [0, 1], rounded toward zero; 0.0 if abstained.
-        selected: the class that the n0 selection samples chose.
+        selected: the class with the most votes among the n0 selection samples.
         p_lower: lower confidence bound on the probability of `selected` under noise.
         p_upper: upper confidence bound on the probability of every other class.
-        n0, n: samples that were taken for selection and for estimation.
+        n0, n: samples drawn for selection and for estimation.
         alpha: failure probability.
         bound: the radius rule, a key of `rszoo.bounds.BOUNDS`.
-        sigma, noise, precision, seed: the noise's standard deviation and law, the form of the network, the seed.
-        counts: votes of the estimation samples, one a class.
-        rule: how n came about: "fixed", "two-stage" (chosen by the selection samples), or "sequential" (a test of given radii
-            that stops when they are settled).
-        stopped: of the sequential rule: "certified" (all radii), "futile" (the next radius was given up: a NO without a level)
-            or "undecided" (the samples ran out); "other class" if only one class was of interest and not selected; else "".
-        path: of the sequential rule: votes for `selected` at each of its looks.
+        sigma, noise: standard deviation of the noise, and its law, "float" or "grid".
+        precision: the arithmetic in which the network voted.
+        seed: of the noise.
+        stream: version of the noise's stream, which seed and image address.
+        moved: l2 distance from x to the 8-bit image that was certified in its place, rounded up;
+            0.0 where x itself was. Only grid noise needs 8-bit images.
+        counts: votes of the estimation samples, one count per class.
+        rule: how n was chosen: "fixed", "two-stage" (by the selection samples), or "sequential" (a
+            test of given radii that stops once they are settled).
+        stopped: why the sequential rule stopped: "certified" (all radii), "futile" (it gave up on
+            the next radius: a NO without a level) or "undecided" (no samples were left). "other
+            class" if only one class was of interest and another was selected; else "".
+        path: of the sequential rule: votes for `selected` at each look.
     """
 
     label: int
@@ -44,22 +54,43 @@ class Certificate:
     rule: str = "fixed"
     stopped: str = ""
     path: tuple[int, ...] = field(default=(), repr=False)
+    stream: int = 1
+    moved: float = 0.0
 
     @property
     def abstained(self) -> bool:
-        """Whether nothing could be certified."""
+        """Whether no class was certified."""
         return self.label == ABSTAIN
+
+    @property
+    def guarantee(self) -> str:
+        """What the certificate says and how far, in one sentence."""
+        if self.abstained:
+            return "No class is certified: the votes suffice for none."
+        reach = {
+            "float": "up to the floating-point effects of noise and addition",
+            "grid": "for the program as it runs, floating point included",
+        }
+        at = "the 8-bit image nearest to x" if self.moved else "x"
+        return (
+            f"With probability at least {1 - self.alpha:g} over the noise, the smoothed classifier "
+            f"answers {self.label} at every image closer than {self.radius:g} (l2, pixels in "
+            f"[0, 1]) to {at}, {reach[self.noise]}."
+        )
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """With probability at least 1 - alpha over the noise: g(x) is `label`, or we abstain.
+    """g(x) is `label`, or PREDICT abstained.
+
+    A wrong label has probability at most alpha over the noise.
 
     Attributes:
         label: the predicted class, or `ABSTAIN`.
-        p_value: of the two-sided test of the two largest counts, times the number of looks if there were several.
-        n, alpha, sigma, noise, precision, seed: as in `Certificate`.
-        counts: votes, one a class.
+        p_value: of the two-sided test of the two largest counts, times the number of looks if
+            there were several.
+        n, alpha, sigma, noise, precision, seed, stream, moved: as in `Certificate`.
+        counts: votes, one count per class.
         rule: "fixed", or "sequential" if the test stopped as soon as it was settled.
     """
 
@@ -73,6 +104,8 @@ class Prediction:
     seed: int
     counts: tuple[int, ...] = field(repr=False)
     rule: str = "fixed"
+    stream: int = 1
+    moved: float = 0.0
 
     @property
     def abstained(self) -> bool:

@@ -1,52 +1,194 @@
-"""The arithmetic in which a network computes: which instructions, and where their results are rounded."""
+"""The arithmetic in which a network computes: which instructions, and where results are rounded.
 
+torch keeps much of this in settings of the process or the thread: autocast, the default dtype and
+device, TensorFloat-32, reduced-precision products, cuDNN's choice of algorithms. A classifier is
+what it computes, so everything here that votes, attacks or trains does so inside `isolated`,
+whatever the caller has set, and leaves the caller's settings as they were.
+"""
+
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.backends import cudnn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 PRODUCTS = {F.conv2d, F.linear}
+FLOATING = {torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros, torch.eye}
+FLOATING |= {torch.linspace, torch.logspace}
+FACTORIES = FLOATING | {torch.full, torch.tensor, torch.arange, torch.as_tensor, torch.asarray}
+FACTORIES |= {torch.randint, torch.randperm, torch.scalar_tensor}
+
+PLAIN = ("ieee", "none", "highest")  # "none": as the settings above it, which are plain then too
 
 
-def exact_arithmetic() -> AbstractContextManager[None]:
-    """On a GPU: float32 is float32, not TensorFloat-32, and equal inputs give equal results."""
-    return cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+@contextmanager
+def isolated(device: torch.device) -> Iterator[None]:
+    """Compute as torch does by default: the same numbers whatever the caller has set.
+
+    Autocast is off, float32 is float32 (no TensorFloat-32, no bfloat16 products), cuDNN is
+    deterministic, and new tensors are float32 on the CPU unless the code says otherwise. Autocast
+    and the defaults of new tensors belong to this thread; the flags of the process are set while
+    any thread is inside and restored when the last one leaves.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        stack.enter_context(_FLAGS)
+        if torch.get_default_dtype() != torch.float32 or torch.get_default_device().type != "cpu":
+            stack.enter_context(PlainFactories())
+        yield
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """A setting of the process: the attribute `name` of `owner`, and its plain value."""
+
+    owner: Any
+    name: str
+    plain: object
+
+    def read(self) -> object:
+        return getattr(self.owner, self.name)
+
+    def write(self, value: object) -> None:
+        setattr(self.owner, self.name, value)
+
+    def restore(self, value: object) -> None:
+        """Set it back unless the caller has changed it meanwhile; what was inherited stays so."""
+        if self.read() != self.plain:
+            return
+        if self.name == "fp32_precision":
+            self.write("none")
+        if self.read() != value:
+            self.write(value)
+
+
+class _Flags:
+    """Process-wide flags at their plain values while at least one thread is inside."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+        self.changed: list[tuple[_Flag, object]] = []
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                found = [(flag, flag.read()) for flag in _flags()]
+                self.changed = [
+                    (flag, value)
+                    for flag, value in found
+                    if value != flag.plain and value not in PLAIN
+                ]
+                for flag, _ in self.changed:
+                    flag.write(flag.plain)
+            self.inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                for flag, value in self.changed:
+                    flag.restore(value)
+
+
+_FLAGS = _Flags()
+
+
+class _Products:
+    """`torch.set_float32_matmul_precision` as an attribute, for torch without `fp32_precision`."""
+
+    @property
+    def precision(self) -> str:
+        return torch.get_float32_matmul_precision()
+
+    @precision.setter
+    def precision(self, value: str) -> None:
+        torch.set_float32_matmul_precision(value)
+
+
+@cache
+def _flags() -> tuple[_Flag, ...]:
+    """The flags of this version of torch; those of a GPU only where there is one."""
+    cpu: Any = torch.backends.mkldnn
+    cudnn: Any = torch.backends.cudnn
+    matmul: Any = torch.backends.cuda.matmul
+    gpu = torch.cuda.is_available()
+    flags = [_Flag(cudnn, "enabled", True), _Flag(cudnn, "benchmark", False)]
+    flags = [*flags, _Flag(cudnn, "deterministic", True)] if gpu else []
+    if hasattr(cpu, "conv"):
+        parts: list[Any] = [cpu.conv, cpu.matmul]
+        if gpu:
+            parts += [cudnn.conv, matmul]
+        return (*flags, *(_Flag(part, "fp32_precision", "ieee") for part in parts))
+    if gpu:
+        flags += [_Flag(part, "allow_tf32", False) for part in (cudnn, matmul)]
+    return (*flags, _Flag(_Products(), "precision", "highest"))
+
+
+class PlainFactories(TorchFunctionMode):
+    """New tensors are float32 on the CPU where the code names no type or device."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = dict(kwargs or {})
+        if func not in FACTORIES:
+            return func(*args, **options)
+        data = args[0] if args else None
+        if options.get("device") is None:
+            options["device"] = data.device if isinstance(data, Tensor) else "cpu"
+        if options.get("dtype") is None and func in FLOATING:
+            options["dtype"] = torch.float32
+        made = func(*args, **options)
+        if options.get("dtype") is None and made.is_floating_point() and not hasattr(data, "dtype"):
+            return made.float()  # of Python floats
+        return made
 
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions that multiply bfloat16 numbers; torch can tell of x86 alone."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    """Whether this processor multiplies bfloat16 numbers; False where torch cannot tell."""
+    known = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch has no public question
+    return known is not None and bool(known())
 
 
 def bfloat16_products(device: torch.device) -> AbstractContextManager[object]:
-    """Within it, convolutions and linear layers of bfloat16 numbers are as fast as the device can make them.
+    """Make convolutions and linear layers of bfloat16 numbers as fast as the device allows.
 
-    A processor without bfloat16 instructions computes them with float32 ones, on the same numbers and rounded at the same
-    places, which is several times faster than what torch does there. Only the order of the sums may differ, as it does between
-    any two kinds of processor.
+    A processor without bfloat16 instructions computes them with float32 ones, on the same numbers
+    and rounded at the same places, several times faster than torch's own kernels there. Only the
+    order of the sums may differ, as it does between any two kinds of processor.
     """
     return nullcontext() if device.type != "cpu" or multiplies_bfloat16() else WideProducts()
 
 
 @contextmanager
 def mixed_precision(device: torch.device, precision: str) -> Iterator[None]:
-    """Training in that precision: with "bfloat16" torch's mixed precision, with "float32" nothing of the kind."""
+    """Train in "bfloat16", which is torch's mixed precision, or in "float32" throughout."""
     if precision == "float32":
-        yield
+        with torch.autocast(device.type, enabled=False):
+            yield
         return
-    with torch.autocast(device.type, dtype=torch.bfloat16), bfloat16_products(device):
-        yield
+    try:
+        with torch.autocast(device.type, dtype=torch.bfloat16), bfloat16_products(device):
+            yield
+    finally:
+        # torch forgets its bfloat16 copies of the weights only where the outermost autocast ends,
+        # which may be that of `isolated`, around a whole run: the next step has other weights.
+        torch.clear_autocast_cache()
 
 
 class WideProducts(TorchFunctionMode):
-    """Convolutions and linear layers of bfloat16 numbers in float32: exact products, float32 sums, rounded once at the end."""
+    """Products of bfloat16 numbers: exact, summed in float32, rounded to bfloat16 at the end."""
 
     def __torch_function__(
         self,
@@ -62,9 +204,8 @@ class WideProducts(TorchFunctionMode):
         if x.dtype != torch.bfloat16 and not torch.is_autocast_enabled("cpu"):
             return func(*args, **kwargs)
         with torch.autocast("cpu", enabled=False):
-            return func(
-                *map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()}
-            ).bfloat16()
+            wide = {name: _wide(value) for name, value in kwargs.items()}
+            return func(*map(_wide, args), **wide).bfloat16()
 
 
 def _wide(value: object) -> object:

@@ -1,6 +1,7 @@
-"""What a procedure asks of the engine: samples of a stage's stream. No torch."""
+"""What a procedure is given and asks for: its setting, and samples of a stage's noise. No torch."""
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
 
@@ -8,7 +9,7 @@ Result = TypeVar("Result")
 
 
 class Stage(IntEnum):
-    """What a stream is for; two stages never share draws."""
+    """The purpose of a stream of noise; two stages never share draws."""
 
     SELECT = 0
     ESTIMATE = 1
@@ -17,7 +18,7 @@ class Stage(IntEnum):
 
 
 class Request(NamedTuple):
-    """The samples start, ..., stop - 1 of the stream of a stage."""
+    """The samples start, ..., stop - 1 of a stage's stream."""
 
     stage: Stage
     start: int
@@ -25,4 +26,39 @@ class Request(NamedTuple):
 
 
 Procedure = Generator[Request, list[int], Result]
-"""Yields requests, is sent their votes (one number a class), returns a result."""
+"""Yields requests, is sent the votes for each (one count per class), returns a result."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all images of a call share.
+
+    Attributes:
+        alpha: failure probability per image.
+        sigma, noise, precision, seed: as in `Certificate`.
+        stream: version of the noise's stream.
+        loss: total variation between the noise of a sample and its stated law; each sample costs
+            this much of alpha.
+    """
+
+    alpha: float
+    sigma: float
+    noise: str
+    precision: str
+    seed: int
+    stream: int
+    loss: float
+
+    def level(self, n: int) -> float:
+        """What n samples leave of alpha for the statistics.
+
+        Raises:
+            ValueError: nothing is left.
+        """
+        level = self.alpha - n * self.loss
+        if level <= 0:
+            raise ValueError(
+                "Expected alpha above the error of the grid noise, "
+                f"got alpha={self.alpha}; use a larger alpha."
+            )
+        return level

@@ -1,8 +1,10 @@
-"""The machine: its devices, how many samples they take at once, and two settings of a process that votes on a CPU.
+"""The machine: its devices, how many samples they take at once, and how a process uses its memory.
 
-The settings change speed and no result. Freed memory stays with the process: glibc gives large freed blocks back to the system, which clears them again, page by page,
-when the next pass of the network takes them. And a thread of the network that waits for work stops spinning after a tenth of a
-millisecond: libgomp lets it spin for some milliseconds, on a core that could draw noise.
+Two settings of a process that votes on a CPU change its speed and no result. Freed memory stays
+with the process: glibc returns large freed blocks to the system, which clears them page by page
+when the next forward pass takes them. And a thread of the network that waits for work stops
+spinning after a tenth of a millisecond: libgomp lets it spin for some milliseconds, on a core that
+could draw noise.
 """
 
 import ctypes
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from rszoo.smoothing.form import VotingForm
 
@@ -22,7 +23,7 @@ M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
 LARGEST_BLOCK, KEPT = 2**25, 2**30  # glibc takes no larger block from its heap
 SPINS = "30000"
 
-CORE_BATCH = 64  # samples a core: the activations of a small network stay in its cache
+CORE_BATCH = 64  # samples per core: the activations of a small network stay in its cache
 DEVICE_BATCH, DEVICE_VALUES = 2048, 2**26
 ATTACK_BATCH = 64
 ATTACK_DEVICE_BATCH = 1024
@@ -31,9 +32,9 @@ MEMORY_SHARE = 0.25
 
 
 def tune_process() -> bool:
-    """Keep up to 1 GiB of freed memory, and let waiting threads sleep; call it before torch is imported.
+    """Keep up to 1 GiB of freed memory, let waiting threads sleep; call it before importing torch.
 
-    The command line does this for its own processes. A spin count that the environment names is kept.
+    The command line does this for its own processes. A spin count set in the environment is kept.
 
     Returns:
         Whether this C library can keep freed memory; only glibc's does.
@@ -50,36 +51,27 @@ def tune_process() -> bool:
 
 
 def attack_batch(shape: tuple[int, int, int], device: "torch.device") -> int:
-    """Noisy images that an attack passes through the network at once: a function of shape and kind of device alone.
+    """How many noisy images an attack passes through the network at once.
 
-    Rounding depends on it, and thus what an attack finds, so it must not depend on the memory at hand.
+    It depends on the image shape and the kind of device alone: rounding, and so what an attack
+    finds, depends on it, so it must not follow the memory at hand.
     """
     limit = ATTACK_BATCH if device.type == "cpu" else ATTACK_DEVICE_BATCH
     return max(1, min(limit, ATTACK_VALUES // math.prod(shape)))
 
 
 def default_batch(form: "VotingForm", shape: tuple[int, int, int], device: "torch.device") -> int:
-    """A batch size that fills the device; on the CPU, where it decides no rounding, within a quarter of the free memory."""
+    """A batch size that fills the device.
+
+    On a CPU, where it does not affect rounding, it takes at most a quarter of the free memory.
+    """
     import torch
-    from torch import Tensor
 
     if device.type != "cpu":
         return max(1, min(DEVICE_BATCH, DEVICE_VALUES // math.prod(shape)))
-    free, limit = (
-        os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        CORE_BATCH * torch.get_num_threads(),
-    )
-    sizes: list[int] = []
-
-    def record(module: "nn.Module", inputs: object, output: object) -> None:
-        sizes.append(output.nbytes if isinstance(output, Tensor) else 0)
-
-    handles = [module.register_forward_hook(record) for module in form.modules()]
-    with torch.inference_mode():
-        form.logits(torch.zeros(2, *shape, device=device))
-    for handle in handles:
-        handle.remove()
-    return max(1, min(limit, int(MEMORY_SHARE * free / max(1, sum(sizes) // 2))))
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    fitting = int(MEMORY_SHARE * free / form.sample_bytes)
+    return max(1, min(CORE_BATCH * torch.get_num_threads(), fitting))
 
 
 def find_device(device: "str | torch.device") -> "torch.device":
@@ -98,18 +90,19 @@ def find_device(device: "str | torch.device") -> "torch.device":
         ) from error
     if found.type not in ("cpu", "cuda"):
         raise ValueError(
-            f"Expected a device of kind cpu or cuda, got {str(found)!r}; nothing was tested on others."
+            f"Expected a device of kind cpu or cuda, got {str(found)!r}; use one of these."
         )
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found.type == "cuda" and (found.index or 0) >= count:
         raise ValueError(
-            f"Expected device {str(found)!r}, got a machine with {count} CUDA devices; use device='cpu'."
+            f"Expected device {str(found)!r}, got a machine with {count} CUDA devices; "
+            "use device='cpu'."
         )
     return found
 
 
 def device_name(device: "torch.device") -> str:
-    """What the vendor calls a GPU; of a CPU the architecture and the instructions that torch finds."""
+    """The vendor's name of a GPU; of a CPU, its architecture and the instructions torch finds."""
     import torch
 
     from rszoo.smoothing.precision import multiplies_bfloat16
@@ -117,6 +110,5 @@ def device_name(device: "torch.device") -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     vectors = torch.backends.cpu.get_cpu_capability()
-    return f"{platform.machine()} with {vectors}" + (
-        " and bfloat16" if multiplies_bfloat16() else ""
-    )
+    bfloat16 = " and bfloat16" if multiplies_bfloat16() else ""
+    return f"{platform.machine()} with {vectors}{bfloat16}"

@@ -1,12 +1,12 @@
-"""The images of a run: on the device as uint8, so that a step never waits for them, or read ahead file by file."""
+"""The images of a run: on the device as uint8, so that a step never waits for them, or streamed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rszoo.data.datasets import (
     Labelled,
@@ -16,121 +16,115 @@ from rszoo.data.datasets import (
     list_files,
     load_images,
 )
-from rszoo.data.folders import LabelledFiles
 from rszoo.recipe import Extra, Recipe
-from rszoo.training.augmentation import AUGMENTATIONS
-from rszoo.training.stream import Stream
+from rszoo.training.stream import Stream, Upcoming
 
 MONITORED = 2000
+PADDING = {"none": None, "flip": 0, "crop-flip": 4}
+"""Zeros around the image before a random crop and flip; None leaves the image alone."""
 
-Upcoming = Callable[[], Iterator[tuple[list[int], int]]]
-"""The batches from the present one on: indices of the images, and the number that seeds their augmentation."""
 
-
-class TrainingData(Protocol):
-    """What is trained on, and what is monitored.
+@dataclass(frozen=True)
+class TrainingData:
+    """What to train on, and what to monitor.
 
     Attributes:
-        labels: int64 (N,).
-        weights: of the losses, (N,).
-        monitored: images and labels for the noisy accuracy during the run: those held out, or some of the test images.
+        labels: int64 (N,), on the device.
+        weights: of the losses, (N,), on the device.
+        monitored: images and labels for the noisy accuracy during the run: those held out, or some
+            of the test images.
+        batch: augmented images of some indices, uint8 (B, C, H, W), on the device.
     """
 
     labels: Tensor
     weights: Tensor
     monitored: list[Labelled]
-
-    def batch(self, chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
-        """Augmented images of those indices, uint8 (B, C, H, W), on the device."""
-        ...
+    batch: Callable[[Tensor, torch.Generator, Upcoming], Tensor]
 
 
-@dataclass
-class ResidentData:
-    """A data set that is on the device as a whole; see `TrainingData`."""
+def augmented(images: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
+    """Each uint8 image (B, C, H, W) randomly cropped and flipped, in one gather.
 
-    images: Tensor
-    labels: Tensor
-    weights: Tensor
-    monitored: list[Labelled]
-    augmentation: str
+    Args:
+        images: on the device of the generator.
+        augmentation: a key of `PADDING`.
+        generator: the source of randomness.
+    """
+    if (padding := PADDING[augmentation]) is None:
+        return images
+    count, channels, height, width = images.shape
+    device = images.device
 
-    def batch(self, chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
-        """Augmented on the device."""
-        return AUGMENTATIONS[self.augmentation](self.images[chosen], generator)
+    def draw(high: int) -> Tensor:
+        return torch.randint(high, (count, 1), generator=generator, device=device)
 
-
-@dataclass
-class StreamedData:
-    """A data set that is read file by file, ahead of the steps; see `TrainingData`."""
-
-    files: LabelledFiles
-    labels: Tensor
-    weights: Tensor
-    monitored: list[Labelled]
-    size: tuple[int, int]
-    seed: int
-    stream: Stream | None = None
-
-    def batch(self, chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
-        """The next batch that was read ahead."""
-        if self.stream is None:
-            self.stream = Stream(self.files, self.size, upcoming(), self.seed)
-        return self.stream.next(chosen.device)
+    rows = draw(2 * padding + 1) + torch.arange(height, device=device)
+    columns = draw(2 * padding + 1) + torch.arange(width, device=device)
+    columns = torch.where(draw(2).bool(), columns.flip(1), columns)
+    padded = F.pad(images, (padding,) * 4)
+    image = torch.arange(count, device=device).view(-1, 1, 1, 1)
+    channel = torch.arange(channels, device=device).view(1, -1, 1, 1)
+    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def load_data(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
     """The images of a recipe.
 
     Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: the extra images do not have the shape of the data set's, too many images are held out, or the
-            augmentation or another option is not for this data set.
+        FileNotFoundError: a file is missing.
+        ValueError: the recipe holds out too many images, its extra images have another shape than
+            the data set's, or its augmentation or another option is not for this data set.
     """
     if get_dataset(recipe.model.dataset).files is not None:
         return _streamed(recipe, device)
-    if recipe.training.augmentation not in AUGMENTATIONS:
-        known = ", ".join(AUGMENTATIONS)
+    if recipe.training.augmentation not in PADDING:
         raise ValueError(
-            f"Expected one of {known} as augmentation here, got {recipe.training.augmentation!r}; change it."
+            f"Expected one of {', '.join(PADDING)} as augmentation of {recipe.model.dataset}, "
+            f"got {recipe.training.augmentation!r}; change it."
         )
     return _resident(recipe, device, download)
 
 
-def _resident(recipe: Recipe, device: torch.device, download: bool) -> ResidentData:
-    images, labels = load_images(recipe.model.dataset, "train", download=download)
-    held = recipe.training.hold_out or 0
+def _resident(recipe: Recipe, device: torch.device, download: bool) -> TrainingData:
+    training, dataset = recipe.training, recipe.model.dataset
+    images, labels = load_images(dataset, "train", download=download)
+    held = training.hold_out or 0
     if held >= len(images):
         raise ValueError(
-            f"Expected hold_out below the {len(images)} training images, got {held}; hold out fewer."
+            f"Expected hold_out below the {len(images)} training images, got {held}; "
+            "hold out fewer."
         )
     if held:
         monitored = [(images[-held:], labels[-held:])]
         images, labels = images[:-held], labels[:-held]
     else:
-        monitored = list(image_chunks(recipe.model.dataset, "test", limit=MONITORED))
+        monitored = list(image_chunks(dataset, "test", limit=MONITORED))
     weights = torch.ones(len(images))
-    if recipe.training.extra:
-        more, more_labels = _extra_images(recipe.training.extra, images)
+    if training.extra:
+        more, more_labels = _extra_images(training.extra, images)
         images, labels = torch.cat([images, more]), torch.cat([labels, more_labels])
-        weights = torch.cat([weights, torch.full((len(more),), recipe.training.extra.weight)])
-    augmentation = recipe.training.augmentation
-    return ResidentData(
-        images.to(device), labels.to(device), weights.to(device), monitored, augmentation
-    )
+        weights = torch.cat([weights, torch.full((len(more),), training.extra.weight)])
+    images = images.to(device)
+
+    def batch(chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
+        return augmented(images[chosen], training.augmentation, generator)
+
+    return TrainingData(labels.to(device), weights.to(device), monitored, batch)
 
 
-def _streamed(recipe: Recipe, device: torch.device) -> StreamedData:
+def _streamed(recipe: Recipe, device: torch.device) -> TrainingData:
     training, dataset = recipe.training, get_dataset(recipe.model.dataset)
     if training.augmentation != "resized-crop-flip" or training.hold_out or training.extra:
         raise ValueError(
-            f"Expected augmentation = 'resized-crop-flip' without hold_out or extra for {dataset.name}, which is read file by "
-            f"file, got {training.augmentation!r}; change the recipe."
+            f"Expected augmentation = 'resized-crop-flip' without hold_out or extra for "
+            f"{dataset.name}, which is read file by file, got {training.augmentation!r}; "
+            "change the recipe."
         )
     files = list_files(dataset.name, "train")
     monitored = list(image_chunks(dataset.name, "test", limit=MONITORED))
     labels, weights = files.labels.to(device), torch.ones(len(files.labels), device=device)
-    return StreamedData(files, labels, weights, monitored, dataset.shape[1:], training.seed)
+    stream = Stream(files, dataset.shape[1:], training.seed)
+    return TrainingData(labels, weights, monitored, stream.batch)
 
 
 def _extra_images(extra: Extra, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,17 +134,14 @@ def _extra_images(extra: Extra, like: Tensor) -> tuple[Tensor, Tensor]:
             f"Expected pseudo-labelled images in {path}, got no such file; put the .npz there."
         )
     with np.load(path, allow_pickle=False) as file:
-        images, labels = (
-            torch.from_numpy(file["images"]).permute(0, 3, 1, 2),
-            torch.from_numpy(file["labels"]).long(),
-        )
-    if (
-        images.dtype != torch.uint8
-        or images.shape[1:] != like.shape[1:]
-        or len(images) != len(labels)
-    ):
+        images = torch.from_numpy(file["images"]).permute(0, 3, 1, 2)
+        labels = torch.from_numpy(file["labels"]).long()
+    shape = images.shape[1:]
+    if images.dtype != torch.uint8 or shape != like.shape[1:] or len(images) != len(labels):
+        height, width = like.shape[2:]
         raise ValueError(
-            f"Expected uint8 images like (N, {', '.join(map(str, like.shape[2:]))}, {like.shape[1]}) and N labels in {path}, "
-            f"got {images.dtype} {tuple(images.shape)} and {len(labels)}; write the file anew."
+            f"Expected uint8 images like (N, {height}, {width}, {like.shape[1]}) and N labels in "
+            f"{path}, got {images.dtype} {tuple(images.shape)} and {len(labels)}; "
+            "write the file anew."
         )
     return images, labels

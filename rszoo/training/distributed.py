@@ -1,19 +1,26 @@
-"""The processes of a run, one a device: one alone, or those that `torchrun` started."""
+"""The processes that `torchrun` starts: evaluation divides its images among them, training none."""
 
 import os
 from datetime import timedelta
 
 import torch
-from torch import Tensor
 from torch import distributed as dist
 
 
+def refuse_several() -> None:
+    """Raise ValueError if `torchrun` started other processes beside this one."""
+    if (processes := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise ValueError(
+            f"Expected one process to train, got {processes}; run 'rszoo train' without torchrun."
+        )
+
+
 def join(device: torch.device, *, timeout: timedelta | None = None) -> torch.device:
-    """Join the process group if `torchrun` started this process; returns the device of this process.
+    """Join the process group if `torchrun` started this process; returns this process's device.
 
     Args:
-        device: its kind is what counts.
-        timeout: how long a process waits for the others; torch's own if absent.
+        device: only its kind counts.
+        timeout: how long a process waits for the others; torch's default if absent.
     """
     if "WORLD_SIZE" not in os.environ:
         return device
@@ -39,24 +46,3 @@ def wait() -> None:
     """Wait until all processes are here."""
     if dist.is_initialized():
         dist.barrier()
-
-
-def add(tensors: list[Tensor]) -> None:
-    """Replace each tensor by its sum over the processes."""
-    if not dist.is_initialized():
-        return
-    flat = torch.cat([tensor.flatten() for tensor in tensors])
-    dist.all_reduce(flat)
-    for tensor, part in zip(
-        tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True
-    ):
-        tensor.copy_(part.view_as(tensor))
-
-
-def any_of(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set in any process."""
-    if not dist.is_initialized():
-        return flag
-    votes = torch.tensor([float(flag)], device=device)
-    dist.all_reduce(votes)
-    return bool(votes.item() > 0)

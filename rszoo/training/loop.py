@@ -1,13 +1,14 @@
 """The one training loop.
 
-A run folder holds `checkpoint.pt` (replaced at once), `log.jsonl` (one line an epoch), `runs.jsonl` (one line a start: recipe,
-versions, device, time) and, at the end, the files of a zoo entry. A run that was killed goes on to the same weights.
+A run folder holds `checkpoint.pt` (replaced at once), `log.jsonl` (one line per epoch),
+`runs.jsonl` (one line per start: recipe, versions, device, time) and, at the end, the files of a
+zoo entry. A run that was killed goes on to the same weights.
 """
 
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -22,15 +23,16 @@ from tqdm import tqdm
 from rszoo.data.datasets import image_chunks
 from rszoo.files import replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.smoothing.precision import exact_arithmetic
+from rszoo.smoothing.precision import isolated
 from rszoo.smoothing.runtime import device_name
-from rszoo.training import distributed as processes
-from rszoo.training.run import LOG, Run, check_folder, noisy_accuracy, start
+from rszoo.training.checkpoint import check_folder, resume, save
+from rszoo.training.distributed import refuse_several
+from rszoo.training.run import Run, noisy_accuracy, start
 from rszoo.training.step import take_step
-from rszoo.zoo.entry import recipe_source, write_entry
+from rszoo.zoo.config import EPOCHS, RECIPE, RUNS, recipe_source
+from rszoo.zoo.entry import write_entry
 
 CHECKPOINT_SECONDS = 60.0
-RUNS = "runs.jsonl"
 
 
 def train(
@@ -45,67 +47,65 @@ def train(
 ) -> bool:
     """Train a recipe into the run folder `out`, from its checkpoint if it has one.
 
-    The same recipe on the same machine gives the same weights, bit for bit, however often the run was interrupted. Processes
-    started by `torchrun` share the groups of each batch; their number changes the rounding only.
+    The same recipe on the same machine gives the same weights, bit for bit, however often the run
+    was interrupted.
 
     Args:
         recipe: what to train.
-        out: the run folder; made if absent.
+        out: the run folder; made if missing.
         device: where to train.
-        time_limit: stop with a checkpoint after that many seconds.
-        download: fetch the data set if it is not there.
-        initial: the folder of the entry that the recipe's `init_from` names.
-        compiled: run the network through torch.compile, which changes the speed and the rounding.
+        time_limit: stop with a checkpoint after so many seconds.
+        download: fetch the data set if it is missing.
+        initial: folder of the entry that the recipe's `init_from` names.
+        compiled: run the network through torch.compile, which changes speed and rounding.
 
     Returns:
-        True when the run is complete and the folder holds a zoo entry, False when it stopped before.
+        True when the run is complete and the folder holds a zoo entry, False when it stopped early.
 
     Raises:
-        ValueError: the folder holds a run of another recipe or an entry without its run, another process trains in it, the
-            recipe names something unknown, or the loss is no longer finite.
-        FileNotFoundError: the data set or the initial weights are not there.
+        ValueError: the folder holds a run of another recipe or an entry without its run, another
+            process trains in it or beside this one, the recipe names something unknown, or the loss
+            is no longer finite.
+        FileNotFoundError: the data set or the initial weights are missing.
     """
-    out, device = Path(out), processes.join(device)
+    refuse_several()
+    out = Path(out)
     check_folder(out)
     run = start(recipe, device, download=download, initial=initial, compiled=compiled)
     out.mkdir(parents=True, exist_ok=True)
     with (out / RUNS).open("ab") as file:
-        if processes.rank() == 0 and not try_lock(file):
+        if not try_lock(file):
             raise ValueError(
-                f"Expected a folder that nobody trains in, got {out}, where another process does; choose another."
+                f"Expected a folder that nobody trains in, got {out}, where another process does; "
+                "choose another."
             )
-        run.resume(out)
-        if processes.rank() == 0:
-            _describe(run, out)
+        resume(run, out)
+        _append(out / RUNS, _description(run))
         limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-        with _stop_signals() as stopped, exact_arithmetic():
-            _steps(run, out, limit, stopped)
-        if run.step == run.steps and processes.rank() == 0:
+        with _stop_signals() as signals, isolated(device):
+            _steps(run, out, limit, signals)
+        if run.step == run.steps:
             _finish(run, out)
     return run.step == run.steps
 
 
-def _steps(run: Run, out: Path, limit: float, stopped: list[int]) -> None:
+def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
     saved = began = time.monotonic()
     losses: list[Tensor] = []
-    quiet = True if processes.rank() else None
     run.network.train()
-    with tqdm(
-        total=run.steps, initial=run.step, unit="step", desc=run.recipe.name, disable=quiet
-    ) as bar:
+    with tqdm(total=run.steps, initial=run.step, unit="step", desc=run.recipe.name) as bar:
         while run.step < run.steps:
             losses.append(take_step(run))
             bar.update()
             if run.step % run.steps_per_epoch == 0:
-                _log(run, out, losses, began)
+                _check_finite(run, losses)
+                _log(run, out, losses, time.monotonic() - began)
                 losses, began = [], time.monotonic()
             now = time.monotonic()
-            stop = processes.any_of(bool(stopped) or now > limit, run.device)
-            if processes.rank() == 0 and (
-                stop or now - saved > CHECKPOINT_SECONDS or run.step == run.steps
-            ):
+            stop = bool(signals) or now > limit
+            if stop or now - saved > CHECKPOINT_SECONDS or run.step == run.steps:
                 _check_finite(run, losses)
-                run.save(out)
+                save(run, out)
                 saved = now
             if stop:
                 return
@@ -115,64 +115,54 @@ def _check_finite(run: Run, losses: list[Tensor]) -> None:
     """A run that has diverged ends before its checkpoint is replaced by one of no use."""
     if losses and not bool(torch.stack(losses).isfinite().all()):
         raise ValueError(
-            f"Expected a finite loss, got NaN or infinity by step {run.step} of {run.recipe.name}, at a rate of "
-            f"{run.scheduler.get_last_lr()[0]:g}; lower the recipe's rate, or clip its gradients (clip_norm)."
+            f"Expected a finite loss, got NaN or infinity by step {run.step} of {run.recipe.name}, "
+            f"at a rate of {run.scheduler.get_last_lr()[0]:g}; lower the recipe's rate, or clip "
+            "its gradients (clip_norm)."
         )
 
 
-def _log(run: Run, out: Path, losses: list[Tensor], began: float) -> None:
-    _check_finite(run, losses)
-    if processes.rank():
-        return
-    loss = float(torch.stack(losses).mean())  # a GPU has made the steps only now
-    seconds = time.monotonic() - began
-    line: dict[str, object] = {
+def _log(run: Run, out: Path, losses: list[Tensor], seconds: float) -> None:
+    line: dict[str, float] = {
         "step": run.step,
         "epoch": run.step / run.steps_per_epoch,
-        "loss": loss,
+        "loss": float(torch.stack(losses).mean()),
         "noisy_accuracy": noisy_accuracy(run, run.data.monitored),
-        "rate": run.scheduler.get_last_lr()[0],
+        "rate": float(run.scheduler.get_last_lr()[0]),
         "images_per_second": len(losses) * run.recipe.training.batch_size / seconds,
         "seconds_left": seconds * (run.steps - run.step) / len(losses),
     }
-    _append(out / LOG, line)
+    _append(out / EPOCHS, line)
     if find_spec("tensorboard") is not None:
-        _show(run, out, {key: value for key, value in line.items() if isinstance(value, float)})
+        from torch.utils.tensorboard import SummaryWriter
 
-
-def _show(run: Run, out: Path, values: dict[str, float]) -> None:
-    """The line as curves of TensorBoard, in `tensorboard/` of the run folder."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(out / "tensorboard"), purge_step=run.step) as writer:
-        for name, value in values.items():
-            writer.add_scalar(name, value, run.step)
+        with SummaryWriter(str(out / "tensorboard"), purge_step=run.step) as writer:
+            for name in line.keys() - {"step"}:
+                writer.add_scalar(name, line[name], run.step)
 
 
 def _finish(run: Run, out: Path) -> None:
-    if "noisy_test_accuracy" not in json.loads((out / LOG).read_text().splitlines()[-1]):
+    if "noisy_test_accuracy" not in json.loads((out / EPOCHS).read_text().splitlines()[-1]):
         accuracy = noisy_accuracy(run, image_chunks(run.recipe.model.dataset, "test"))
-        _append(out / LOG, {"step": run.step, "noisy_test_accuracy": accuracy})
-    replace_content(out / "recipe.toml", recipe_text(run.recipe) + "\n")
+        _append(out / EPOCHS, {"step": run.step, "noisy_test_accuracy": accuracy})
+    replace_content(out / RECIPE, recipe_text(run.recipe) + "\n")
     write_entry(out, run.result, recipe_source(run.recipe))
 
 
-def _describe(run: Run, out: Path) -> None:
+def _description(run: Run) -> dict[str, object]:
     """What was run, where, and with which versions."""
-    facts = {
+    return {
         "recipe": msgspec.to_builtins(run.recipe),
         "fingerprint": run.recipe.fingerprint,
         "versions": {name: version(name) for name in ("rszoo", "torch", "torchvision", "numpy")},
         "device": device_name(run.device),
-        "processes": processes.count(),
+        "processes": 1,
         "threads": torch.get_num_threads(),
         "resumed_at_step": run.step,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    _append(out / RUNS, facts)
 
 
-def _append(path: Path, line: dict[str, object]) -> None:
+def _append(path: Path, line: Mapping[str, object]) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -1,6 +1,6 @@
-"""A large data set read image by image, in worker processes, for the steps to come."""
+"""A data set in files, read image by image in worker processes ahead of the steps."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -12,13 +12,17 @@ from rszoo.data.folders import LabelledFiles
 from rszoo.smoothing.noise import step_seed
 
 WORKERS = 8
+IMAGES_PER_WORKER = 1000  # fewer are read faster than a process starts
 
 Place = tuple[int, int]
 """The index of an image, and the seed of its augmentation."""
 
+Upcoming = Callable[[], Iterator[tuple[list[int], int]]]
+"""The batches from the present one on: indices of the images, and the number that seeds them."""
+
 
 class _Crops(TorchDataset[Tensor]):
-    """Training images as the papers crop them on ImageNet: a random part, scaled to the input's size, perhaps flipped."""
+    """The papers' crops on ImageNet: a random part, resized to the input, perhaps flipped."""
 
     def __init__(self, files: LabelledFiles, size: tuple[int, int]) -> None:
         self.files = files
@@ -35,41 +39,35 @@ class _Crops(TorchDataset[Tensor]):
 
 
 class Stream:
-    """Augmented batches in the order in which they were asked for, read ahead.
+    """Augmented batches in the order of the steps, read ahead.
 
     Args:
         files: the images.
         size: (height, width) of the crops.
-        batches: indices of the images of each batch to come, and the number that seeds it.
         seed: the recipe's.
     """
 
-    def __init__(
-        self,
-        files: LabelledFiles,
-        size: tuple[int, int],
-        batches: Iterator[tuple[list[int], int]],
-        seed: int,
-    ) -> None:
+    def __init__(self, files: LabelledFiles, size: tuple[int, int], seed: int) -> None:
+        self.crops, self.seed = _Crops(files, size), seed
+        self.batches: Iterator[Tensor] | None = None
+
+    def batch(self, chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
+        """The next batch; the first call says which batches are to come."""
+        if self.batches is None:
+            self.batches = iter(self._loader(upcoming()))
+        return next(self.batches).to(chosen.device, non_blocking=True)
+
+    def _loader(self, upcoming: Iterator[tuple[list[int], int]]) -> "DataLoader[Tensor]":
         places = (
             [
-                (index, step_seed(seed, f"crop {number}", position))
+                (index, step_seed(self.seed, f"crop {number}", position))
                 for position, index in enumerate(batch)
             ]
-            for batch, number in batches
+            for batch, number in upcoming
         )
-        workers = min(
-            WORKERS, max(0, len(files.labels) // 1000)
-        )  # a few images are read faster than a process starts
-        loader: DataLoader[Tensor] = DataLoader(
-            _Crops(files, size),
+        return DataLoader(
+            self.crops,
             batch_sampler=places,
-            num_workers=workers,
+            num_workers=min(WORKERS, len(self.crops.files.labels) // IMAGES_PER_WORKER),
             pin_memory=torch.cuda.is_available(),
         )
-        self.batches = iter(loader)
-
-    def next(self, device: torch.device) -> Tensor:
-        """The next batch, uint8 (B, C, H, W)."""
-        batch: Tensor = next(self.batches)
-        return batch.to(device, non_blocking=True)

@@ -1,30 +1,30 @@
-"""The logs in the folder of an entry: of its own weights in their own setting, or refused."""
+"""The certification logs of an entry: of its own weights, in its own setting, or refused."""
 
 from pathlib import Path
 
 import msgspec
 
 from rszoo.logs.format import CertifyProtocol, Log, read_log
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.layout import EVIDENCE
+from rszoo.zoo.config import FIXED_LOG, GRID_LOG, TWINS, EntryConfig
 
-FIXED_LOG, GRID_LOG = EVIDENCE
+SAME = ("name", "weights_sha256", "dataset", "sigma", "noise", "precision")
 
 
 def read_certificates(path: Path, config: EntryConfig) -> tuple[Log, CertifyProtocol] | None:
-    """A log of CERTIFY in the folder of an entry, which is of these weights and of the kind that its name says.
+    """A log of CERTIFY beside an entry: of these weights, and of the kind that its name says.
 
-    Its lines are read, not audited: `rszoo.logs.analysis.audit` holds them to their votes.
+    Its lines are read, not audited; `rszoo.logs.analysis.audit` recomputes them from their votes.
 
     Args:
-        path: of the log; its name is one of `rszoo.zoo.hub.EVIDENCE` or `TWINS`.
+        path: of the log, one of `rszoo.zoo.config.EVIDENCE` or `TWINS`.
         config: of the entry.
 
     Returns:
         The log and its protocol; None if there is no such file.
 
     Raises:
-        ValueError: it is no log of CERTIFY, or one of other weights, another setting or another kind.
+        ValueError: it is not a log of CERTIFY, or of other weights, another setting or another
+            kind.
     """
     if not path.exists():
         return None
@@ -39,27 +39,30 @@ def read_certificates(path: Path, config: EntryConfig) -> tuple[Log, CertifyProt
 
 
 def twin(config: EntryConfig) -> tuple[str, EntryConfig]:
-    """The name of the log in the other precision, and the config that it is held to."""
-    (other,) = {"float32", "bfloat16"} - {config.precision}
-    return f"certify-{other}.tsv", msgspec.structs.replace(config, precision=other)
+    """The name of the log in the other precision, and the config that it must agree with."""
+    name, precision = (
+        (TWINS[0], "float32") if config.precision == "bfloat16" else (TWINS[1], "bfloat16")
+    )
+    return name, msgspec.structs.replace(config, precision=precision)
 
 
 def _check_setting(path: Path, protocol: CertifyProtocol, config: EntryConfig) -> None:
-    """The log is of these weights in their own setting, whole, and of the kind that its name says."""
-    keys = ("name", "weights_sha256", "dataset", "sigma", "noise", "precision")
-    wanted = {key: getattr(config, key) for key in keys} | {
+    wanted = {key: getattr(config, key) for key in SAME} | {
         "num_classes": len(config.classes),
+        "trained_sigma": config.sigma,
         "shard": None,
+        "tolerance": None,
     }
-    wanted |= {"trained_sigma": config.sigma, "tolerance": None}
     if path.name != GRID_LOG:
         wanted |= {"radii": None, "correct_only": False}
     for key, value in wanted.items():
-        if (got := getattr(protocol, key)) != value:
+        if (stated := getattr(protocol, key)) != value:
             raise ValueError(
-                f"Expected {key} {value!r} in {path}, got {got!r}; put an evaluation of this entry there."
+                f"Expected {key} {value!r} in {path}, got {stated!r}; "
+                "put an evaluation of this entry there."
             )
     if path.name == GRID_LOG and protocol.radii is None:
         raise ValueError(
-            f"Expected a log of given radii in {path}, got one of a fixed n; that belongs in {FIXED_LOG}."
+            f"Expected a log of given radii in {path}, got one of a fixed n; "
+            f"that belongs in {FIXED_LOG}."
         )

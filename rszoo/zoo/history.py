@@ -1,20 +1,17 @@
-"""How the weights of an entry came about: what `rszoo train` logged, held to the entry."""
+"""Training history of an entry: what `rszoo train` logged, checked against the entry."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from rszoo.recipe import Recipe
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.layout import TRAINING
-
-RUNS, EPOCHS = TRAINING
+from rszoo.zoo.config import EPOCHS, RUNS, EntryConfig
 
 
 class Start(msgspec.Struct, frozen=True):
-    """A line of `runs.jsonl`: the run began, or went on."""
+    """A line of the log of runs: training started, or went on."""
 
     fingerprint: str
     versions: dict[str, str]
@@ -24,7 +21,7 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """A line of `log.jsonl`: an epoch, or the accuracy on the test split after the last."""
+    """A line of the log of epochs; the last one has the accuracy on the test split."""
 
     step: int
     epoch: float | None = None
@@ -32,9 +29,12 @@ class Epoch(msgspec.Struct, frozen=True):
     noisy_test_accuracy: float | None = None
 
 
+Line = TypeVar("Line", Start, Epoch)
+
+
 @dataclass(frozen=True)
 class History:
-    """The starts of a training, its epochs in order, and the images in a step."""
+    """The starts of a training, its epochs in order, and the images per step."""
 
     starts: tuple[Start, ...]
     epochs: tuple[Epoch, ...]
@@ -42,66 +42,69 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """Of the steps, without the pauses between them."""
-        found, before = 0.0, 0
+        """The time that the steps took, without the pauses between them."""
+        seconds, before = 0.0, 0
         for line in self.epochs:
             if line.images_per_second:
-                found += (line.step - before) * self.batch_size / line.images_per_second
+                seconds += (line.step - before) * self.batch_size / line.images_per_second
                 before = line.step
-        return found
+        return seconds
 
     @property
     def machines(self) -> list[str]:
-        """What it ran on, in order, each once."""
-        said = [
+        """The machines it ran on, in order, each once."""
+        machines = [
             f"{start.device or 'a CPU'} (processes: {start.processes}, threads: {start.threads}, "
             f"torch {start.versions.get('torch', 'unknown')})"
             for start in self.starts
         ]
-        return list(dict.fromkeys(said))
+        return list(dict.fromkeys(machines))
 
     @property
     def noisy_test_accuracy(self) -> float | None:
-        """Share of the test split that the network gets right under one draw of noise each."""
+        """Share of the test split that the network gets right, with one draw of noise per image."""
         return self.epochs[-1].noisy_test_accuracy
 
 
 def read_history(folder: Path, config: EntryConfig, recipe: Recipe | None) -> History | None:
-    """The logs of the training in the folder of an entry; None if it holds none.
+    """The training logs in the folder of an entry; None if it holds none.
 
     Raises:
-        ValueError: one of two is missing, broken, or of another training than the recipe's.
+        ValueError: one of the two is missing or broken, or they are of another training than the
+            recipe's.
     """
-    paths = [folder / name for name in TRAINING]
-    if not any(path.exists() for path in paths):
+    runs, log = folder / RUNS, folder / EPOCHS
+    if not runs.exists() and not log.exists():
         return None
     if recipe is None:
         raise ValueError(
-            f"Expected no {RUNS} and {EPOCHS} beside imported weights in {folder}, got them; take them away."
+            f"Expected no {RUNS} and {EPOCHS} beside imported weights in {folder}, got them; "
+            "take them away."
         )
-    starts, epochs = _lines(paths[0], Start), _lines(paths[1], Epoch)
+    starts, epochs = _lines(runs, Start), _lines(log, Epoch)
     if any(start.fingerprint != config.recipe_fingerprint for start in starts):
         raise ValueError(
-            f"Expected the training of {config.name} in {paths[0]}, got that of another recipe; take it away."
+            f"Expected the training of {config.name} in {runs}, got that of another recipe; "
+            "take it away."
         )
     if max(line.epoch or 0 for line in epochs) != recipe.training.epochs:
         raise ValueError(
-            f"Expected {recipe.training.epochs} epochs in {paths[1]}, got others; copy the log of the finished run."
+            f"Expected {recipe.training.epochs} epochs in {log}, got others; "
+            "copy the log of the finished run."
         )
     return History(starts, epochs, recipe.training.batch_size)
 
 
-def _lines(path: Path, kind: Any) -> tuple[Any, ...]:
+def _lines(path: Path, kind: type[Line]) -> tuple[Line, ...]:
     try:
-        found = tuple(
-            msgspec.json.decode(line, type=kind) for line in path.read_bytes().splitlines()
-        )
+        lines = path.read_bytes().splitlines()
+        records = tuple(msgspec.json.decode(line, type=kind) for line in lines)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(
             f"Expected a log of 'rszoo train' in {path}, got a file with this fault: {error}."
         ) from error
-    if not found:
+    if not records:
         raise ValueError(
             f"Expected a log of 'rszoo train' in {path}, got an empty file; copy it again."
         )
-    return found
+    return records

@@ -38,7 +38,7 @@ IMAGES = 5
 
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
-    """Three classes, curved, with layers that differ in training mode; part of it is in training mode, part has no gradient."""
+    """Three curved classes; one part is in training mode, another has no gradient."""
     torch.manual_seed(3)
     layers = [
         nn.Conv2d(1, 8, 3),
@@ -50,8 +50,8 @@ def model() -> nn.Module:
     ]
     network = nn.Sequential(*layers).double()
     with torch.no_grad():
-        network[0].weight.mul_(4)
-        network[5].weight.mul_(6)
+        network.get_parameter("0.weight").mul_(4)
+        network.get_parameter("5.weight").mul_(6)
     network[1].eval()
     network[0].requires_grad_(False)
     return network
@@ -105,7 +105,7 @@ def test_every_attack_stays_in_ball_and_box_and_leaves_everything_alone(
     assert found.max() <= 1
     assert all(map(torch.equal, given, before))
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
-    assert [module.training for module in model] == [True, False, True, True, True, True]
+    assert [module.training for module in model.children()] == [True, False, True, True, True, True]
     assert [parameter.requires_grad for parameter in model.parameters()] == [
         False,
         False,
@@ -124,7 +124,8 @@ class Counting(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network, self.seen = network, []
+        self.network = network
+        self.seen: list[Tensor] = []
 
     def forward(self, z: Tensor) -> Tensor:
         self.seen.append(z.detach())
@@ -159,7 +160,7 @@ def test_parts_whose_probabilities_underflow_are_weighed(half_space: HalfSpace) 
     steep = nn.Sequential(half_space, nn.Linear(2, 2, bias=False), nn.Softplus()).requires_grad_(
         False
     )
-    steep[1].weight.copy_(10_000 * torch.eye(2))
+    steep.get_parameter("1.weight").copy_(10_000 * torch.eye(2))
     assert (noisy_logits(steep, x, noise).softmax(2)[..., 0] == 0).all()
     attack = PGD(0.01, 2)
     whole = attack(steep, x, y, noise)
@@ -309,6 +310,7 @@ def test_a_folded_network_is_attacked_like_the_plain_one(network: NormalizedNetw
     )
 
 
+@pytest.mark.slow
 def test_smoothadv_does_more_damage_than_naive_and_both_more_than_stein(cifar10: Path) -> None:
     network, config = read_entry(bundled_folder(RECIPE))
     images, labels = load_images("cifar10", "test")

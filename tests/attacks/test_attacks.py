@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def test_attacks_stay_in_ball_and_box_and_leave_everything_alone(attack: PGD | D
 
 
 @pytest.mark.parametrize("objective", [smoothadv, naive, AdreObjective(0.3)])
-def test_pgd_raises_its_objective(objective: object) -> None:
+def test_pgd_raises_its_objective(objective: Any) -> None:
     (x, y, noise), model = inputs(), Linear()
     values = [
         objective(noisy_logits(model, PGD(eps, 5, objective)(model, x, y, noise), noise), y)

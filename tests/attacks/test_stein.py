@@ -72,7 +72,7 @@ def test_the_estimate_is_unbiased_for_soft_outputs(half_space: HalfSpace, x: Ten
 def test_stein_crosses_a_half_space_just_beyond_the_closest_point(
     half_space: HalfSpace, x: Tensor, hard: bool
 ) -> None:
-    """With 4000 vectors in 4 dimensions the direction is good to about 3 degrees, and the distance to 1 %."""
+    """4000 vectors in 4 dimensions: direction good to about 3 degrees, distance to 1 %."""
     y, distance = torch.tensor([half_space.label(x)]), half_space.radius(x)
     noise = gaussian(4000, 1)
     for factor, same in ((0.99, True), (1.01, False)):

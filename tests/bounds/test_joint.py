@@ -11,7 +11,7 @@ from scipy import special, stats
 from rszoo.bounds import BOUNDS, clopper_pearson_lower, joint
 from rszoo.bounds.votes import split_votes
 
-module = import_module("rszoo.bounds.joint")  # the package's attribute of that name is the function
+module = import_module("rszoo.bounds.joint")  # `rszoo.bounds.joint` itself is the function
 
 
 def problem(counts: list[int], alpha: float):  # type: ignore[no-untyped-def]
@@ -60,7 +60,7 @@ def test_exceedance_bounds_the_whole_cell(counts: list[int]) -> None:
 
 @pytest.mark.parametrize("counts", [[90, 10, 0], [60, *[1] * 40], [480, 370, 150], [700, 150, 150]])
 def test_verified_radius_passes_on_a_fine_grid(counts: list[int]) -> None:
-    """The p-value at the reported radius, with the supremum over a dense grid, is at most alpha."""
+    """Its p-value, with the supremum over a dense grid, is at most alpha."""
     alpha = 0.01
     radius = joint(counts, 0, alpha).radius
     assert radius > 0
@@ -72,7 +72,7 @@ def test_verified_radius_passes_on_a_fine_grid(counts: list[int]) -> None:
 
 
 def test_failing_candidates_are_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When nothing can be verified the last resort remains, which needs no verification."""
+    """If nothing can be verified, the last resort remains, which needs no verification."""
     counts, alpha = [900, 50, 50], 0.001
     honest = joint(counts, 0, alpha).radius
     monkeypatch.setattr(module, "_verified", lambda problem, u: u < 1.2)
@@ -96,8 +96,8 @@ def test_statistic_is_increasing_and_exact_at_the_ends(n: int) -> None:
     )
 
 
-def test_near_a_binary_vote_no_split_uses_up_the_level() -> None:
-    """Worst level / alpha of the candidate as t grows, n = 100, alpha = .001: exact values to the digits known."""
+def test_the_candidate_uses_up_the_level_near_a_binary_vote() -> None:
+    """Its worst level / alpha falls with t; the values at n = 100, alpha = .001 are exact."""
     p = problem([90, 5, 5], 0.001)
     h = p.h
     values = np.unique(
@@ -119,12 +119,12 @@ def test_near_a_binary_vote_no_split_uses_up_the_level() -> None:
         ([45_000, 40_000, 15_000], 0.0515),
     ],
 )
-def test_radius_at_the_usual_n(counts: list[int], expected: float) -> None:
+def test_the_radius_at_the_usual_n_is_the_known_one(counts: list[int], expected: float) -> None:
     assert joint(counts, 0, 0.001).radius == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("n", [1000, 100_000])
-def test_fast_enough_next_to_a_binary_vote(n: int) -> None:
+def test_it_is_fast_enough_near_a_binary_vote(n: int) -> None:
     counts = [round(0.6 * n), round(0.395 * n), round(0.005 * n)]
     module.statistic(n, 0.001)
     start = time.process_time()

@@ -16,22 +16,22 @@ def test_p_value_agrees_with_scipy() -> None:
             assert hung_fithian(top, total - top) == pytest.approx(expected, rel=1e-10, abs=1e-300)
 
 
-def test_edges() -> None:
+def test_the_p_value_at_the_edges() -> None:
     assert hung_fithian(0, 0) == 1.0
     assert hung_fithian(50, 50) == 1.0
     assert hung_fithian(11, 0) == 2 / 2048
     assert hung_fithian(51, 50) == pytest.approx(1.0, rel=1e-12)
 
 
-def test_minimum_n_predict() -> None:
+def test_the_smallest_n_that_can_decide() -> None:
     assert [minimum_n_predict(a) for a in (0.001, 0.05, 0.5)] == [11, 6, 2]
     assert hung_fithian(11, 0) <= 0.001 < hung_fithian(10, 0)
 
 
 @pytest.mark.parametrize(("classes", "n"), [(2, 20), (3, 18), (4, 14)])
 @pytest.mark.parametrize("alpha", [0.01, 0.2])
-def test_level_by_enumeration(classes: int, n: int, alpha: float) -> None:
-    """P(returns a class other than the most probable one) over a grid of p that has near ties; class 0 is the best."""
+def test_the_level_holds_over_all_outcomes(classes: int, n: int, alpha: float) -> None:
+    """P(returns a class other than 0, the most probable one), over p that include near ties."""
     rows = np.array([r for r in itertools.product(range(n + 1), repeat=classes) if sum(r) == n])
     ordered = np.sort(rows, axis=1)
     decided = np.array([hung_fithian(int(r[-1]), int(r[-2])) <= alpha for r in ordered])
@@ -67,7 +67,7 @@ def wrong_answer(n: int, p: tuple[float, ...], alpha: float) -> tuple[float, flo
 
 @pytest.mark.parametrize("n", [12, 24, 30])
 @pytest.mark.parametrize("alpha", [0.02, 0.2])
-def test_sequential_predict_by_enumeration(n: int, alpha: float) -> None:
+def test_the_level_of_sequential_predict_holds_over_all_histories(n: int, alpha: float) -> None:
     two = [wrong_answer(n, (p, 1 - p), alpha)[0] for p in (0.5, 0.501, 0.55, 0.8)]
     three = [
         wrong_answer(n, p, alpha)[0]
@@ -75,13 +75,12 @@ def test_sequential_predict_by_enumeration(n: int, alpha: float) -> None:
     ]
     assert max(two + three) <= alpha
     assert max(two) == two[0] > 0
-    assert wrong_answer(n, (1.0, 0.0), alpha) == (0.0, pytest.approx(1.0))
+    assert wrong_answer(n, (1.0, 0.0), alpha) == pytest.approx((0.0, 1.0), abs=1e-12)
 
 
-def test_sequential_p_value() -> None:
-    assert (
-        sequential_hung_fithian(16, 0, n=100_000) == 23 * hung_fithian(16, 0) <= 0.001
-    )  # unanimity at the first look
+def test_the_sequential_p_value_pays_for_each_look() -> None:
+    unanimous = sequential_hung_fithian(16, 0, n=100_000)  # at the first look
+    assert unanimous == 23 * hung_fithian(16, 0) <= 0.001
     assert sequential_hung_fithian(15, 1, n=100_000) > 0.001
     assert sequential_hung_fithian(9, 9, n=100) == 1.0
     assert sequential_hung_fithian(9, 1, n=10) == hung_fithian(9, 1)

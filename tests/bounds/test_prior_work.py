@@ -28,11 +28,11 @@ RULES = (cohen_radius, li_radius, lecuyer_radius)
 
 
 @pytest.mark.parametrize("pair", TABLE, ids=str)
-def test_table(pair: tuple[float, float]) -> None:
+def test_radii_are_those_of_the_table(pair: tuple[float, float]) -> None:
     assert [rule(*pair) for rule in RULES] == pytest.approx(TABLE[pair], abs=1.1e-5)
 
 
-def test_order() -> None:
+def test_cohens_radius_is_above_lis_and_lis_above_lecuyers() -> None:
     for p_a in np.linspace(0.15, 0.99, 15):
         for p_b in np.linspace(0.001, min(p_a, 1 - p_a) - 1e-3, 6):
             cohen, li, lecuyer = (rule(float(p_a), float(p_b)) for rule in RULES)
@@ -45,13 +45,13 @@ def test_no_radius_is_above_the_tight_one_however_small_the_margin() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_monotone_and_zero_without_a_margin(rule) -> None:  # type: ignore[no-untyped-def]
+def test_radii_grow_with_the_margin_from_zero(rule) -> None:  # type: ignore[no-untyped-def]
     values = [rule(float(p), 1 - float(p)) for p in np.linspace(0.51, 0.9999, 60)]
     assert np.all(np.diff(values) > 0)
     assert rule(0.4, 0.4) == rule(0.3, 0.5) == 0.0
 
 
-def test_limits() -> None:
+def test_radii_have_the_known_limits() -> None:
     assert li_radius(0.5001, 0.4999) / cohen_radius(0.5001, 0.4999) == pytest.approx(
         math.sqrt(2 / math.pi), rel=1e-4
     )

@@ -1,7 +1,8 @@
-"""What all rules share, walking `BOUNDS`: exact level, dominance, monotonicity, symmetry, edges.
+"""What all rules of `BOUNDS` share: exact level, dominance, monotonicity, symmetry, edges.
 
-The level is computed, not simulated: all outcomes of n votes are enumerated. By the intersection-union argument only
-(N_A, N_B, the rest) matters, B the true runner-up; the rest is one class (merged) or many of one vote (scattered).
+The level is computed, not simulated: all outcomes of n votes are enumerated. By the
+intersection-union argument only (N_A, N_B, the rest) matters, B the true runner-up; the rest is one
+class (merged) or many of one vote each (scattered).
 """
 
 import re
@@ -48,7 +49,10 @@ def radii(name: str, n: int, alpha: float, scattered: bool) -> Floats:
 
 
 def worst_failure(rows: NDArray[np.int64], reported: Floats) -> float:
-    """sup of P(reported >= r) over the reported radii r > 0 and the true p with radius r, z(p_A) = r - t."""
+    """sup of P(reported >= r) over the reported r > 0 and the true p with radius r.
+
+    z(p_A) = r - t for t on a grid.
+    """
     log_multinomial = special.gammaln(rows[0].sum() + 1) - special.gammaln(rows + 1).sum(axis=1)
     worst = 0.0
     for r in np.unique(reported[reported > 0]):
@@ -65,7 +69,9 @@ def worst_failure(rows: NDArray[np.int64], reported: Floats) -> float:
 @pytest.mark.parametrize("scattered", [False, True])
 @pytest.mark.parametrize(("n", "alpha"), CASES)
 @pytest.mark.parametrize("name", BOUNDS)
-def test_level_by_enumeration(name: str, n: int, alpha: float, scattered: bool) -> None:
+def test_the_level_holds_over_all_outcomes(
+    name: str, n: int, alpha: float, scattered: bool
+) -> None:
     worst = worst_failure(outcomes(n), radii(name, n, alpha, scattered))
     assert worst <= alpha * (1 + 1e-9)
     assert worst >= 0.2 * alpha  # the enumeration does see failures
@@ -93,9 +99,8 @@ def test_the_upper_bound_is_seldom_below_the_true_radius(
     uppers = np.array([radius_upper(row, 0, alpha, top_alone=top_alone) for row in rows.tolist()])
     below = stats.multinomial.pmf(rows, n, p)[uppers < true].sum()
     assert below <= alpha
-    assert (
-        stats.multinomial.pmf(rows, n, p)[uppers < true + 1].sum() > 0.2
-    )  # and it is not far above
+    near = stats.multinomial.pmf(rows, n, p)[uppers < true + 1].sum()
+    assert near > 0.2  # it is not far above
 
 
 def test_enumeration_detects_a_rule_without_a_proof() -> None:
@@ -107,7 +112,7 @@ def test_enumeration_detects_a_rule_without_a_proof() -> None:
 
 
 @pytest.mark.parametrize(("n", "alpha"), [(10, 0.001), (40, 0.05), (200, 0.001)])
-def test_cohen_level_by_binomial_enumeration(n: int, alpha: float) -> None:
+def test_cohens_level_holds_over_all_binary_votes(n: int, alpha: float) -> None:
     k = np.arange(n + 1)
     reported = np.array([cohen([int(i), n - int(i)], 0, alpha).radius for i in k])
     failures = [
@@ -147,7 +152,7 @@ def test_joint_dominates_at_common_n(n: int, p: tuple[float, ...]) -> None:
 
 @pytest.mark.parametrize(("n", "alpha"), [(20, 0.01), (30, 0.001)])
 @pytest.mark.parametrize("name", BOUNDS)
-def test_monotone_in_both_counts(name: str, n: int, alpha: float) -> None:
+def test_radii_are_monotone_in_both_counts(name: str, n: int, alpha: float) -> None:
     """A vote moved to A cannot lower the radius; one moved to the runner-up cannot raise it."""
     slack = 1e-4 if name == "joint" else 1e-9  # joint is monotone up to its shrink
     table = {
@@ -158,9 +163,8 @@ def test_monotone_in_both_counts(name: str, n: int, alpha: float) -> None:
     for (a, b, rest), r in table.items():
         if rest > 0:
             assert table[a + 1, b, rest - 1] >= r - slack
-        if (
-            rest > 0 and name != "tcertify"
-        ):  # its sum over the classes rewards a class that loses its votes
+        # tcertify's sum over the classes rewards a class that loses its votes
+        if rest > 0 and name != "tcertify":
             assert table[a, b + 1, rest - 1] <= r + slack
         if a > 0:
             assert table[a - 1, b + 1, rest] <= r + slack
@@ -169,7 +173,7 @@ def test_monotone_in_both_counts(name: str, n: int, alpha: float) -> None:
 
 
 @pytest.mark.parametrize("name", BOUNDS)
-def test_permutation_invariance(name: str) -> None:
+def test_the_order_of_the_classes_does_not_matter(name: str) -> None:
     counts = np.array([5, 820, 100, 0, 75, 0])
     expected = BOUNDS[name](counts, 1, 0.001)
     rng = np.random.default_rng(0)
@@ -187,9 +191,8 @@ def test_radius_follows_from_the_bounds(counts: list[int], alpha: float) -> None
         bound = rule(counts, 0, alpha)
         ideal = (special.ndtri(bound.p_lower) - special.ndtri(bound.p_upper)) / 2
         assert bound.radius == 0 or bound.p_lower > bound.p_upper
-        assert (
-            max(0.0, ideal) - 1e-4 <= bound.radius <= max(0.0, ideal)
-        )  # joint may shrink a little
+        shrunk = max(0.0, ideal) - 1e-4  # joint may shrink a little
+        assert shrunk <= bound.radius <= max(0.0, ideal)
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -197,7 +200,7 @@ def test_radius_follows_from_the_bounds(counts: list[int], alpha: float) -> None
     ("n", "expected"),
     [(100, 1.5005), (1000, 2.4633), (10_000, 3.1986), (100_000, 3.8115), (1_000_000, 4.3468)],
 )
-def test_all_votes_equal(name: str, n: int, expected: float) -> None:
+def test_unanimous_votes_give_the_largest_radius(name: str, n: int, expected: float) -> None:
     radius = BOUNDS[name]([0, n, 0], 1, 0.001).radius
     alpha = 0.0005 if name == "bonferroni" else 0.001
     assert radius <= special.ndtri(alpha ** (1 / n))
@@ -220,7 +223,7 @@ def test_smallest_n_certifies_except_with_a_split(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOUNDS)
-def test_certifies_below_one_half_only_with_two_bounds(name: str) -> None:
+def test_only_two_bounds_certify_below_one_half(name: str) -> None:
     bound = BOUNDS[name]([4500, 2000, 2000, 1500], 0, 0.001)
     assert bound.p_lower < 0.5
     assert (bound.radius > 0.2) == (name in {"joint", "bonferroni"})
@@ -228,7 +231,7 @@ def test_certifies_below_one_half_only_with_two_bounds(name: str) -> None:
 
 def test_probability_exactly_one_half_abstains(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("radius", "tcertify"):
-        # By name, as the package's attribute `tcertify` is the function.
+        # by name, as `rszoo.bounds.tcertify` itself is the function
         monkeypatch.setattr(
             import_module(f"rszoo.bounds.{module}"),
             "clopper_pearson_lower",
@@ -238,7 +241,7 @@ def test_probability_exactly_one_half_abstains(monkeypatch: pytest.MonkeyPatch) 
     assert BOUNDS["tcertify"]([90, 10], 0, 0.001).radius == 0.0
 
 
-def test_bounds_that_the_rules_used() -> None:
+def test_rules_report_the_bounds_they_used() -> None:
     counts = [900, 60, 40]
     bound = cohen(counts, 0, 0.001)
     assert bound.p_lower == clopper_pearson_lower(900, 1000, 0.001)
@@ -249,8 +252,8 @@ def test_bounds_that_the_rules_used() -> None:
     assert bound.p_upper == clopper_pearson_upper(60, 1000, 0.0005)
 
 
-def test_published_mean_radii() -> None:
-    """Exact mean radii at p = (.6, .3, .1), n = 100, alpha = .05, by enumeration of all outcomes."""
+def test_mean_radii_are_the_known_ones() -> None:
+    """At p = (.6, .3, .1), n = 100, alpha = .05, over outcomes with probability above 1e-6."""
     rows = outcomes(100)
     rows = rows[stats.multinomial.pmf(rows, 100, [0.6, 0.3, 0.1]) > 1e-6]
     pmf = stats.multinomial.pmf(rows, 100, [0.6, 0.3, 0.1])

@@ -1,9 +1,10 @@
-"""A sequential test of a grid of radii: its level by enumeration of all histories, when it stops, what it refuses."""
+"""A sequential test of a grid of radii: its level over all histories, when it stops."""
 
 import math
 import re
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,9 @@ def binomial(m: int, p: float) -> list[float]:
 @pytest.mark.parametrize(
     ("futility", "power"), [(0.0, 0.0), (0.01, 0.0), (0.01, 0.01), (0.3, 0.0), (0.0, 0.3)]
 )
-def test_false_certificates_of_a_grid(alpha: float, futility: float, power: float) -> None:
+def test_false_certificates_of_a_grid_keep_the_level(
+    alpha: float, futility: float, power: float
+) -> None:
     ended = histories(RadiusTest(GRID, n=48, alpha=alpha, futility=futility, power=power))
     certified = np.array([test.certified for test in ended])
     assert set(certified) == set(range(len(GRID) + 1))
@@ -77,23 +80,21 @@ def test_false_certificates_of_a_grid(alpha: float, futility: float, power: floa
         p = float(stats.norm.cdf(true))
         weights = probabilities(ended, p)
         assert weights.sum() == pytest.approx(1, abs=1e-9)
-        false = weights[
-            certified > np.searchsorted(GRID, true)
-        ].sum()  # certified more radii than there are below `true`
+        below = np.searchsorted(GRID, true)  # how many radii may be certified
+        false = weights[certified > below].sum()
         assert false <= alpha * (1 + 1e-9)
         worst = max(worst, float(false))
     if futility == power == 0:
         assert worst > alpha / 2
 
 
+NEVER: dict[str, Any] = {"futility": 0.0, "power": 0.0}
+
+
 @pytest.mark.parametrize("rule", ["futility", "power"])
 def test_giving_up_only_lowers_the_level(rule: str) -> None:
     def level(value: float) -> tuple[float, set[str]]:
-        ended = histories(
-            RadiusTest(
-                (0.4,), n=60, alpha=0.05, **({"futility": 0.0, "power": 0.0} | {rule: value})
-            )
-        )
+        ended = histories(RadiusTest((0.4,), n=60, alpha=0.05, **{**NEVER, rule: value}))
         weights = probabilities(ended, null_probability(0.4))
         return float(weights[[test.certified == 1 for test in ended]].sum()), {
             test.outcome for test in ended
@@ -105,7 +106,7 @@ def test_giving_up_only_lowers_the_level(rule: str) -> None:
     assert with_it == {"certified", "futile", "undecided"}
 
 
-def test_outcomes() -> None:
+def test_the_outcome_follows_from_the_votes() -> None:
     start = RadiusTest((0.0, 1.0, 4.0), n=100_000, alpha=0.001)
     assert (start.outcome, start.next_look, start.certified) == ("continue", 32, 0)
     assert (start.bound.radius, start.bound.p_lower) == (0.0, 0.0)
@@ -113,11 +114,8 @@ def test_outcomes() -> None:
     assert (one.outcome, one.certified, one.next_look) == ("continue", 1, 40)
     assert one.bound.p_lower > 0.5
     two = one.update(40).update(50).update(63)
-    assert (two.outcome, two.certified, two.bound.radius) == (
-        "undecided",
-        2,
-        1.0,
-    )  # 1e5 votes of 1e5 give 3.81 sigma
+    # 1e5 votes of 1e5 give 3.81 sigma, less than the third radius
+    assert (two.outcome, two.certified, two.bound.radius) == ("undecided", 2, 1.0)
     assert two.bound.p_lower >= stats.norm.cdf(1.0)
     assert start.update(20).outcome == "continue"
     assert start.update(5).outcome == "futile"
@@ -137,7 +135,7 @@ def test_a_radius_is_certified_only_after_all_smaller_ones(monkeypatch: pytest.M
 
 
 def test_a_rejection_is_kept() -> None:
-    """A radius rejected at one look stays so when the frequency falls, and no look is needed for it again."""
+    """A radius rejected at one look stays rejected when the frequency of votes falls."""
     test = RadiusTest((0.5,), n=1000, alpha=0.05).update(32)
     assert test.certified == 1
     assert test.update(32).update(32).certified == 1
@@ -164,7 +162,7 @@ def test_futile_is_a_binomial_tail() -> None:
     ("n", "samples", "needed"), [(20, 8, 15), (20, 19, 15), (20, 20, 15), (48, 32, 49), (48, 40, 1)]
 )
 def test_predictive_power_is_that_of_the_beta_binomial(n: int, samples: int, needed: int) -> None:
-    """Of n + 1 equally likely totals, those that hold `count` votes among the first `samples`, counted exactly."""
+    """Exact counts of the equally likely totals with `count` votes among the first `samples`."""
     for count in range(samples + 1):
         ways = [
             math.comb(total, count) * math.comb(n - total, samples - count)
@@ -177,7 +175,7 @@ def test_predictive_power_is_that_of_the_beta_binomial(n: int, samples: int, nee
 
 
 def test_what_n_samples_would_hardly_certify_is_given_up() -> None:
-    """About half of the samples, of which not so few are for A that the null hypothesis is in doubt."""
+    """After about half of the samples, with too many votes for A for `futile` to stop."""
 
     def after_half(share: float, power: float) -> str:
         test = RadiusTest((0.0,), n=1000, alpha=0.001, power=power)

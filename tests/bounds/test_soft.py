@@ -1,4 +1,4 @@
-"""Soft bounds: values by hand, coverage by simulation with a fixed seed, radii against each other."""
+"""Soft bounds: values by hand, coverage by simulation, radii against each other."""
 
 import math
 
@@ -16,7 +16,7 @@ from rszoo.bounds import (
 )
 
 
-def test_hoeffding_by_hand() -> None:
+def test_hoeffdings_bounds_are_those_by_hand() -> None:
     alpha = math.exp(-2)  # ln(1 / alpha) = 2, so the half-width is 1 / sqrt(n)
     assert hoeffding_lower(0.5, 100, alpha) == pytest.approx(0.4, rel=1e-14)
     assert hoeffding_upper(0.5, 100, alpha) == pytest.approx(0.6, rel=1e-14)
@@ -24,7 +24,7 @@ def test_hoeffding_by_hand() -> None:
     assert hoeffding_upper(0.95, 100, alpha) == 1.0
 
 
-def test_empirical_bernstein_by_hand() -> None:
+def test_bernsteins_bounds_are_those_by_hand() -> None:
     alpha = 2 * math.exp(-2)  # ln(2 / alpha) = 2
     width = math.sqrt(2 * 0.09 * 2 / 400) + 7 * 2 / (3 * 399)  # .03 + 14 / 1197
     assert width == pytest.approx(0.03 + 0.011695906432748537, rel=1e-12)
@@ -35,7 +35,7 @@ def test_empirical_bernstein_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.5, 0.5), (5.0, 0.5), (0.05, 0.1)])
-def test_coverage_by_simulation(a: float, b: float) -> None:
+def test_bounds_cover_in_a_simulation(a: float, b: float) -> None:
     reps, n, alpha, mean = 4000, 60, 0.1, a / (a + b)
     values = np.random.default_rng(7).beta(a, b, size=(reps, n))
     averages, variances = values.mean(axis=1), values.var(axis=1, ddof=1)
@@ -53,7 +53,7 @@ def test_coverage_by_simulation(a: float, b: float) -> None:
     assert informative > reps / 2
 
 
-def test_variance_pays_for_large_n() -> None:
+def test_a_small_variance_pays_for_large_n() -> None:
     assert (
         empirical_bernstein_lower(0.9, 1e-4, 100_000, 0.001)
         > hoeffding_lower(0.9, 100_000, 0.001) + 0.005
@@ -61,7 +61,7 @@ def test_variance_pays_for_large_n() -> None:
     assert empirical_bernstein_lower(0.9, 0.25, 100, 0.001) < hoeffding_lower(0.9, 100, 0.001)
 
 
-def test_soft_radius() -> None:
+def test_the_soft_radius_is_that_of_the_two_bounds() -> None:
     assert soft_radius(0.8413447460685429, 0.15865525393145707) == pytest.approx(1.0, rel=1e-12)
     assert soft_radius(0.7, 0.6) == cohen_radius(0.7, 0.6) > 0  # bounds may add up to more than 1
     assert soft_radius(0.4, 0.4) == soft_radius(0.3, 0.4) == 0.0
@@ -78,18 +78,15 @@ def test_lipschitz_radius_is_the_weaker_one() -> None:
         if b < a
     ]
     assert all(lipschitz_radius(a, b) < soft_radius(a, b) for a, b in pairs)
-    assert lipschitz_radius(0.5001, 0.4999) == pytest.approx(
-        soft_radius(0.5001, 0.4999), rel=1e-6
-    )  # sharp there
+    sharp = soft_radius(0.5001, 0.4999)
+    assert lipschitz_radius(0.5001, 0.4999) == pytest.approx(sharp, rel=1e-6)
 
 
 def test_lipschitz_constant_is_attained_by_a_half_space() -> None:
-    """F = 1[x > 0] in one dimension: G = Phi(x), and at x = h the classes 1 and 0 differ by Phi(h) - Phi(-h)."""
-    h = 1e-4
+    """F = 1[x > 0] in one dimension: G = Phi(x), so at x = h they differ by Phi(h) - Phi(-h)."""
+    h = 1e-4  # the distance of the boundary
     gap = math.erf(h / math.sqrt(2))
-    assert lipschitz_radius(0.5 + gap / 2, 0.5 - gap / 2) == pytest.approx(
-        h, rel=1e-6
-    )  # the boundary is at distance h
+    assert lipschitz_radius(0.5 + gap / 2, 0.5 - gap / 2) == pytest.approx(h, rel=1e-6)
 
 
 def test_bad_arguments_are_named() -> None:

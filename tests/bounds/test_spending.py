@@ -1,4 +1,4 @@
-"""Critical values against exact rational arithmetic, and their level by enumeration of the votes."""
+"""Critical values against exact rational arithmetic, and their level over all votes."""
 
 import itertools
 import math
@@ -24,7 +24,7 @@ LAST = {0: 50518, 1: 84512, 2: 97879}
 SMALL = [((3, 5, 8, 13), 0.05), ((1, 2, 4, 7, 12), 0.3), ((12,), 0.01), ((2, 3, 5, 8, 12), 0.001)]
 
 
-def test_look_times() -> None:
+def test_looks_grow_by_their_factor_and_end_with_n() -> None:
     times = looks(100_000)
     assert (len(times), times[:7], times[-2:]) == (
         37,
@@ -48,22 +48,26 @@ def test_look_times() -> None:
 
 
 @pytest.mark.parametrize("r", FIRST)
-def test_golden_critical_values(r: float) -> None:
+def test_critical_values_are_the_known_ones(r: float) -> None:
     critical = critical_values(r, n=100_000, alpha=0.001)
-    assert (critical.dtype, critical.shape, critical[-1]) == (np.int64, (37,), LAST[int(r)])
+    assert (critical.dtype, critical.shape, critical[-1]) == (
+        np.dtype(np.int64),
+        (37,),
+        LAST[int(r)],
+    )
     assert critical[: len(FIRST[int(r)])].tolist() == FIRST[int(r)]
     with pytest.raises(ValueError, match="read-only"):
         critical[0] = 0
 
 
-# The reference: integer numbers of vote sequences, exact rational probabilities, one vote at a time.
+# The reference: integer numbers of vote sequences, exact rational probabilities, vote by vote.
 
 
 @cache
 def rejecting_paths(
     critical: tuple[int, ...], times: tuple[int, ...]
 ) -> tuple[dict[int, int], ...]:
-    """For each look: {count: number of vote sequences that reach it and reject there for the first time}."""
+    """For each look: {count: number of vote sequences that first reject there, with this count}."""
     alive, rejected = {0: 1}, []
     for start, end, c in zip((0, *times), times, critical, strict=False):
         for _ in range(start, end):
@@ -78,7 +82,7 @@ def rejecting_paths(
 
 
 def exact_levels(critical: tuple[int, ...], times: tuple[int, ...], p: float) -> list[Fraction]:
-    """P(rejected at look 1, ..., k) for each k, if p_A is the rational number that the float p is."""
+    """P(rejected at look 1, ..., k) for each k; p_A is the float p as a rational number."""
     q = Fraction(p)
     parts = [
         sum((paths * q**h * (1 - q) ** (t - h) for h, paths in look.items()), Fraction(0))
@@ -113,8 +117,8 @@ def test_critical_values_are_the_smallest_within_the_spending(
 
 
 @pytest.mark.parametrize(("times", "alpha"), SMALL)
-def test_level_over_all_vote_sequences(times: tuple[int, ...], alpha: float) -> None:
-    """All 2^n sequences, and the worst p_A of H0 is its end."""
+def test_the_level_holds_over_all_vote_sequences(times: tuple[int, ...], alpha: float) -> None:
+    """All 2^n sequences; the worst p_A of H0 is its largest."""
     for p in (0.5, 0.7, 0.84):
         critical = spend(p, times, alpha)
         sequences = np.array(list(itertools.product((0, 1), repeat=times[-1])), dtype=np.int8)
@@ -130,7 +134,7 @@ def test_level_over_all_vote_sequences(times: tuple[int, ...], alpha: float) -> 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.05, 0.001])
 @pytest.mark.parametrize("r", [0.0, 0.3, 1.0, 1.7])
-def test_level_of_the_real_looks(r: float, alpha: float) -> None:
+def test_the_level_holds_for_the_real_looks(r: float, alpha: float) -> None:
     n, p = 100, null_probability(r)
     critical = tuple(critical_values(r, n=n, alpha=alpha).tolist())
     levels = [
@@ -139,7 +143,7 @@ def test_level_of_the_real_looks(r: float, alpha: float) -> None:
     assert levels == sorted(levels)
     assert levels[-1] <= Fraction(alpha)
     if r < 1:
-        assert levels[-1] > Fraction(alpha) / 2  # not by never rejecting
+        assert levels[-1] > Fraction(alpha) / 2  # it does reject
 
 
 def test_what_is_cut_off_counts_as_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,14 +157,11 @@ def test_what_is_cut_off_counts_as_rejected(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("r", [0.0, 1.0, 2.5])
-def test_level_of_many_samples(r: float) -> None:
+def test_the_level_holds_for_many_samples(r: float) -> None:
     """One vote at a time: no window, no factorial, nothing cut off."""
     n, alpha, p = 8_000, 0.001, null_probability(r)
-    alive, rejected, critical = (
-        np.zeros(n + 2),
-        0.0,
-        dict(zip(looks(n), critical_values(r, n=n, alpha=alpha), strict=True)),
-    )
+    critical = dict(zip(looks(n), critical_values(r, n=n, alpha=alpha), strict=True))
+    alive, rejected = np.zeros(n + 2), 0.0
     alive[0] = 1
     for t in range(1, n + 1):
         alive[1:] = alive[1:] * (1 - p) + alive[:-1] * p

@@ -1,8 +1,10 @@
 """T-CERTIFY against its definition in the paper."""
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy import special, stats
+from support.exact_binomial import exact_tail
 
 from rszoo.bounds import clopper_pearson_lower, clopper_pearson_upper, cohen, tcertify
 from rszoo.bounds.tcertify import _sum_upper
@@ -20,17 +22,28 @@ def test_sum_upper_solves_equation_14(counts: list[int], level: float) -> None:
     assert p >= clopper_pearson_upper(votes.runner_up, votes.n, level)
 
 
-def test_no_level_left_gives_no_information() -> None:
+@pytest.mark.parametrize(
+    "counts",
+    [[9_999_000, 700, 300], [900, 60, 40], [10**9 - 12, 5, 5, 2], [60_000, 30_000, 10_000]],
+)
+@pytest.mark.parametrize("level", [1e-12, 1e-4, 0.1])
+def test_sum_upper_holds_at_40_digits(counts: list[int], level: float) -> None:
+    n = sum(counts)
+    p = _sum_upper(split_votes(counts, 0, 0.05), level)
+    assert sum(exact_tail(n - count, n, 1 - mp.mpf(p)) for count in counts[1:]) <= level
+
+
+def test_no_level_left_gives_the_bound_one() -> None:
     assert _sum_upper(split_votes([90, 10], 0, 0.05), 0.0) == 1.0
 
 
-def test_two_classes_is_cohen() -> None:
+def test_with_two_classes_it_is_cohen() -> None:
     for top in (55, 90, 99, 100):
         counts = [top, 100 - top]
         assert tcertify(counts, 0, 0.001) == cohen(counts, 0, 0.001)
 
 
-def test_best_split_of_the_grid() -> None:
+def test_the_radius_is_that_of_the_best_split() -> None:
     counts, n, alpha = [600, 300, 100], 1000, 0.001
     best = 0.0
     for split in alpha * np.arange(1, 10) / 10:

@@ -1,6 +1,7 @@
-"""Bounds on the certified accuracy of a test set: values of the formulas, and coverage by enumeration."""
+"""Bounds on the certified accuracy of a test set: values of the formulas, exact coverage."""
 
 import math
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -21,15 +22,17 @@ GOLDEN = [  # images, certified: Theorem 6, exact; alpha = rho = 0.001
 
 
 @pytest.mark.parametrize(("images", "certified", "bernstein", "exact"), GOLDEN)
-def test_values(images: int, certified: int, bernstein: float, exact: float) -> None:
+def test_bounds_are_the_known_ones(
+    images: int, certified: int, bernstein: float, exact: float
+) -> None:
     assert certified_accuracy_lower(certified, images, alpha=0.001, rho=0.001) == pytest.approx(
         exact, abs=1e-9
     )
-    found = certified_accuracy_lower_bernstein(certified, images, alpha=0.001, rho=0.001)
-    assert found == pytest.approx(bernstein, abs=10 ** -(4 if images == 500 else 5))
+    lower = certified_accuracy_lower_bernstein(certified, images, alpha=0.001, rho=0.001)
+    assert lower == pytest.approx(bernstein, abs=10 ** -(4 if images == 500 else 5))
 
 
-def test_overstated_images() -> None:
+def test_the_number_of_overstated_images_is_a_quantile() -> None:
     assert [overstated_images(images, alpha=0.001, rho=0.001) for images in (500, 10_000)] == [
         4,
         21,
@@ -44,7 +47,9 @@ def tail(n: int, p: float, k: int) -> float:
 
 @pytest.mark.parametrize(("alpha", "rho"), list(product((0.3, 0.05, 0.001), (0.2, 0.01))))
 @pytest.mark.parametrize("images", [1, 2, 7, 25])
-def test_it_is_the_smallest_g_that_is_no_surprise(images: int, alpha: float, rho: float) -> None:
+def test_the_bound_is_the_smallest_g_that_is_no_surprise(
+    images: int, alpha: float, rho: float
+) -> None:
     for certified in range(images + 1):
         expected = next(
             g for g in range(certified + 1) if tail(images - g, alpha, certified - g) > rho
@@ -59,9 +64,9 @@ def test_it_is_the_smallest_g_that_is_no_surprise(images: int, alpha: float, rho
 
 @pytest.mark.parametrize("bound", [certified_accuracy_lower, certified_accuracy_lower_bernstein])
 @pytest.mark.parametrize(("alpha", "rho"), list(product((0.3, 0.05), (0.2, 0.01))))
-def test_coverage_where_every_bad_image_is_counted_as_often_as_can_be(
-    bound, alpha: float, rho: float
-) -> None:  # type: ignore[no-untyped-def]
+def test_bounds_cover_even_if_bad_images_are_counted_as_often_as_can_be(
+    bound: Callable[..., float], alpha: float, rho: float
+) -> None:
     images = 30
     for good in range(images + 1):
         failure = math.fsum(
@@ -87,7 +92,9 @@ def test_the_exact_bound_is_the_larger_one() -> None:
     ("certified", "images", "alpha", "rho"),
     [(3, 2, 0.1, 0.1), (-1, 2, 0.1, 0.1), (0, 0, 0.1, 0.1), (1, 2, 0, 0.1), (1, 2, 0.1, 1)],
 )
-def test_arguments_out_of_range(certified: int, images: int, alpha: float, rho: float) -> None:
+def test_arguments_out_of_range_are_named(
+    certified: int, images: int, alpha: float, rho: float
+) -> None:
     with pytest.raises(ValueError, match=r"^Expected .*, got .*; .*"):
         certified_accuracy_lower(certified, images, alpha=alpha, rho=rho)
 

@@ -1,4 +1,4 @@
-"""Two stages: the prediction against an integral, and what it promises against the true mean radius."""
+"""Two stages: the predicted loss against an integral and against the true mean radius."""
 
 import re
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_two_stage_n_falls_with_the_tolerance(votes: int, pilot: int) -> None:
     [(1, 4, 0.02), (100, 100, 0.05), (985, 1000, 0.02), (55, 100, 0.05), (70, 100, 0.1)],
 )
 def test_predicted_loss_is_the_tolerance(votes: int, pilot: int, tolerance: float) -> None:
-    """The mean over all of the pilot's distribution, by adaptive integration in place of 20 nodes."""
+    """Over the pilot's whole distribution, by adaptive integration instead of 20 nodes."""
     posterior = stats.beta(votes + 0.5, pilot - votes + 0.5)
 
     def loss(u: float) -> float:
@@ -68,9 +68,7 @@ def test_a_unanimous_pilot_asks_for_more_samples() -> None:
     by_votes = [two_stage(votes, 1000, 0.05) for votes in (600, 900, 990, 999, 1000)]
     assert by_votes == sorted(by_votes)
     assert two_stage(1000, 1000, 0.05) > two_stage(100, 100, 0.05) > 10_000
-    assert two_stage(100, 1000, 0.05) == minimum_n(
-        0.001
-    )  # far below 1/2: nothing will be certified
+    assert two_stage(100, 1000, 0.05) == minimum_n(0.001)  # nothing will be certified anyway
 
 
 @pytest.mark.parametrize(

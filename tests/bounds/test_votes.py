@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -12,7 +14,7 @@ from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper
 from rszoo.bounds.votes import split_votes, toward_zero, two_sided
 
 
-def test_split_votes() -> None:
+def test_votes_are_split_into_the_top_class_and_the_others() -> None:
     votes = split_votes(np.array([3, 90, 7]), 1, 0.001)
     assert (votes.top, votes.others.tolist(), votes.runner_up, votes.n) == (90, [3, 7], 7, 100)
 
@@ -21,8 +23,8 @@ def test_split_votes() -> None:
 @pytest.mark.parametrize(
     ("counts", "top", "alpha", "named"),
     [
-        ([9, 0], 0, 0.001, "Expected n large enough to certify at alpha=0.001, got n=9; all 9 votes would still give "
-         "p_lower <= 1/2: use n >= 10."),
+        ([9, 0], 0, 0.001, "Expected n large enough to certify at alpha=0.001, got n=9; "
+         "all 9 votes would still give p_lower <= 1/2: use n >= 10."),
         ([90, 10], 0, 1.5, "Expected 0 < alpha < 1, got 1.5; pass"),
         ([90, 10], 2, 0.001, "Expected 0 <= top < 2, got 2"),
         ([90, 10], -1, 0.001, "Expected 0 <= top < 2, got -1"),
@@ -32,7 +34,9 @@ def test_split_votes() -> None:
         ([[90, 10]], 0, 0.001, "shape (1, 2)"),
     ],
 )  # fmt: skip
-def test_rules_name_bad_arguments(rule, counts, top, alpha, named) -> None:  # type: ignore[no-untyped-def]
+def test_rules_name_bad_arguments(
+    rule: Callable[..., object], counts: Any, top: int, alpha: float, named: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(named)):
         rule(counts, top, alpha)
 
@@ -43,7 +47,7 @@ def test_toward_zero_is_strictly_below_and_close(radius: float) -> None:
 
 
 def test_two_quantiles_that_all_but_cancel_give_no_larger_radius() -> None:
-    """The votes 35251 and 34259 of 100,000 at alpha = 0.001: rounding decided the tenth digit of 4e-8."""
+    """35251 and 34259 of 100,000 votes, alpha = 0.001: rounding decided the tenth digit of 4e-8."""
     p_lower, p_upper = (
         clopper_pearson_lower(35251, 100_000, 0.0005),
         clopper_pearson_upper(34259, 100_000, 0.0005),

@@ -1,8 +1,9 @@
-"""`rszoo attack` at the command line, and its logs in `table`, `plot`, `audit` and `compare`."""
+"""`rszoo attack` and `challenge`; logs of attacks in `table`, `plot`, `audit` and `compare`."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Complaint, HalfSpace, without_times
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ from support.synthetic_logs import (
 )
 
 import rszoo
-from rszoo.logs.format import AttackProtocol, Record, read_log
+from rszoo.logs.format import AttackProtocol, CertifyProtocol, Record, read_log
 from rszoo.plots import draw_curves
 from rszoo.zoo.loading import OpenEntry, open_entry
 
@@ -26,7 +27,7 @@ QUICK = ("--steps", 2, "--num-noise", 2, "--n", 20, "--stride", 4)
 
 
 def attack_log(path: Path, *, m: int = 16, abstained: int = 3) -> Path:
-    """On the 40 images of the synthetic logs: all right at 0, those from the 20th on wrong at 0.3, `abstained` of them open."""
+    """The 40 images of the synthetic logs: right at 0, at 0.3 only 20, with some abstentions."""
     protocol = AttackProtocol(
         **COMMON,
         n=100,
@@ -130,7 +131,7 @@ def test_a_picture_has_attacks_in_the_colour_of_their_classifier(
     steps, one, two = drawn[0].axes[0].get_lines()
     assert steps.get_color() == one.get_color() == two.get_color()
     assert one.get_marker() != two.get_marker()
-    assert (list(one.get_xdata()), list(one.get_ydata())) == ([0.0, 0.3], [1.0, 0.5])
+    assert np.asarray(one.get_data()).tolist() == [[0.0, 0.3], [1.0, 0.5]]
     words = [line.get_label() for line in (steps, one, two)]
     assert words[0] == "cifar10-resnet20-gaussian-s0.25: certified"
     assert words[2] == "cifar10-resnet20-gaussian-s0.25: smoothadv-pgd, targeted, m=8, T=20, n=100"
@@ -142,7 +143,7 @@ def test_a_picture_has_attacks_in_the_colour_of_their_classifier(
 def planted(log: Path, factor: float) -> Path:
     """The log with every radius so many times as large."""
     read = read_log(log)
-    assert read.protocol is not None
+    assert isinstance(read.protocol, CertifyProtocol)
     grown = [
         Record(**{**vars(each), "radius": factor * (each.radius or 0.0)}) for each in read.records
     ]
@@ -165,16 +166,16 @@ def test_planted_certificates_end_with_exit_code_1(
     run("evaluate", shades, "--out", log, "--stride", 1, "--n", 100)
     assert all(each.radius for each in read_log(log).records)
     command = ("--steps", 4, "--num-noise", 2, "--n", 100, "--factor", "0.9,1")
-    text = run("attack", shades, "--against", log, *command).output
+    text = run("challenge", log, "--name", shades, *command).output
     assert "24 certificates of 24 images" in text
-    assert run("attack", "--against", log, *command).output == text, "a log names its entry"
+    assert run("challenge", log, *command).output == text, "a log names its entry"
     assert " ".join(text.splitlines()[1].split()) == "0.9 24 0 0 0.000 1"
     false = planted(log, 40.0)
-    left = run("attack", shades, "--against", false, *command, code=1)
+    left = run("challenge", false, *command, code=1)
     assert (
         "got 24 of 24 contradicted at 1 times the radius (images 0, 1, 2, 3, 4, ...)" in left.output
     )
-    rows = json.loads(run("attack", shades, "--against", false, *command, "--json", code=1).stdout)
+    rows = json.loads(run("challenge", false, *command, "--json", code=1).stdout)
     assert [len(row["succeeded"]) for row in rows] == [24, 24]
 
 
@@ -186,15 +187,11 @@ def test_what_is_refused(
         tmp_path / "predict.tsv", predict_protocol(), predict_records(predict_protocol())
     ).path
     for words, args in {
-        "--out LOG or --against LOG": ("attack", shades),
-        "the NAME of an entry": ("attack", "--out", out),
-        "no --factor without --against": ("attack", shades, "--out", out, "--factor", 1),
-        "no --eps with --against": ("attack", shades, "--against", logs[0], "--eps", 1),
-        "no --out with --against": ("attack", shades, "--against", logs[0], "--out", out),
         "--eps to be numbers": ("attack", shades, "--out", out, "--eps", "much"),
-        "ascending factors": ("attack", shades, "--against", logs[0], "--factor", "2,1"),
-        "a log of CERTIFY with its protocol": ("attack", shades, "--against", logs[1]),
-        "one of other weights": ("attack", shades, "--against", logs[0]),
+        "ascending factors": ("challenge", logs[0], "--name", shades, "--factor", "2,1"),
+        "a log of CERTIFY with its protocol": ("challenge", logs[1]),
+        "one of other weights": ("challenge", logs[0], "--name", shades),
+        "ascending eps > 0": ("attack", shades, "--out", out, "--eps", "1,0.5"),
         "--shard I/K": ("attack", shades, "--out", out, "--shard", "half"),
         "no --published": ("table", logs[1], "--published", "*"),
         "one of PREDICT or an attack": ("compare", logs[0], logs[1]),

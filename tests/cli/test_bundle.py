@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import rszoo.training
 from rszoo.cli import app
 from rszoo.errors import IntegrityError
-from rszoo.recipe import load_recipe
+from rszoo.recipe import load_recipe, recipe_text
 from rszoo.zoo import registry
 from rszoo.zoo.config import sha256
 from rszoo.zoo.registry import Entry, bundled_folder, get_entry, pin
@@ -31,6 +31,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registry._entries.cache_clear()
 
 
+def entries(package: Path) -> list[str]:
+    return sorted(path.name for path in (package / "entries").iterdir())
+
+
 def bundle(run: Path) -> str:
     return CliRunner().invoke(app, ["bundle", str(run)], catch_exceptions=False).output
 
@@ -43,7 +47,7 @@ def test_a_bundled_run_loads_by_name(package: Path, entry: Path) -> None:
         "config.json",
         "model.safetensors",
     ]
-    assert [path.name for path in (package / "entries").iterdir()] == [NAME]
+    assert entries(package) == [NAME, "registry.json"]
     assert json.loads((package / "entries" / "registry.json").read_text())[NAME][
         "config_sha256"
     ] == sha256(entry / "config.json")
@@ -62,12 +66,13 @@ def test_large_weights_are_staged_as_a_hub_repository_beside_the_package(
     (package.parent / "training_recipes").mkdir()
     bundle(entry)
     staged = package.parent / "hub" / NAME
-    assert not (package / "entries").exists()
+    assert entries(package) == ["registry.json"]
     assert sorted(path.name for path in staged.iterdir()) == [
         "config.json",
         "model.safetensors",
         "recipe.toml",
     ]
+    assert (staged / "recipe.toml").read_text() == recipe_text(load_recipe(NAME)) + "\n"
     assert load_recipe(str(staged / "recipe.toml")) == load_recipe(NAME)
     assert rszoo.load(NAME).sigma == 0.25
     assert '"staged"' in CliRunner().invoke(app, ["list", "--json"], catch_exceptions=False).output
@@ -116,7 +121,7 @@ def test_a_damaged_run_leaves_the_package_as_it_was(package: Path, entry: Path) 
     with pytest.raises(IntegrityError):
         bundle(entry)
     assert sha256(bundled_folder(NAME) / "model.safetensors") == before
-    assert [path.name for path in (package / "entries").iterdir()] == [NAME]
+    assert entries(package) == [NAME, "registry.json"]
     assert rszoo.load(NAME).sigma == 0.25
 
 
@@ -126,7 +131,7 @@ def test_a_damaged_run_leaves_the_package_as_it_was(package: Path, entry: Path) 
 def test_train_says_where_the_run_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complete: bool, words: str
 ) -> None:
-    given = {}
+    given: dict[str, object] = {}
 
     def train(recipe: object, out: Path, **options: object) -> bool:
         given.update(options, out=out)

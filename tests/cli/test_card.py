@@ -14,7 +14,7 @@ from support.evidence_folder import write_fixed
 
 import rszoo.cli
 from rszoo.publishing.cards import render_card
-from rszoo.recipe import Recipe, recipe_folder
+from rszoo.recipe import Recipe, recipe_folder, recipe_text
 from rszoo.zoo.registry import bundled_folder
 
 NAME = "cifar10-resnet20-gaussian-s0.25"
@@ -34,10 +34,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_committed_cards_are_what_is_rendered() -> None:
     assert run("card", "--check").output.startswith("Cards compared, without a difference: ")
 
 
+@pytest.mark.slow
 def test_a_name_and_a_folder_print_the_card(entry: Path, recipe: Recipe) -> None:
     assert run("card", NAME).output == render_card(bundled_folder(NAME), recipe)
     for folder in (entry, f"local-dir:{entry}"):
@@ -56,17 +58,17 @@ def test_a_card_is_written_with_its_picture_beside_it(
 
 
 def test_the_recipe_beside_the_weights_or_one_that_is_named(entry: Path, recipe: Recipe) -> None:
-    text = (recipe_folder() / f"{NAME}.toml").read_text()
     (entry / "recipe.toml").write_text(
-        text.replace("arxiv.org/abs/1902.02918", "example.org/paper")
+        recipe_text(recipe).replace("arxiv.org/abs/1902.02918", "example.org/paper")
     )
+    family = recipe_folder() / "cifar10-resnet20-gaussian.toml"
     assert "https://example.org/paper" in run("card", entry).output
     assert (
-        "https://example.org/paper"
-        not in run("card", entry, "--recipe", recipe_folder() / f"{NAME}.toml").output
+        "https://example.org/paper" not in run("card", entry, "--recipe", f"{family}:0.25").output
     )
 
 
+@pytest.mark.slow
 def test_all_writes_what_check_compares(checkout: Path, recipe: Recipe) -> None:
     missing = run("card", "--check", code=1).output
     assert (
@@ -84,6 +86,7 @@ def test_all_writes_what_check_compares(checkout: Path, recipe: Recipe) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_staged_repository_gets_the_same_card(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

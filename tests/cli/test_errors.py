@@ -1,4 +1,4 @@
-"""What a user can mend: one sentence on stderr, exit code 2, no traceback. A fault of the program: a traceback."""
+"""A user's mistake: one sentence on stderr, exit code 2. A fault of the program: a traceback."""
 
 import importlib
 import io
@@ -66,7 +66,7 @@ def test_a_truncated_image(
 
 @pytest.mark.filterwarnings("error")
 def test_an_image_with_altered_bytes_is_read_or_refused(tmp_path: Path) -> None:
-    """No decoder of Pillow gets an exception or a warning past `open_image` that is not a sentence."""
+    """No exception or warning of Pillow's decoders gets past `open_image` but as a sentence."""
     from rszoo.cli.images import open_image
 
     for form in ("jpeg", "png", "gif", "tiff", "bmp", "webp"):
@@ -106,8 +106,8 @@ def test_weights_for_a_recipe_that_starts_from_none(complaint: Complaint, tmp_pa
         "train", "cifar10-resnet20-gaussian-s0.25", "--out", tmp_path / "run", "--init", tmp_path
     )
     assert (
-        f"Expected no --init for cifar10-resnet20-gaussian-s0.25, which starts from random weights, got {tmp_path}"
-        in sentence
+        "Expected no --init for cifar10-resnet20-gaussian-s0.25, "
+        f"which starts from random weights, got {tmp_path}" in sentence
     )
     assert not (tmp_path / "run").exists()
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Complaint
 from matplotlib.figure import Figure
@@ -269,7 +270,7 @@ def test_the_drawn_steps_are_the_accuracies(
     (ax,) = drawn[0].axes
     (line,) = ax.get_lines()
     found = results(read_log(log))
-    x, y = (list(map(float, values)) for values in (line.get_xdata(), line.get_ydata()))
+    x, y = np.asarray(line.get_data()).tolist()
     assert line.get_drawstyle() == "steps-pre"
     assert y == [*(found.accuracy(radius) for radius in x[:-1]), 0.0]
     assert x[-1] == float(found.radius[found.correct].max())

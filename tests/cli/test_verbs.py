@@ -24,14 +24,20 @@ from rszoo.cli import VERBS
 from rszoo.cli.output import round_up
 from rszoo.data.images import image_transform
 from rszoo.logs.format import round_down
-from rszoo.recipe import load_recipe, recipe_names
+from rszoo.recipe import load_recipe, parse_recipe, recipe_names
 from rszoo.zoo.config import read_config, sha256
 from rszoo.zoo.registry import bundled_folder
 
-SHARED = {"__main__", "images", "logs", "options", "output", "running"}
+SHARED = {"__main__", "images", "options", "output", "running"}
 NAME = "cifar10-resnet20-gaussian-s0.25"
 FOLDER = bundled_folder(NAME)
-BANNER = "import sys; sys.argv[1:] = {args!r}\nimport rszoo.cli\ntry: rszoo.cli.main()\nexcept SystemExit: pass\n"
+BANNER = """
+import sys
+sys.argv[1:] = {args!r}
+import rszoo.cli
+try: rszoo.cli.main()
+except SystemExit: pass
+"""
 
 
 def gradient(folder: Path) -> Path:
@@ -81,10 +87,12 @@ def test_help_names_every_bound() -> None:
         ["list"],
         ["list", "--all"],
         ["show", NAME],
+        ["show", NAME, "--recipe"],
         ["show", str(FOLDER)],
         ["certify", "--help"],
     ],
 )
+@pytest.mark.slow
 def test_answers_at_once_without_torch(args: list[str]) -> None:
     code = (
         BANNER.format(args=args)
@@ -146,6 +154,16 @@ def test_show_says_what_the_sources_say() -> None:
         assert shown["config"]["weights_sha256"] in text
         assert shown["registry"]["config_sha256"] in text
         assert "airplane, automobile" in text
+
+
+def test_show_prints_the_complete_recipe(entry: Path, complaint: Complaint) -> None:
+    text = run("show", NAME, "--recipe").output
+    assert parse_recipe(text, "shown") == load_recipe(NAME)
+    assert "sigma = 0.25" in text
+    (entry / "recipe.toml").write_text(text)
+    assert run("show", entry, "--recipe").output == text
+    (entry / "recipe.toml").unlink()
+    assert "Expected a recipe's name or a .toml file, got" in complaint("show", entry, "--recipe")
 
 
 def test_show_of_a_folder_says_what_its_config_says(
@@ -308,7 +326,7 @@ def test_abstaining_is_a_value(image: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_radii_are_rounded_down(value: float, digits: int, text: str) -> None:
-    """A number that its text gives back is kept, though in binary it may be a little less than it says."""
+    """A number that its text gives back is kept, though in binary it may be a little less."""
     assert round_down(value, digits) == text
 
 

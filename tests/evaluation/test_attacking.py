@@ -1,7 +1,8 @@
-"""Attacks on whole data sets: their logs, the known closest point of a half-space, certificates put to the test."""
+"""Attacks on data sets: their logs, the known closest point of a half-space, challenges."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,10 +17,15 @@ from rszoo.data.datasets import open_images
 from rszoo.evaluation import (
     Attacker,
     AttackEvaluation,
+    AttackOptions,
+    CertifyOptions,
+    Challenge,
+    ChallengeOptions,
     Evaluation,
+    PredictOptions,
     Target,
     attack,
-    put_to_the_test,
+    challenge,
     tally,
 )
 from rszoo.logs.analysis import audit, empirical_rows
@@ -38,8 +44,18 @@ OPTIONS = {
 FLOAT, GRID = "float", "grid"
 
 
-def run(name: str, out: Path, plan: Plan = PLAN, **options: object) -> list[list[str]]:
-    with AttackEvaluation(name, out, plan=plan, **{**OPTIONS, **options}) as evaluation:  # type: ignore[arg-type]
+def run(
+    name: str,
+    out: Path,
+    *,
+    batch_size: int | None = None,
+    save_images: Path | None = None,
+    **options: object,
+) -> list[list[str]]:
+    chosen = AttackOptions(**{"plan": PLAN, **OPTIONS, **options})  # type: ignore[arg-type]
+    with AttackEvaluation(
+        name, out, chosen, batch_size=batch_size, save_images=save_images
+    ) as evaluation:
         for _ in evaluation:
             pass
     return without_times(out)
@@ -50,7 +66,7 @@ def smoothed(half_space: HalfSpace, noise: str = FLOAT) -> rszoo.SmoothedClassif
 
 
 def targets(half_space: HalfSpace, *factors: float) -> list[Target]:
-    """Images on the 8-bit grid away from the sides of the box, with distances that are factors of that to the half-space."""
+    """8-bit images away from the sides of the box; distances are multiples of the true radius."""
     generator = torch.Generator().manual_seed(3)
     images = (100 + torch.randint(56, (12, 1, 2, 2), generator=generator)) / 255
     found = []
@@ -84,9 +100,8 @@ def test_the_log_does_not_depend_on_batch_size_shards_or_cuts(shades: str, tmp_p
 
 def test_the_lines_say_what_was_found(shades: str, tmp_path: Path) -> None:
     run(shades, tmp_path / "log.tsv")
-    with Evaluation(
-        shades, tmp_path / "predict.tsv", task="predict", n=20, stride=1, stop=10
-    ) as evaluation:
+    options = PredictOptions(n=20, stride=1, stop=10)
+    with Evaluation(shades, tmp_path / "predict.tsv", options) as evaluation:
         clean = [records[0] for records in evaluation]
     log = read_log(tmp_path / "log.tsv")
     assert isinstance(log.protocol, AttackProtocol)
@@ -135,6 +150,7 @@ def test_abstentions_are_counted_apart(shades: str, tmp_path: Path) -> None:
     Plan("pgd", steps=20, num_noise=0),
     Plan(steps=20, targeted=True, restarts=2, random_start=True, box=False),
 ], ids=lambda plan: plan.attack)  # fmt: skip
+@pytest.mark.slow
 def test_a_half_space_is_left_just_beyond_its_distance_and_never_within(
     half_space: HalfSpace, plan: Plan
 ) -> None:
@@ -145,6 +161,7 @@ def test_a_half_space_is_left_just_beyond_its_distance_and_never_within(
     assert labels(found, 1) == [1 - each.label for each in chosen]
 
 
+@pytest.mark.slow
 def test_ddn_stops_at_the_distance_of_a_half_space_where_predict_abstains(
     half_space: HalfSpace,
 ) -> None:
@@ -183,12 +200,12 @@ def test_true_certificates_stand_and_planted_ones_fall(half_space: HalfSpace) ->
     )
     certified = {each.key: each.label for each in chosen}
 
-    def tested(certificates: list[Target]) -> list[object]:
+    def tested(certificates: list[Target]) -> list[Any]:
         found = list(
-            put_to_the_test(attacker, certificates, factors=(0.6, 1.0, 2.0), n=2000, alpha=0.001)
+            challenge(attacker, certificates, factors=(0.6, 1.0, 2.0), n=2000, alpha=0.001)
         )
         returned = [[each.prediction.label for each in line] for line in found]
-        return tally(certified, returned, factors=(0.6, 1.0, 2.0), images=12, alpha=0.002)  # type: ignore[return-value]
+        return tally(certified, returned, factors=(0.6, 1.0, 2.0), images=12, alpha=0.002)
 
     inside, at, beyond = tested(chosen)
     assert (len(inside.succeeded), len(at.succeeded), at.refutes) == (0, 0, False)
@@ -230,16 +247,18 @@ def test_a_bfloat16_form_is_attacked_with_its_weights_in_float32(
 
 
 @pytest.mark.skipif(RECIPE not in rszoo.list_models(), reason="the entry has no weights here")
+@pytest.mark.slow
 def test_no_attack_succeeds_within_the_radii_of_a_real_entry(cifar10: Path, tmp_path: Path) -> None:
-    from rszoo.evaluation import CertificateAttack
-
-    with Evaluation(RECIPE, tmp_path / "log.tsv", stride=1000, n=1000, stop=4001) as evaluation:
+    options = CertifyOptions(stride=1000, n=1000, stop=4001)
+    with Evaluation(RECIPE, tmp_path / "log.tsv", options) as evaluation:
         assert sum(1 for _ in evaluation) == 5
-    test = CertificateAttack(
-        RECIPE, tmp_path / "log.tsv", plan=Plan(steps=8, num_noise=12), factors=(1.0, 4.0)
+    test = Challenge(
+        tmp_path / "log.tsv",
+        ChallengeOptions(plan=Plan(steps=8, num_noise=12), factors=(1.0, 4.0)),
     )
-    assert 3 <= len(list(test)) <= 5
-    at, beyond = test.report()
+    returned = [[line.prediction.label for line in lines] for lines in test]
+    assert 3 <= len(returned) == len(test) <= 5
+    at, beyond = test.report(returned)
     assert len(at.succeeded) == 0
     assert len(beyond.succeeded) >= len(test) / 2, "the same attack is strong"
 
@@ -249,15 +268,15 @@ def test_no_attack_succeeds_within_the_radii_of_a_real_entry(cifar10: Path, tmp_
     [
         ({}, {"eps": (0.5, 0.25)}, "Expected ascending eps > 0"),
         ({}, {"eps": (0.0, 0.25)}, "Expected ascending eps > 0"),
-        ({}, {"eps": ()}, r"`\$.eps`"),
+        ({}, {"eps": ()}, r"Expected ascending eps > 0 .* got \[\]"),
         ({}, {"n": 5}, "got n=5; use n >= 11"),
-        ({}, {"attack_batch": 0}, "Expected max_batch >= 1"),
+        ({}, {"attack_batch": 0}, r"Expected `int` >= 1 - at `\$.attack_batch`; got 0"),
         (
             {},
             {"shard": (11, 11)},
             "Expected images in each shard, got none for .*; make fewer shards",
         ),
-        ({}, {"save_images": Path(__file__)}, "File exists: .*test_attack_evaluation.py"),
+        ({}, {"save_images": Path(__file__)}, "File exists: .*test_attacking.py"),
         ({}, {"save_images": Path("/no/where")}, "No such file or directory: .*/no/where"),
         ({"attack": "fgsm"}, {}, "Unknown attack 'fgsm'"),
         ({"steps": 0}, {}, "Expected steps >= 1"),
@@ -270,5 +289,5 @@ def test_bad_options_are_one_sentence_and_make_no_log(
     shades: str, tmp_path: Path, plan: dict[str, object], options: dict[str, object], message: str
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError, FileExistsError), match=message):
-        run(shades, tmp_path / "log.tsv", Plan(**plan), **options)  # type: ignore[arg-type]
+        run(shades, tmp_path / "log.tsv", plan=Plan(**plan), **options)  # type: ignore[arg-type]
     assert not (tmp_path / "log.tsv").exists()

@@ -4,35 +4,60 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import without_times
+from conftest import Complaint, without_times
 
 import rszoo
 from rszoo.cli import main
 from rszoo.data.datasets import open_images
-from rszoo.evaluation import Evaluation
+from rszoo.evaluation import (
+    AttackOptions,
+    CertifyOptions,
+    Evaluation,
+    Options,
+    PredictOptions,
+    VotingEvaluator,
+)
 from rszoo.logs.analysis import audit
-from rszoo.logs.format import merge, read_log
+from rszoo.logs.format import CertifyProtocol, logged_radius, merge, read_log
 from rszoo.smoothing.precision import multiplies_bfloat16
 from rszoo.zoo.loading import open_entry
 
-PROTOCOL = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "bound": "cohen", "seed": 0}
+PROTOCOL: dict[str, Any] = {
+    "stride": 1,
+    "n0": 10,
+    "n": 200,
+    "alpha": 0.001,
+    "bound": "cohen",
+    "seed": 0,
+}
 SEED_OF_KILLS = 1
 HEEDING = """
 import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+# a process started in the background ignores SIGINT
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from rszoo.cli import main
 main()
 """
 
 
-def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
-    with Evaluation(name, out, **{**PROTOCOL, **options}) as evaluation:  # type: ignore[arg-type]
+def evaluate(
+    name: str, out: Path, *, batch_size: int | None = None, **options: Any
+) -> list[list[str]]:
+    chosen = CertifyOptions(**{**PROTOCOL, **options})
+    return evaluated(name, out, chosen, batch_size=batch_size)
+
+
+def evaluated(
+    name: str, out: Path, options: Any, *, batch_size: int | None = None
+) -> list[list[str]]:
+    with Evaluation(name, out, options, batch_size=batch_size) as evaluation:
         for _ in evaluation:
             pass
     return without_times(out)
@@ -42,8 +67,9 @@ def evaluate(name: str, out: Path, **options: object) -> list[list[str]]:
     "options",
     [{}, {"batch_size": 7}, {"start": 3, "stop": 20, "stride": 4}, {"split": "test", "sigma": 0.5}],
 )
+@pytest.mark.slow
 def test_a_line_is_what_certify_says_of_the_image(
-    shades: str, tmp_path: Path, options: dict[str, object]
+    shades: str, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     evaluate(shades, tmp_path / "log.tsv", **options)
     log = read_log(tmp_path / "log.tsv")
@@ -57,9 +83,21 @@ def test_a_line_is_what_certify_says_of_the_image(
         assert (record.predict, record.selected) == (found.label, found.selected)
         assert record.counts(2) == list(found.counts)
         assert record.radius == pytest.approx(found.radius, abs=1e-6)
+        assert record.radius is not None
         assert record.radius <= found.radius
         assert record.label == int(images.labels[record.idx])
         assert record.correct == (record.label == record.predict)
+
+
+def test_an_evaluator_gives_the_lines_of_the_log_without_one(shades: str, tmp_path: Path) -> None:
+    evaluate(shades, tmp_path / "log.tsv", radii=[0.0, 0.1, 0.4])
+    log = read_log(tmp_path / "log.tsv")
+    assert isinstance(log.protocol, CertifyProtocol)
+    evaluator = VotingEvaluator(log.protocol, rszoo.load(shades), open_images("shades", "test"))
+    for (record,), line in zip(evaluator.records([5, 2]), (5, 2), strict=True):
+        logged = log.records[line]
+        assert record.radius is not None
+        assert replace(record, radius=logged_radius(record.radius)) == replace(logged, seconds=0.0)
 
 
 def test_a_log_names_versions_and_processor(shades: str, tmp_path: Path) -> None:
@@ -74,9 +112,8 @@ def test_a_log_names_versions_and_processor(shades: str, tmp_path: Path) -> None
 
 
 def test_predict_takes_every_n_from_one_stream(shades: str, tmp_path: Path) -> None:
-    with Evaluation(
-        shades, tmp_path / "log.tsv", task="predict", stride=3, n=[20, 100, 150]
-    ) as evaluation:
+    options = PredictOptions(stride=3, n=[20, 100, 150])
+    with Evaluation(shades, tmp_path / "log.tsv", options) as evaluation:
         assert [len(records) for records in evaluation] == [3] * 8
     log = read_log(tmp_path / "log.tsv")
     clf = rszoo.load(shades)
@@ -99,8 +136,9 @@ def test_the_votes_at_a_small_n_are_among_those_at_a_large_n(shades: str, tmp_pa
 
 
 @pytest.mark.parametrize("options", [{"radii": [0.0, 0.1, 0.4]}, {"tolerance": 0.05}])
+@pytest.mark.slow
 def test_fewer_samples_give_the_lines_of_certify(
-    shades: str, tmp_path: Path, options: dict[str, object]
+    shades: str, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     evaluate(shades, tmp_path / "log.tsv", n=2000, batch_size=50, **options)
     log = read_log(tmp_path / "log.tsv")
@@ -121,11 +159,12 @@ def test_fewer_samples_give_the_lines_of_certify(
     assert max(taken) <= 2000
 
 
+@pytest.mark.slow
 def test_a_radius_is_given_up_as_the_protocol_says(shades: str, tmp_path: Path) -> None:
-    options: dict[str, object] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
+    options: dict[str, Any] = {"radii": [0.0, 0.1, 0.2, 0.3, 0.4], "n": 2000}
     never, usual, soon = (tmp_path / name for name in ("never", "usual", "soon"))
     for path, power in ((never, {"power": 0.0}), (usual, {}), (soon, {"power": 0.3})):
-        evaluate(shades, path, **options, **power)
+        evaluate(shades, path, **{**options, **power})
         assert audit(read_log(path)) == []
     powers = [getattr(read_log(path).protocol, "power", None) for path in (never, usual, soon)]
     drawn = [sum(record.n for record in read_log(path).records) for path in (never, usual, soon)]
@@ -162,6 +201,7 @@ def test_shards_make_the_log_of_one_piece(shades: str, tmp_path: Path, count: in
     assert without_times(tmp_path / "merged.tsv") == whole
 
 
+@pytest.mark.slow
 def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
     whole = evaluate(shades, tmp_path / "whole.tsv")
     options = [f"--{key}={value}" for key, value in PROTOCOL.items()]
@@ -194,14 +234,14 @@ import os, random, signal, sys, time
 from pathlib import Path
 from typing import Any
 import torch
-from rszoo.evaluation import Evaluation
+from rszoo.evaluation import CertifyOptions, Evaluation
 torch.set_num_threads(1)
-name, out, protocol = sys.argv[1], Path(sys.argv[2]), eval(sys.argv[3])
+name, out, options = sys.argv[1], Path(sys.argv[2]), CertifyOptions(**eval(sys.argv[3]))
 generator, kills = random.Random(int(sys.argv[4])), 0
 while kills < 20:
     child = os.fork()
     if child == 0:
-        with Evaluation(name, out, **protocol) as evaluation:
+        with Evaluation(name, out, options) as evaluation:
             for _ in evaluation:
                 time.sleep(0.03)
         os._exit(0)
@@ -212,11 +252,13 @@ while kills < 20:
         continue
     kills += 1
     if out.exists() and out.stat().st_size and generator.random() < 0.5:
-        os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))  # as if killed within a line
+        # as if killed within a line
+        os.truncate(out, max(0, out.stat().st_size - generator.randrange(60)))
 print(kills, "kills")
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_path: Path) -> None:
     whole = evaluate(shades, tmp_path / "whole.tsv")
     arguments = [shades, str(tmp_path / "log.tsv"), repr(PROTOCOL), str(SEED_OF_KILLS)]
@@ -232,6 +274,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_log(shades: str, tmp_pa
     assert evaluate(shades, tmp_path / "log.tsv") == whole
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -260,11 +303,7 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
     ("options", "message"),
     [
         ({"n": 9}, "Expected n large enough to certify at alpha=0.001, got n=9"),
-        ({"n": [100, 1000]}, "Expected one n for CERTIFY"),
-        ({"task": "audit"}, "Expected task 'certify' or 'predict', got 'audit'"),
-        ({"task": "predict", "n": [1000, 100], "n0": None, "bound": None}, "Expected ascending n"),
-        ({"task": "predict", "n": [5], "n0": None, "bound": None}, "got n=5; use n >= 11"),
-        ({"task": "predict"}, "Expected no n0 for PREDICT"),
+        ({"n": [100, 1000]}, r"Expected `int`, got `array` - at `\$.n`"),
         (
             {"radii": [0.5, 0.25]},
             r"fault: radii that ascend .* are needed, not \[0.5, 0.25\]; correct the option\.$",
@@ -291,30 +330,48 @@ def test_an_interrupted_command_keeps_its_lines(shades: str, tmp_path: Path) -> 
             {"start": 3, "stop": 5, "shard": (3, 3)},
             "Expected images in each shard, got none for 3/3; make fewer shards",
         ),
-        (
-            {
-                "start": 3,
-                "stop": 5,
-                "shard": (3, 3),
-                "task": "predict",
-                "n": [20],
-                "n0": None,
-                "bound": None,
-            },
-            "make fewer shards",
-        ),
         ({"start": 30}, "Expected 0 <= start < stop <= 24, got start=30"),
         ({"shard": (3, 2)}, "Expected a shard from 1/2 to 2/2, got 3/2"),
         ({"sigma": -0.5}, "Expected sigma > 0"),
         ({"seed": -1}, r"`\$.seed`"),
-        ({"split": "train"}, "Expected shades in"),
+        ({"split": "train"}, "Expected a complete shades in"),
     ],
 )
 def test_bad_options_are_one_sentence_and_make_no_log(
-    shades: str, tmp_path: Path, options: dict[str, object], message: str
+    shades: str, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         evaluate(shades, tmp_path / "log.tsv", **options)
+    assert not (tmp_path / "log.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (PredictOptions(n=[1000, 100]), "Expected ascending n"),
+        (PredictOptions(n=[]), "Expected ascending n"),
+        (PredictOptions(n=5, stride=1), "got n=5; use n >= 11"),
+        (PredictOptions(n=20, start=3, stop=5, stride=1, shard=(3, 3)), "make fewer shards"),
+        (AttackOptions(), "Expected CertifyOptions or PredictOptions, got AttackOptions"),
+    ],
+)
+def test_bad_options_of_other_tasks_are_one_sentence_and_make_no_log(
+    shades: str, tmp_path: Path, options: Options, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluated(shades, tmp_path / "log.tsv", options)
+    assert not (tmp_path / "log.tsv").exists()
+
+
+def test_the_command_refuses_options_of_the_other_task(
+    shades: str, tmp_path: Path, complaint: Complaint
+) -> None:
+    command = ("evaluate", shades, "--out", tmp_path / "log.tsv")
+    assert "Expected one n for CERTIFY, got [100, 1000]" in complaint(*command, "--n", "100,1000")
+    assert "Expected --n to be a number or several, got '1e3'" in complaint(*command, "--n", "1e3")
+    predict = (*command, "--task", "predict")
+    assert "Expected no n0 for PREDICT, got one" in complaint(*predict, "--n0", 10)
+    assert "Expected no radii for PREDICT, got one" in complaint(*predict, "--radii", "0,1")
     assert not (tmp_path / "log.tsv").exists()
 
 
@@ -356,6 +413,5 @@ def test_the_command_says_what_it_will_cost_and_what_it_found(
 def test_the_audit_finds_nothing_in_logs_with_as_many_samples_as_needed(
     shades: str, tmp_path: Path, rule: dict[str, Any]
 ) -> None:
-    with Evaluation(shades, out=tmp_path / "log.tsv", **PROTOCOL, **rule) as evaluation:
-        list(evaluation)
+    evaluate(shades, tmp_path / "log.tsv", **rule)
     assert audit(read_log(tmp_path / "log.tsv")) == []

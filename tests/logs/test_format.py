@@ -9,7 +9,16 @@ import msgspec
 import pytest
 from conftest import disk_of
 
-from rszoo.logs.format import CertifyProtocol, LogWriter, PredictProtocol, Record, merge, read_log
+from rszoo.logs.format import (
+    CertifyProtocol,
+    Given,
+    LogWriter,
+    PredictProtocol,
+    PublishedProtocol,
+    Record,
+    merge,
+    read_log,
+)
 from rszoo.logs.format.lines import format_line
 from rszoo.logs.format.writer import header
 
@@ -65,9 +74,36 @@ def test_the_first_columns_are_those_of_the_published_logs(tmp_path: Path) -> No
         "\n".join("\t".join(line.split("\t")[:6]) for line in lines[1:])
     )
     log = read_log(tmp_path / "published.tsv")
-    assert log.protocol is None
+    assert log.protocol == PublishedProtocol(
+        title="/".join(log.path.parts[-4:]), columns=log.protocol.columns
+    )
     assert [each.radius for each in log.records] == [0.123456] * 10
-    assert log.records[0].votes is None
+    assert log.records[0].votes == {}
+
+
+def test_what_is_known_about_a_published_file(tmp_path: Path) -> None:
+    """What the user says comes before what the path says."""
+    certify, predict = tmp_path / "noise_0.5" / "sigma_0.25", tmp_path / "N_1000"
+    certify.parent.mkdir()
+    certify.write_text("idx\tlabel\tpredict\tradius\tcorrect\ttime\n")
+    predict.write_text("idx\tlabel\tpredict\tcorrect\ttime\n")
+    given = Given(sigma=0.5, n=10, alpha=0.01)
+    for path, known, facts in (
+        (certify, None, (0.25, True, None, None, True)),
+        (certify, Given(n=10), (0.25, True, 10, None, True)),
+        (certify, given, (0.5, False, 10, 0.01, True)),
+        (predict, None, (None, False, 1000, None, False)),
+        (predict, given, (0.5, False, 1000, 0.01, False)),
+    ):
+        log = read_log(path, known)
+        protocol = log.protocol
+        assert isinstance(protocol, PublishedProtocol)
+        said = (protocol.sigma, protocol.sigma_from_path, protocol.n, protocol.alpha)
+        assert (*said, log.certifies) == facts
+        assert (protocol.bound, protocol.loss, protocol.adaptive) == ("cohen", 0.0, False)
+    own = write(tmp_path / "log.tsv")
+    assert own
+    assert read_log(tmp_path / "log.tsv", given).protocol == PROTOCOL
 
 
 @pytest.mark.parametrize("radius", [0.1 + 0.2, 0.9999999, 1e-7, 0.123456])
@@ -84,6 +120,7 @@ def test_without_votes_for_others_the_line_is_read_again(tmp_path: Path) -> None
     assert read_log(tmp_path / "log.tsv").records == [unanimous]
 
 
+@pytest.mark.slow
 def test_a_log_cut_anywhere_goes_on_to_the_same_log(tmp_path: Path) -> None:
     whole = write(tmp_path / "whole.tsv")
     path = tmp_path / "log.tsv"
@@ -191,7 +228,7 @@ def test_a_protocol_that_no_evaluation_can_follow_is_refused(
 
 def test_an_empty_file_is_no_log_to_read_but_one_to_begin(tmp_path: Path) -> None:
     (tmp_path / "log.tsv").touch()
-    with pytest.raises(ValueError, match="got none; pass a file that 'rszoo evaluate' made"):
+    with pytest.raises(ValueError, match="got none; pass a log of 'rszoo evaluate'"):
         read_log(tmp_path / "log.tsv")
     assert write(tmp_path / "log.tsv").startswith(header(PROTOCOL))
 

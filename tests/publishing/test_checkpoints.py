@@ -1,4 +1,4 @@
-"""Checkpoints in the form of the papers' code, made by networks that are built here as that code builds them."""
+"""Checkpoints in the form of the papers' code become entries, or are refused."""
 
 import json
 import os
@@ -9,93 +9,24 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import shaken
-from torch import Tensor, nn
+from support.authors_networks import LAYERS, AuthorsResNet, Layer, authors, images
+from torch import nn
 from torchvision.models import resnet50
 
 import rszoo
 from rszoo.architectures import NormalizedNetwork
 from rszoo.publishing.checkpoints import import_checkpoint
 from rszoo.recipe import Recipe
-from rszoo.zoo.entry import read_entry, recipe_source, write_entry
+from rszoo.zoo.config import recipe_source
+from rszoo.zoo.entry import read_entry, write_entry
 from rszoo.zoo.registry import bundled_folder
 
 BUNDLED = "cifar10-resnet20-gaussian-s0.25"
-MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
 Save = Callable[..., Path]
 
 
-class Block(nn.Module):
-    def __init__(self, width_in: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        if stride != 1:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
-        out += self.downsample(x) if hasattr(self, "downsample") else x
-        return out.relu()
-
-
-class AuthorsResNet(nn.Module):
-    """The layout of the authors' networks for CIFAR-10."""
-
-    def __init__(self, depth: int, num_classes: int = 10) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        width_in = 16
-        for stage, (width, stride) in enumerate(((16, 1), (32, 2), (64, 2)), start=1):
-            blocks = [
-                Block(width_in if i == 0 else width, width, stride if i == 0 else 1)
-                for i in range((depth - 2) // 6)
-            ]
-            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
-            width_in = width
-        self.avgpool, self.fc = nn.AvgPool2d(8), nn.Linear(64, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.bn1(self.conv1(x)).relu()
-        return self.fc(self.avgpool(self.layer3(self.layer2(self.layer1(x)))).flatten(1))
-
-
-class Layer(nn.Module):
-    """(x - mean) / sds, or x - mean, or x, with statistics that are no buffers unless `kept`."""
-
-    def __init__(
-        self, means: list[float] | None, sds: list[float] | None, *, kept: bool = False
-    ) -> None:
-        super().__init__()
-        for name, values in (("means", means), ("sds", sds)):
-            value = None if values is None else torch.tensor(values)
-            if kept and value is not None:
-                self.register_buffer(name, value)
-            else:
-                setattr(self, name, value)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x if self.means is None else x - self.means[:, None, None]
-        return x if self.sds is None else x / self.sds[:, None, None]
-
-
-LAYERS = {"standard": (MEAN, STD), "center": (MEAN, None), "none": (None, None)}
-
-
-def authors(layer: str, depth: int = 20, *, kept: bool = False) -> nn.Sequential:
-    torch.manual_seed(depth)
-    return nn.Sequential(Layer(*LAYERS[layer], kept=kept), shaken(AuthorsResNet(depth))).eval()
-
-
-def images(size: int = 32) -> Tensor:
-    return torch.rand((4, 3, size, size), generator=torch.Generator().manual_seed(1)) * 1.5 - 0.25
-
-
 def assert_same(folder: Path, model: nn.Sequential) -> None:
-    """The entry's logits are the model's: the bits too, once both sum the last mean over 8x8 values in the same order."""
+    """The entry gives the model's logits: the same bits once both take the last mean alike."""
     x, network = images(), read_entry(folder)[0]
     with torch.inference_mode():
         torch.testing.assert_close(network(x), model(x), rtol=1e-6, atol=1e-6)
@@ -171,6 +102,7 @@ def test_resnet110_of_macer_names_neither_architecture_nor_layer(
     assert_same(tmp_path / "out", model)
 
 
+@pytest.mark.slow
 def test_resnet50_with_the_parallel_network_inside(save: Save, tmp_path: Path) -> None:
     torch.manual_seed(0)
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -180,7 +112,7 @@ def test_resnet50_with_the_parallel_network_inside(save: Save, tmp_path: Path) -
     import_checkpoint(path, tmp_path / "out", dataset="imagenet", sigma=1, normalization="standard")
     x = images(224)[:1]
     with torch.inference_mode():
-        assert torch.equal(read_entry(tmp_path / "out")[0](x), model[1].module(model[0](x)))
+        assert torch.equal(read_entry(tmp_path / "out")[0](x), model[1](model[0](x)))
     assert (
         json.loads((tmp_path / "out" / "config.json").read_text())["name"]
         == "imagenet-resnet50-imported-s1.00"
@@ -214,7 +146,7 @@ def test_statistics_in_the_file_are_used(
     save: Save, tmp_path: Path, layer: str, parallel: bool
 ) -> None:
     model = authors(layer, kept=True)
-    model[0].means += 0.0123
+    model[0].means += 0.0123  # type: ignore[assignment, operator]
     path = save((nn.DataParallel(model) if parallel else model).state_dict())
     with pytest.raises(
         ValueError, match="Expected the normalization that the file holds, got 'none'"
@@ -354,7 +286,7 @@ def test_the_config_keeps_the_decimals_of_a_recipe(tmp_path: Path, recipe: Recip
 
 
 def behind(network: NormalizedNetwork, layer: str) -> nn.Sequential:
-    """The same function behind another layer that subtracts the same mean: the first convolution takes up the scale."""
+    """The same function behind another layer with the same mean: the convolution is rescaled."""
     inner = AuthorsResNet(20)
     state = {name: tensor.clone() for name, tensor in network.network.state_dict().items()}
     state["conv1.weight"] *= (
@@ -365,6 +297,7 @@ def behind(network: NormalizedNetwork, layer: str) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("layer", ["standard", "center"])
+@pytest.mark.slow
 def test_auto_finds_the_layer_of_a_trained_network(
     cifar10: Path, save: Save, tmp_path: Path, layer: str
 ) -> None:
@@ -381,6 +314,7 @@ def test_auto_finds_the_layer_of_a_trained_network(
     assert_same(tmp_path / "out", model)
 
 
+@pytest.mark.slow
 def test_auto_refuses_where_nothing_wins(cifar10: Path, save: Save, tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"got standard \d+\.\d%, center \d+\.\d%, none \d+\.\d%; check --sigma"

@@ -1,4 +1,4 @@
-"""The entries side by side and the best of them, in a zoo whose logs were written by hand."""
+"""The entries side by side, and the best of them, in a zoo with made-up logs."""
 
 import json
 import subprocess
@@ -15,9 +15,10 @@ from support.evidence_folder import entry_protocol
 from support.synthetic_logs import write
 
 import rszoo
-from rszoo.cli.list import told_apart
+from rszoo.cli.list import distinguishing_columns
 from rszoo.errors import IntegrityError
 from rszoo.logs.format import Record
+from rszoo.logs.tables import Table
 from rszoo.publishing.leaderboard import Filter, Standing, ordered, standings
 from rszoo.recipe import load_recipe
 from rszoo.zoo import registry
@@ -33,7 +34,7 @@ UNCERTAIN, WRONG = "abstains", "wrong class, at radius 0.9"
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty zoo in place of the package's."""
+    """An empty zoo instead of the package's."""
     (tmp_path / "entries").mkdir()
     (tmp_path / "entries" / "registry.json").write_text("{}")
     monkeypatch.setattr(registry, "PACKAGE", tmp_path)
@@ -70,20 +71,20 @@ def bundle(name: str, *, size: int = 1_100_000) -> Path:
     return folder
 
 
-def line(idx: int, found: float | str, *, path: tuple[int, ...] | None) -> Record:
+def line(idx: int, result: float | str, *, path: tuple[int, ...] | None) -> Record:
     votes = {0: 1000}
-    if found == UNCERTAIN:
+    if result == UNCERTAIN:
         return Record(idx, 0, -1, False, 0.1, 0.0, 0, votes, path)
-    if found == WRONG:
+    if result == WRONG:
         return Record(idx, 1, 0, False, 0.1, 0.9, 0, votes, path)
-    return Record(idx, 0, 0, True, 0.1, float(found), 0, votes, path)
+    return Record(idx, 0, 0, True, 0.1, float(result), 0, votes, path)
 
 
 def certify(folder: Path, results: Sequence[float | str], **changes: Any) -> None:
-    """Write certify.tsv, or certify-grid.tsv if radii are given: what was found for each image."""
+    """Write certify.tsv, or certify-grid.tsv if radii are given, with these results per image."""
     protocol = entry_protocol(folder, **{"stop": len(results), "stride": 1, "n": 1000, **changes})
     path = None if protocol.radii is None else (1000,)
-    lines = [line(idx, found, path=path) for idx, found in enumerate(results)]
+    lines = [line(idx, result, path=path) for idx, result in enumerate(results)]
     write(folder / ("certify.tsv" if path is None else "certify-grid.tsv"), protocol, lines)
 
 
@@ -93,8 +94,8 @@ def listed(*args: object) -> list[str]:
 
 def test_the_numbers_are_those_of_the_log(package: Path) -> None:
     certify(bundle(GAUSSIAN), [0.6, 0.3, UNCERTAIN, WRONG])
-    (found,) = standings([GAUSSIAN], (0.0, 0.3, 0.5, 2.0))
-    assert found == Standing(
+    (standing,) = standings([GAUSSIAN], (0.0, 0.3, 0.5, 2.0))
+    assert standing == Standing(
         name=GAUSSIAN,
         dataset="cifar10",
         architecture="resnet20",
@@ -105,7 +106,7 @@ def test_the_numbers_are_those_of_the_log(package: Path) -> None:
         radii=(0.0, 0.3, 0.5, 2.0),
         accuracies=(0.5, 0.5, 0.25, 0.0),
         samples=(1000, 1000, 1000, 1000),
-        average_radius=pytest.approx(0.225),
+        average_radius=pytest.approx(0.225),  # type: ignore[arg-type]
         abstention=0.25,
         images=4,
         n=1000,
@@ -155,20 +156,19 @@ def test_logs_of_unlike_images_or_level_are_not_mixed(
     )
     lines = [line(idx, 0.5, path=(1000,)) for idx in protocol.indices]
     write(folder / "certify-grid.tsv", protocol, lines)
-    (found,) = standings([GAUSSIAN], (0.5,))
-    assert (found.accuracies, found.logs, found.alpha) == ((0.0,), ("certify.tsv",), 0.001)
+    (standing,) = standings([GAUSSIAN], (0.5,))
+    assert (standing.accuracies, standing.logs, standing.alpha) == ((0.0,), ("certify.tsv",), 0.001)
 
 
 def test_what_is_not_known_is_none_and_a_dash(package: Path) -> None:
     bundle(GAUSSIAN)
     pin(LARGE, Entry(config_sha256="0" * 64, repo_id="org/repo", revision="abc"))
-    for found in standings([GAUSSIAN, LARGE, MACER], (0.5,)):
-        assert found.accuracies == found.samples == (None,)
-        assert {found.average_radius, found.abstention, found.images, found.n, found.alpha} == {
-            None
-        }
-        assert found.logs == ()
-        assert (found.size is None) == (found.name != GAUSSIAN)
+    for entry in standings([GAUSSIAN, LARGE, MACER], (0.5,)):
+        assert entry.accuracies == entry.samples == (None,)
+        numbers = (entry.average_radius, entry.abstention, entry.images, entry.n, entry.alpha)
+        assert set(numbers) == {None}
+        assert entry.logs == ()
+        assert (entry.size is None) == (entry.name != GAUSSIAN)
     lines = listed("--radius", 0.5)
     assert lines[0].split()[-11:] == [
         "size",
@@ -183,8 +183,8 @@ def test_what_is_not_known_is_none_and_a_dash(package: Path) -> None:
         "images",
         "alpha",
     ]
-    assert [each.split()[0] for each in lines[1:]] == [LARGE, GAUSSIAN]
-    assert all(each.split()[-7:] == ["-"] * 7 for each in lines[1:])
+    assert [row.split()[0] for row in lines[1:]] == [LARGE, GAUSSIAN]
+    assert all(row.split()[-7:] == ["-"] * 7 for row in lines[1:])
     assert lines[1].split()[5:7] == ["hub", "-"]
 
 
@@ -202,7 +202,8 @@ def test_what_is_not_known_is_none_and_a_dash(package: Path) -> None:
         ),
         (
             {"stop": 3},
-            r"^Expected the 3 images of its protocol in .*, got 2 lines that are not these; finish it",
+            r"^Expected the 3 images of its protocol in .*, "
+            r"got 2 lines that are not these; finish it",
         ),
     ],
 )
@@ -265,9 +266,10 @@ def test_the_best_is_of_those_that_are_wanted_and_certified(package: Path) -> No
     ):
         with pytest.raises(
             ValueError,
-            match=r"^Expected an entry of dataset .* with certificates for radius .*; 'rszoo list --radius",
+            match=r"^Expected an entry of dataset .* with certificates for radius .*; "
+            r"'rszoo list --radius",
         ):
-            rszoo.best(**wanted)  # type: ignore[arg-type]
+            rszoo.best(**wanted)
     with pytest.raises(ValueError, match=r"^Expected a radius >= 0, got -1; "):
         rszoo.best(radius=-1)
     with pytest.raises(ValueError, match=r"^Expected a radius to be a number, got '0\.5'; "):
@@ -289,8 +291,8 @@ def test_the_list_is_ordered(package: Path) -> None:
         "2": [MACER, GAUSSIAN, adre],
     }
     for by, names in orders.items():
-        assert [each.split()[0] for each in listed("--by", by)[1:]] == names, by
-    assert [each.name for each in ordered(standings(orders["name"], ()), "acr")] == orders["acr"]
+        assert [row.split()[0] for row in listed("--by", by)[1:]] == names, by
+    assert [entry.name for entry in ordered(standings(orders["name"], ()), "acr")] == orders["acr"]
     assert listed("--by", "0.5", "--radius", "0.25,1")[0].split()[-11:-8] == ["0.25", "0.5", "1"]
 
 
@@ -304,8 +306,8 @@ def test_the_list_is_ordered_by_data_set_and_by_method() -> None:
         Standing(name, dataset, "resnet20", method, sigma, "MIT")
         for name, dataset, method, sigma in facts
     ]
-    assert [each.name for each in ordered(entries, "dataset")] == ["b", "c", "a"]
-    assert [each.name for each in ordered(entries, "method")] == ["c", "b", "a"]
+    assert [entry.name for entry in ordered(entries, "dataset")] == ["b", "c", "a"]
+    assert [entry.name for entry in ordered(entries, "method")] == ["c", "b", "a"]
 
 
 def test_sort_puts_the_best_first_at_the_radius_that_was_named_first(package: Path) -> None:
@@ -325,8 +327,11 @@ def test_a_terminal_shows_what_tells_the_entries_apart() -> None:
         ["a", "cifar10", "adre", "0.1", "0.3", "500"],
         ["b", "cifar10", "macer", "0.1", "0.3", "500"],
     ]
-    assert told_apart(columns, rows) == ([0, 2, 3, 4], ["dataset cifar10", "images 500"])
-    assert told_apart(columns, rows[:1]) == ([0, 1, 2, 3, 4, 5], [])
+    table, shared = distinguishing_columns(Table(columns, rows))
+    assert table.columns == ["name", "method", "0.5", "ACR"]
+    assert table.rows == [["a", "adre", "0.1", "0.3"], ["b", "macer", "0.1", "0.3"]]
+    assert shared == ["dataset cifar10", "images 500"]
+    assert distinguishing_columns(Table(columns, rows[:1])) == (Table(columns, rows[:1]), [])
 
 
 def test_the_list_is_filtered(package: Path) -> None:
@@ -348,12 +353,12 @@ def test_the_list_is_filtered(package: Path) -> None:
         ("--all", "--max-size", "1000"): every,
     }
     for options, names in filters.items():
-        assert {each.split()[0] for each in listed(*options)[1:]} == names, options
+        assert {row.split()[0] for row in listed(*options)[1:]} == names, options
     words = "dataset 'cifar11', sigma 0.25, max size 3.5"
     assert listed("--dataset", "cifar11", "--sigma", 0.25, "--max-size", 3.5) == [
         f"No entry matches '*' with {words}; 'rszoo list --all' prints the recipes as well."
     ]
-    assert [each.split()[6:8] for each in listed("--by", "size")[1:3]] == [
+    assert [row.split()[6:8] for row in listed("--by", "size")[1:3]] == [
         ["999", "kB"],
         ["1.0", "MB"],
     ]
@@ -375,7 +380,7 @@ def test_a_sigma_or_size_that_none_can_have_is_refused(value: str, complaint: Co
 
 def test_the_list_never_claims_more_than_the_log(package: Path) -> None:
     certify(bundle(GAUSSIAN), [0.2999, 0.3, UNCERTAIN])
-    (row,) = (each.split()[-7:] for each in listed("--radius", "0.25")[1:])
+    (row,) = (row.split()[-7:] for row in listed("--radius", "0.25")[1:])
     assert row == ["0.666", "1000", "0.199", "1000", "0.334", "3", "0.001"]
 
 
@@ -413,7 +418,8 @@ def test_an_unknown_order_is_one_sentence(complaint: Complaint) -> None:
 def test_the_best_is_found_without_torch(package: Path) -> None:
     certify(bundle(GAUSSIAN), [0.6])
     program = (
-        f"import pathlib, sys, rszoo.zoo.registry\nrszoo.zoo.registry.PACKAGE = pathlib.Path({str(package)!r})\n"
+        "import pathlib, sys, rszoo.zoo.registry\n"
+        f"rszoo.zoo.registry.PACKAGE = pathlib.Path({str(package)!r})\n"
         "print(rszoo.best())\nassert not {'torch', 'huggingface_hub'} & set(sys.modules)"
     )
     done = subprocess.run(

@@ -37,8 +37,9 @@ def test_every_result_is_read_again_with_its_value(entry: Path, recipe: Recipe) 
     data = read(entry, recipe)
     assert data.model_name == recipe.name
     found = {
-        (each.metric_type, each.metric_args["bound"], each.metric_args.get("radius")): each
+        (each.metric_type, args["bound"], args.get("radius")): each
         for each in evaluated(data)
+        if (args := each.metric_args)
     }
     assert len(found) == len(evaluated(data)) == 3 + 2 + 3 + 2 + len(RADII)
     for bound, expected in (
@@ -58,9 +59,17 @@ def test_every_result_is_read_again_with_its_value(entry: Path, recipe: Recipe) 
             grid
         ).accuracy(radius)
     assert found["certified_accuracy", "cohen", 0.25].metric_args == {
-        "radius": 0.25, "norm": "l2", "sigma": 0.25, "n0": 100, "n": 10_000, "alpha": 0.001, "bound": "cohen", "examples": 40,
-        "indices": "0:400:10", "seed": 0,
-    }  # fmt: skip
+        "radius": 0.25,
+        "norm": "l2",
+        "sigma": 0.25,
+        "n0": 100,
+        "n": 10_000,
+        "alpha": 0.001,
+        "bound": "cohen",
+        "examples": 40,
+        "indices": "0:400:10",
+        "seed": 0,
+    }
 
 
 def test_no_two_results_are_one_to_the_client(entry: Path, recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""Publishing to a stand-in for the Hub, by the real client: one commit that holds what was checked, and a pin that loads it."""
+"""Publishing to a stand-in for the Hub: one commit of the checked files, and a pin that loads."""
 
 import json
 import os
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.hub_server import READER, WRITER, Fault, Hub, Repository, environment, serve
+from support.hub_repositories import Repository
+from support.hub_server import IMPATIENT, READER, WRITER, Fault, Hub, environment, serve
 
 import rszoo
 from rszoo.zoo.config import sha256
@@ -30,7 +31,9 @@ arguments = json.loads(sys.argv[1])
 rszoo.zoo.registry.PACKAGE = pathlib.Path(arguments["package"])
 import rszoo.publishing.publish
 rszoo.publishing.publish.recipe_names = lambda: [arguments["known"]]
-rszoo.publishing.publish.load_recipe = lambda name: rszoo.recipe.load_recipe(arguments["recipe"] if name == arguments["known"] else name)
+rszoo.publishing.publish.load_recipe = lambda name: rszoo.recipe.load_recipe(
+    arguments["recipe"] if name == arguments["known"] else name
+)
 from rszoo.cli import main
 found = []
 for command in arguments["commands"]:
@@ -69,11 +72,11 @@ def checkout(tmp_path: Path) -> Path:
 def run(
     commands: list[list[str]], *, package: Path, recipe: Path, variables: dict[str, str]
 ) -> list[Ended]:
-    """Run commands in one process, which is not this one: the Hub's client reads its environment when it is imported."""
+    """Run commands in a process of their own: the Hub's client reads its environment at import."""
     known = "shades-resnet20-gaussian-s0.25"
     given = {"commands": commands, "package": str(package), "recipe": str(recipe), "known": known}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    command = [sys.executable, "-c", COMMANDS, json.dumps(given)]
+    command = [sys.executable, "-c", IMPATIENT + COMMANDS, json.dumps(given)]
     process = subprocess.run(
         command, capture_output=True, text=True, env=clean | variables, check=False, timeout=170
     )
@@ -92,6 +95,8 @@ def head(repository: Repository) -> dict[str, bytes]:
     return repository.commits[repository.branches["main"]]
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_a_published_entry_is_pinned_and_loads_elsewhere_and_offline(
     evident: Path, checkout: Path, tmp_path: Path
 ) -> None:
@@ -144,10 +149,8 @@ def test_a_published_entry_is_pinned_and_loads_elsewhere_and_offline(
 
 def assert_dry_run(dry: Ended, hub: Hub, files: dict[str, bytes]) -> None:
     assert dry.code == 0, dry
-    assert (
-        "Dry run: would bring these files to one commit on the branch main of org/shades, and pin it"
-        in dry.out
-    )
+    where = "one commit on the branch main of org/shades"
+    assert f"Dry run: would bring these files to {where}, and pin it" in dry.out
     assert all(name in dry.out and str(len(files[name])) in dry.out for name in files)
     first_change = hub.requests.index(hub.changes[0])
     assert hub.changes[0] == "POST /api/repos/create"
@@ -157,6 +160,8 @@ def assert_dry_run(dry: Ended, hub: Hub, files: dict[str, bytes]) -> None:
     assert not any("org/shades" in request for request in hub.requests[:first_change])
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_pull_requests_branches_private_repositories_and_old_files(
     evident: Path, checkout: Path, tmp_path: Path
 ) -> None:
@@ -194,6 +199,8 @@ def test_pull_requests_branches_private_repositories_and_old_files(
     assert registry["shades-resnet20-gaussian-s0.25"]["repo_id"] == "org/pushed"
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_what_cannot_be_published_ends_in_one_sentence(
     evident: Path, checkout: Path, tmp_path: Path
 ) -> None:
@@ -219,7 +226,7 @@ def test_what_cannot_be_published_ends_in_one_sentence(
             publish(damaged),
         ]
         found = run(commands, **own, variables=environment(address, tmp_path / "a", token=WRITER))
-        evidence, name, large, race, changed, failed = found
+        evidence, nameless, large, race, changed, failed = found
         reader, nobody = (
             run(
                 [publish(bare, "--without-evidence")],
@@ -229,7 +236,7 @@ def test_what_cannot_be_published_ends_in_one_sentence(
             for token in (READER, "hf_Nobody")
         )
     assert "without certify.tsv; make it with 'rszoo evaluate" in evidence.err
-    assert "Expected a repository as organisation/name, got 'name'" in name.err
+    assert "Expected a repository as organisation/name, got 'name'" in nameless.err
     assert "got 412; somebody else changed the repository meanwhile" in race.err
     assert "IntegrityError" not in changed.err
     assert "Expected SHA-256" in changed.err
@@ -248,7 +255,8 @@ def test_a_damaged_entry_and_another_than_the_bundled_one_are_refused(
     evident: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In this process, where nothing reaches a Hub."""
-    from rszoo import publish as module
+    import rszoo.publishing.publish as module
+    from rszoo.publishing.verify import Repetition
     from rszoo.recipe import load_recipe
     from rszoo.zoo import registry
 
@@ -256,7 +264,7 @@ def test_a_damaged_entry_and_another_than_the_bundled_one_are_refused(
     monkeypatch.setattr(registry, "PACKAGE", checkout)
     monkeypatch.setattr(module, "recipe_names", lambda: [recipe.name])
     monkeypatch.setattr(module, "load_recipe", lambda name: recipe)
-    made = module.publish(str(evident), "org/a", dry_run=True, images=0)
+    made = module.publish(str(evident), "org/a", dry_run=True, repetition=Repetition(0))
     assert {file.name for file in made.files} == FILES
     assert made.pins
     bundled = registry.bundled_folder(recipe.name)
@@ -265,10 +273,10 @@ def test_a_damaged_entry_and_another_than_the_bundled_one_are_refused(
     with pytest.raises(
         ValueError, match=r"got other weights of shades.*; 'rszoo bundle' them first"
     ):
-        module.publish(str(evident), "org/a", dry_run=True, images=0)
+        module.publish(str(evident), "org/a", dry_run=True, repetition=Repetition(0))
     (evident / "certify.tsv").write_text("no log\n")
     with pytest.raises(
         ValueError,
         match=r"which fails 1: certify.tsv: Expected the columns .* 'rszoo verify .*' lists all",
     ):
-        module.publish(str(evident), "org/a", dry_run=True, images=0)
+        module.publish(str(evident), "org/a", dry_run=True, repetition=Repetition(0))

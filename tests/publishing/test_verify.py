@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import FOLDER
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -16,8 +17,8 @@ from typer.testing import CliRunner
 import rszoo
 from rszoo.architectures import ARCHITECTURES
 from rszoo.cli import app
-from rszoo.evaluation import Evaluation
-from rszoo.publishing.verify import Check, verify
+from rszoo.evaluation import CertifyOptions, Evaluation
+from rszoo.publishing.verify import Check, Repetition, verify
 from rszoo.recipe import load_recipe
 from rszoo.smoothing.noise import Stream, normal_block
 from rszoo.smoothing.requests import Stage
@@ -28,9 +29,10 @@ def outcomes(checks: list[Check]) -> dict[str, str]:
     return {check.name: check.outcome for check in checks}
 
 
-def finding(folder: Path, name: str, **options: int) -> str:
-    (found,) = [check.finding for check in verify(str(folder), **options) if check.name == name]
-    return found
+def finding(folder: Path, name: str, *, images: int = 3) -> str:
+    checks = verify(str(folder), Repetition(images))
+    (text,) = [check.finding for check in checks if check.name == name]
+    return text
 
 
 def change_lines(path: Path, change: Callable[[list[str], list[str]], None]) -> None:
@@ -57,8 +59,9 @@ def move_votes(row: list[str], columns: list[str], count: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_sound_entry_passes_every_check(evident: Path) -> None:
-    checks = verify(str(evident), images=6)
+    checks = verify(str(evident), Repetition(6))
     assert outcomes(checks) == dict.fromkeys(
         (
             "files and self-test",
@@ -92,6 +95,7 @@ def test_what_is_not_at_hand_is_skipped_and_said(
 
 
 @pytest.mark.parametrize("software", [None, "rszoo 0.0, another machine"])
+@pytest.mark.slow
 def test_other_votes_are_told_and_judged_by_their_radius(
     evident: Path, software: str | None
 ) -> None:
@@ -100,18 +104,19 @@ def test_other_votes_are_told_and_judged_by_their_radius(
     change_lines(log, lambda row, columns: move_votes(row, columns, -1))  # the radius allows for it
     if software is not None:
         change_protocol(log, software=software)
-    found = {check.name: check for check in verify(str(evident), images=6)}
+    found = {check.name: check for check in verify(str(evident), Repetition(6))}
     assert found["certify.tsv, again"].outcome == "ok"
     assert "other votes for 0, 4, 8, 12, 16, 20, made by" in found["certify.tsv, again"].finding
     assert software is None or software in found["certify.tsv, again"].finding
 
 
+@pytest.mark.slow
 def test_the_log_in_the_other_precision_is_checked_too(evident: Path) -> None:
     precision = json.loads((evident / "config.json").read_text())["precision"]
     (other,) = {"float32", "bfloat16"} - {precision}
     twin = evident / f"certify-{other}.tsv"
-    options = {"stop": 9, "stride": 4, "n0": 10, "n": 200, "alpha": 0.001}
-    with Evaluation(f"local-dir:{evident}", twin, precision=other, **options) as evaluation:  # type: ignore[arg-type]
+    options = CertifyOptions(stop=9, stride=4, n0=10, n=200, alpha=0.001, precision=other)
+    with Evaluation(f"local-dir:{evident}", twin, options) as evaluation:
         assert len(list(evaluation)) == 3
     found = outcomes(verify(str(evident)))
     assert (found[twin.name], found[f"{twin.name}, again"]) == ("ok", "ok")
@@ -128,7 +133,8 @@ def test_what_a_sample_of_grid_noise_takes_off_alpha_is_not_the_log_s_to_say(evi
     log = evident / "certify.tsv"
     log.unlink()
     (evident / "certify-grid.tsv").unlink()
-    with Evaluation(f"local-dir:{evident}", log, stride=4, n0=10, n=200, alpha=0.001) as evaluation:
+    options = CertifyOptions(stride=4, n0=10, n=200, alpha=0.001)
+    with Evaluation(f"local-dir:{evident}", log, options) as evaluation:
         assert len(list(evaluation)) == 6
     assert outcomes(verify(str(evident)))["certify.tsv, again"] == "ok"
     loss = json.loads(log.read_text().split("\n")[0][1:])["loss"]
@@ -138,8 +144,9 @@ def test_what_a_sample_of_grid_noise_takes_off_alpha_is_not_the_log_s_to_say(evi
 
 
 @pytest.mark.parametrize("name", ["certify.tsv", "certify-grid.tsv"])
+@pytest.mark.slow
 def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
-    """Votes and radii that fit each other, so that the audit finds nothing, of a classifier that is better than this one."""
+    """Votes and radii of a better classifier: they agree, so that the audit finds nothing."""
     log = evident / name
     change_protocol(log, software="rszoo 0.0, another machine")
     best = max(
@@ -163,7 +170,7 @@ def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
         row[columns.index("runner_up")], row[columns.index("correct")] = str(1 - wrong), "0"
 
     change_lines(log, invent)
-    found = {check.name: check for check in verify(str(evident), images=6)}
+    found = {check.name: check for check in verify(str(evident), Repetition(6))}
     assert found[name].outcome == "ok"
     assert found[f"{name}, again"].outcome == "failed"
     assert re.search(r"fresh votes \(seed \d+\) refute the radius", found[f"{name}, again"].finding)
@@ -172,7 +179,7 @@ def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
 def test_a_network_made_for_the_noise_of_the_log_is_refuted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A plane through the image, whose normal is the sum of the noise: half of all noise is on either side of it."""
+    """A plane through the image, its normal the sum of the noise: the true radius is 0."""
     monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
     monkeypatch.setitem(
         ARCHITECTURES,
@@ -180,7 +187,9 @@ def test_a_network_made_for_the_noise_of_the_log_is_refuted(
         lambda classes, channels: nn.Sequential(nn.Flatten(), nn.Linear(192, classes)),
     )
     monkeypatch.setattr("rszoo.publishing.verify.secrets.randbelow", lambda below: 5)
-    text = 'classes = ["dark", "light"]\nshape = [3, 8, 8]\nmean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]\nresize = 8\n'
+    text = FOLDER.replace("0.5, 0.5, 0.5", "0.0, 0.0, 0.0").replace(
+        "0.25, 0.25, 0.25", "1.0, 1.0, 1.0"
+    )
     (tmp_path / "shades.toml").write_text(text)
     for label in ("dark", "light"):
         (tmp_path / "shades" / "test" / label).mkdir(parents=True)
@@ -195,17 +204,19 @@ def test_a_network_made_for_the_noise_of_the_log_is_refuted(
         ]
         normal += torch.cat(blocks)[:n].sum(0).flatten()
     network = ARCHITECTURES["plane"](2, 3)
+    assert isinstance(network, nn.Sequential)
+    plane = network[1]
+    assert isinstance(plane, nn.Linear)
     with torch.no_grad():
-        network[1].weight.copy_(torch.stack([normal, -normal]))
-        network[1].bias.copy_(network[1].weight @ torch.full((192,), -128 / 255))
+        plane.weight.copy_(torch.stack([normal, -normal]))
+        plane.bias.copy_(plane.weight @ torch.full((192,), -128 / 255))
     own = rszoo.smooth(network, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
     own.save(
         tmp_path / "entry", architecture="plane", dataset="shades", method="none", license="MIT"
     )
     log = tmp_path / "entry" / "certify.tsv"
-    with Evaluation(
-        f"local-dir:{log.parent}", log, stop=1, stride=1, n0=10, n=200, alpha=0.001
-    ) as evaluation:
+    options = CertifyOptions(stop=1, stride=1, n0=10, n=200, alpha=0.001)
+    with Evaluation(f"local-dir:{log.parent}", log, options) as evaluation:
         ((record,),) = evaluation
     assert record.radius is not None
     assert record.radius > 0.1, "the distance from x to the plane is 0"
@@ -214,6 +225,7 @@ def test_a_network_made_for_the_noise_of_the_log_is_refuted(
     assert f"fresh votes (seed 5) refute the radius {record.radius:.4f}" in again.finding
 
 
+@pytest.mark.slow
 def test_a_sequential_log_is_done_again_from_its_path(evident: Path) -> None:
     log = evident / "certify-grid.tsv"
     before = log.read_text()
@@ -235,6 +247,7 @@ def test_a_sequential_log_is_done_again_from_its_path(evident: Path) -> None:
     assert "finds no error" in finding(evident, "certify-grid.tsv")
 
 
+@pytest.mark.slow
 def test_each_fault_of_the_folder_has_its_check(evident: Path) -> None:
     config, log, recipe = (evident / each for each in ("config.json", "certify.tsv", "recipe.toml"))
     kept = {path: path.read_bytes() for path in (config, log, recipe)}
@@ -247,7 +260,7 @@ def test_each_fault_of_the_folder_has_its_check(evident: Path) -> None:
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
-        found = outcomes(verify(str(evident), images=0))
+        found = outcomes(verify(str(evident), Repetition(0)))
         assert found[name] == "failed", name
         path.write_bytes(kept[path])
     config.write_text(config.read_text().replace('"license": "MIT"', '"license": "MIT License"'))
@@ -280,7 +293,7 @@ def test_the_logs_of_the_training_are_those_of_the_recipe(evident: Path) -> None
     assert "Expected a log of 'rszoo train' in" in finding(evident, "training", images=0)
     for epochs, outcome in {recipe.training.epochs: "ok", 1: "failed"}.items():
         (evident / "log.jsonl").write_text(json.dumps({"step": 9, "epoch": epochs}) + "\n")
-        assert outcomes(verify(str(evident), images=0))["training"] == outcome
+        assert outcomes(verify(str(evident), Repetition(0)))["training"] == outcome
     (evident / "recipe.toml").unlink()
     assert finding(evident, "training", images=0) == f"the recipe {recipe.name} is not at hand"
 

@@ -4,12 +4,11 @@ import torch
 from scipy import stats
 
 from rszoo.smoothing.noise import (
+    Noise,
     Stream,
-    _grid_limits,
     block_size,
     gaussian_noise,
     grid_block,
-    grid_error,
     image_key,
     normal_block,
     step_generator,
@@ -80,36 +79,6 @@ def test_blocks_of_large_images_are_small() -> None:
         assert block_size((3, 224, 224), device) * 3 * 224 * 224 <= 2**22
 
 
-@pytest.mark.parametrize("sigma", [0.12, 0.25, 1.0])
-def test_grid_noise_has_the_law_of_rounded_gaussian_noise(sigma: float) -> None:
-    noise = torch.cat(
-        [grid_block(STREAM, block, SHAPE, sigma, CPU).flatten() for block in range(3)]
-    ).numpy()
-    steps = 255 * sigma
-    edges = np.arange(-int(3 * steps), int(3 * steps) + 1)
-    probability = np.diff(np.concatenate([[0.0], stats.norm.cdf((edges + 0.5) / steps), [1.0]]))
-    seen = np.bincount(np.searchsorted(edges, noise, side="left"), minlength=len(probability))
-    assert stats.chisquare(seen, probability * len(noise)).pvalue > 1e-5
-
-
-@pytest.mark.parametrize(("sigma", "spread"), [(0.12, 0.120005), (0.25, 0.2500026)])
-def test_grid_thresholds_are_exact(sigma: float, spread: float) -> None:
-    limits = _grid_limits(sigma).tolist()
-    assert limits == sorted(limits)
-    half = len(limits) // 2
-    assert [2**62 - value for value in reversed(limits)] == limits
-    mass = np.diff([0, *limits, 2**62]) / 2.0**62
-    k = np.arange(-half, half + 1)
-    assert np.sqrt((mass * k**2).sum()) / 255 == pytest.approx(spread, abs=1e-6)
-    assert limits[0] / 2**62 == pytest.approx(
-        stats.norm.cdf((0.5 - half) / (255 * sigma)), rel=1e-3
-    )
-
-
-def test_the_error_of_the_grid_noise_is_negligible_beside_alpha() -> None:
-    assert 100_000 * grid_error(1.0, SHAPE) < 1e-3 * 1e-3
-
-
 def test_the_key_of_an_image_is_its_content() -> None:
     x = torch.rand(SHAPE)
     assert image_key(x) == image_key(x.clone().to(memory_format=torch.preserve_format))
@@ -123,3 +92,28 @@ def test_training_noise_is_seeded_by_its_step_and_has_the_spread() -> None:
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     assert float(draws[0].std()) == pytest.approx(0.5, rel=0.01)
+
+
+def test_float_noise_is_not_below_sigma_and_grid_noise_is_an_integer() -> None:
+    x = torch.full(SHAPE, 7 / 255)
+    copies = Noise.newest("grid", 0.25, 0).noisy(x, "a", Stage.SELECT, 0)
+    levels = (copies.double() * 255).round()
+    assert torch.equal(copies, (levels / 255).float())
+    assert torch.equal((levels - 7).short(), grid_steps(0.25))
+    assert copies.is_contiguous(memory_format=torch.channels_last)
+
+
+def grid_steps(sigma: float) -> torch.Tensor:
+    size = (128, 32, 32, 3)
+    noise = Noise.newest("grid", sigma, 0)
+    steps = grid_block(Stream(0, "a", Stage.SELECT), 0, size, noise, CPU)
+    return steps.permute(0, 3, 1, 2)
+
+
+def test_the_first_version_of_the_grid_stream_can_still_be_drawn() -> None:
+    old, new = (Noise("grid", 0.25, 0, version) for version in (1, 2))
+    x = torch.full(SHAPE, 0.2)
+    drawn = [noise.noisy(x, "a", Stage.SELECT, 0) for noise in (old, new)]
+    assert not torch.equal(*drawn)
+    for copies in drawn:
+        assert float(copies.std()) == pytest.approx(0.25, rel=0.01)

@@ -1,4 +1,4 @@
-"""Mixed precision and votes where the processor has no bfloat16 instructions: the same numbers, rounded at the same places."""
+"""Mixed precision, and bfloat16 votes without bfloat16 instructions: the same rounding."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import rszoo
 from rszoo.smoothing import precision as arithmetic
-from rszoo.smoothing.precision import WideProducts, bfloat16_products, mixed_precision
+from rszoo.smoothing.precision import WideProducts, bfloat16_products, isolated, mixed_precision
 
 CPU = torch.device("cpu")
 X, W, B = (
@@ -17,12 +17,13 @@ X, W, B = (
 
 
 def exact(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """The convolution of the bfloat16 numbers next to these, in float64, rounded to bfloat16 once."""
-    return F.conv2d(*(each.bfloat16().double() for each in (x, w, b)), padding=1).bfloat16()
+    """The convolution of the nearest bfloat16 numbers, in float64, rounded to bfloat16 once."""
+    x, w, b = (each.bfloat16().double() for each in (x, w, b))
+    return F.conv2d(x, w, b, padding=1).bfloat16()
 
 
 def check(found: Tensor, expected: Tensor) -> None:
-    """All but a few are equal; those lie so near the middle of two bfloat16 numbers that the order of the sum decides."""
+    """All but a few are equal: those near the middle of two numbers, by the order of sums."""
     assert found.dtype == expected.dtype == torch.bfloat16
     assert (found != expected).float().mean() < 1e-3
     torch.testing.assert_close(found, expected, rtol=2**-7, atol=1e-3)
@@ -97,3 +98,16 @@ def test_an_entry_votes_alike_on_both(monkeypatch: pytest.MonkeyPatch) -> None:
             votes.append(form(images))
     assert len(votes[0].unique()) > 1
     assert (votes[0] != votes[1]).sum() <= 2
+
+
+def test_a_step_inside_isolated_trains_with_the_weights_of_that_step(processor: bool) -> None:
+    """torch keeps bfloat16 copies of weights as long as any autocast is open, `isolated`'s too."""
+    layer, x = nn.Linear(12, 4), X[0, 0]
+    with isolated(CPU):
+        outputs = []
+        for scale in (1.0, 2.0):
+            with torch.no_grad():
+                layer.weight.fill_(scale)
+            with mixed_precision(CPU, "bfloat16"):
+                outputs.append(layer(x) - layer.bias)
+    torch.testing.assert_close(outputs[1], 2 * outputs[0], rtol=0.02, atol=0.05)

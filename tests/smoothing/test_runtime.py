@@ -33,6 +33,7 @@ def faults(what: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_freed_memory_is_taken_again_without_the_system() -> None:
     """4 MiB a tensor: where it is given back, each pass takes pages from the system again."""
     assert faults("keep") * resource.getpagesize() < 2**22

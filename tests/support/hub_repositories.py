@@ -1,4 +1,4 @@
-"""What the stand-in for the Hugging Face Hub keeps: repositories with commits, branches and pull requests; and faults."""
+"""The state of the stand-in for the Hugging Face Hub: repositories, commits, branches, faults."""
 
 import base64
 import hashlib
@@ -15,13 +15,15 @@ Files = dict[str, bytes]
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` requests that begin with `request`, such as "GET /org/repo/resolve".
+    """What goes wrong with the next `times` requests that begin with `request`.
+
+    A request is its method and path, such as "GET /org/repo/resolve".
 
     Attributes:
-        status: answered instead, if any.
-        cut: the connection is cut in the middle of the body.
-        flip: a byte of the body is wrong.
-        seconds: the answer comes so late.
+        status: the answer instead, if any.
+        cut: whether the connection is cut in the middle of the body.
+        flip: whether a byte of the body is wrong.
+        seconds: how late the answer comes.
         then: called when the answer is ready, before it is sent.
     """
 
@@ -64,7 +66,7 @@ class Repository:
 
 @dataclass
 class Hub:
-    """All that the server keeps, and the requests that it has seen: method, path, and whether they had a token."""
+    """All that the server keeps, and the requests that it has seen."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     large: Files = field(default_factory=dict)

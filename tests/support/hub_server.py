@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub on loopback, for its real client: downloads, uploads, pull requests, and faults."""
+"""A stand-in for the Hugging Face Hub on loopback: downloads, uploads, pull requests, faults."""
 
 import hashlib
 import json
@@ -13,7 +13,14 @@ from urllib.parse import unquote, urlsplit
 
 from support.hub_repositories import COMMIT, READER, WRITER, Fault, Hub, Repository
 
-__all__ = ["COMMIT", "READER", "WRITER", "Fault", "Hub", "environment", "serve"]
+__all__ = ["COMMIT", "IMPATIENT", "READER", "WRITER", "Fault", "Hub", "environment", "serve"]
+
+IMPATIENT = """
+import time
+wait = time.sleep
+time.sleep = lambda seconds: wait(seconds / 50)
+"""
+"""The start of a program that downloads or uploads: the client waits up to 8 s before a retry."""
 
 REPO = r"(?P<repo>[^/]+/[^/]+)"
 ROUTES = {

@@ -1,5 +1,6 @@
-"""Logs of a classifier whose votes are drawn from known probabilities, and the published logs where they are."""
+"""Logs of a classifier whose votes have known probabilities, and the published logs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from rszoo.logs.format import (
     AnyProtocol,
     AttackProtocol,
     CertifyProtocol,
+    Given,
     Log,
     PredictProtocol,
+    PublishedProtocol,
     Record,
     read_log,
 )
@@ -190,15 +193,21 @@ def write(path: Path, protocol: AnyProtocol, records: list[Record]) -> Log:
     return read_log(path)
 
 
-def write_published(path: Path, records: list[Record]) -> Log:
+def published_log(name: str, records: Sequence[Record], **known: Any) -> Log:
+    """A published log that is in no file."""
+    columns = ("idx", "label", "predict", "radius", "correct", "time")
+    return Log(Path(name), PublishedProtocol(title=name, columns=columns, **known), records)
+
+
+def write_published(path: Path, records: Sequence[Record], given: Given | None = None) -> Log:
     """A file like the published ones: no protocol, no votes, three significant digits."""
     lines = ["idx\tlabel\tpredict\tradius\tcorrect\ttime"]
     for each in records:
-        lines.append(
-            f"{each.idx}\t{each.label}\t{each.predict}\t{each.radius:.3}\t{int(each.correct)}\t0:00:01.5"
-        )
+        radius, correct = f"{each.radius:.3}", int(each.correct)
+        cells = (each.idx, each.label, each.predict, radius, correct, "0:00:01.5")
+        lines.append("\t".join(map(str, cells)))
     path.write_text("\n".join(lines) + "\n")
-    return read_log(path)
+    return read_log(path, given)
 
 
 def changed(records: list[Record], place: int, **changes: Any) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Contracts of every method, and each loss against a slow transcription of its formula in float64."""
+"""Contracts of every method, and each loss against a slow float64 transcription of its formula."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rszoo.attacks import DDN, PGD, AdreObjective
-from rszoo.training.methods import METHODS, build_method
+from rszoo.training.methods import METHODS, Draw, build_method
 from rszoo.training.methods.base import noise_vectors, warmed_up
 
 SIGMA = 0.3
@@ -50,6 +50,10 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(9)
 
 
+def draw(sigma: float = SIGMA, progress: float = 50.0, smoothing: float = 0.0) -> Draw:
+    return Draw(sigma, progress, generator(), smoothing)
+
+
 def loss(
     table: dict[str, str | bool | int | float],
     model: nn.Module,
@@ -57,9 +61,7 @@ def loss(
     progress: float = 50.0,
 ) -> Tensor:
     x, y = batch()
-    return build_method(table).loss(
-        model, x, y, sigma=sigma, progress=progress, generator=generator()
-    )
+    return build_method(table).loss(model, x, y, draw(sigma, progress))
 
 
 def test_every_method_has_its_table_here() -> None:
@@ -83,9 +85,7 @@ def test_contract(table: dict[str, str | bool | int | float]) -> None:
     assert all(module.training for module in model.modules())
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert torch.equal(x, batch()[0])
-    smoothed = build_method(table).loss(
-        model, x, y, sigma=SIGMA, progress=50.0, generator=generator(), smoothing=0.2
-    )
+    smoothed = build_method(table).loss(model, x, y, draw(smoothing=0.2))
     assert not torch.allclose(smoothed, first)
 
 
@@ -102,9 +102,9 @@ def mean(values: list[float]) -> float:
 
 def transcription(name: str, model: nn.Module) -> list[float]:
     """The formula of the paper, in Python numbers."""
-    (x, y), table, g = batch(), TABLES[name], generator()
+    (x, y), table = batch(), TABLES[name]
     m = int(table.get("m", table.get("k", 1)))
-    noise = noise_vectors(x, m, SIGMA, g)
+    noise = noise_vectors(x, m, draw())
     f = probabilities(model, x, noise)
     clean = probabilities(model, x, torch.zeros(1, *x.shape, dtype=x.dtype))[0]
     result = []
@@ -160,7 +160,7 @@ def test_adversarial_losses_are_taken_at_the_attacked_images() -> None:
         ("smoothadv", 3, PGD(0.5, 3)),
         ("adreadv", 3, PGD(0.5, 2, AdreObjective(0.3))),
     ):
-        noise = noise_vectors(x, m, SIGMA, generator())
+        noise = noise_vectors(x, m, draw())
         f = probabilities(model, attack(model, x, y, noise), noise)
         used = int(TABLES[name].get("m_train", m))
         expected = []
@@ -176,7 +176,7 @@ def test_adversarial_losses_are_taken_at_the_attacked_images() -> None:
 
 def test_smoothadv_with_ddn_uses_ddn() -> None:
     model, (x, y) = Small(), batch()
-    noise = noise_vectors(x, 3, SIGMA, generator())
+    noise = noise_vectors(x, 3, draw())
     f = probabilities(model, DDN(0.5, 3)(model, x, y, noise), noise)
     expected = [mean([-math.log(f[i][b][c]) for i in range(2)]) for b, c in enumerate(y.tolist())]
     table = {"name": "smoothadv", **TABLES["smoothadv"], "attack": "ddn"}
@@ -184,9 +184,9 @@ def test_smoothadv_with_ddn_uses_ddn() -> None:
 
 
 def test_smoothmix_is_the_formula_of_the_paper() -> None:
-    model, (x, y), g = Small(), batch(), generator()
-    noise = noise_vectors(x, 2, SIGMA, g)
-    u = torch.rand(len(x), generator=g) / 2
+    model, (x, y), drawn = Small(), batch(), draw()
+    noise = noise_vectors(x, 2, drawn)
+    u = torch.rand(len(x), generator=drawn.generator) / 2
     end = x
     for _ in range(2):
         point = end.clone().requires_grad_()
@@ -212,11 +212,11 @@ def test_smoothmix_is_the_formula_of_the_paper() -> None:
 
 
 def test_a_single_draw_of_adre_is_one_of_the_draws() -> None:
-    model, (x, y), g = Small(), batch(), generator()
-    noise = noise_vectors(x, 4, SIGMA, g)
+    model, (x, y), drawn = Small(), batch(), draw()
+    noise = noise_vectors(x, 4, drawn)
     f = probabilities(model, x, noise)
     got = loss({"name": "adre", **TABLES["adre"], "draws": "single"}, model).tolist()
-    chosen = torch.randint(4, (1, 7), generator=g)[0].tolist()
+    chosen = torch.randint(4, (1, 7), generator=drawn.generator)[0].tolist()
     for b, label in enumerate(y.tolist()):
         p = [mean([f[i][b][c] for i in range(4)]) for c in range(5)]
         rival = max((c for c in range(5) if c != label), key=lambda c: p[c])
@@ -257,5 +257,5 @@ def test_methods_use_the_passes_they_declare(name: str) -> None:
     model, (x, y), images = Small(), batch(), []
     model.register_forward_hook(lambda module, inputs, output: images.append(len(output)))
     method = build_method({"name": name, **TABLES[name]})
-    method.loss(model, x, y, sigma=0.3, progress=50.0, generator=generator())
+    method.loss(model, x, y, draw())
     assert sum(images) == method.passes * len(x)

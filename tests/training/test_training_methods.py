@@ -11,25 +11,29 @@ from support.training_runs import CPU, losses, recipe
 
 import rszoo.data.datasets
 import rszoo.training.data
-from rszoo.data.datasets import get_dataset
+from rszoo.data.datasets import Labelled, get_dataset, load_images
 from rszoo.recipe import Recipe, load_recipe, recipe_names
 from rszoo.training import start, train
-from rszoo.training.data import ResidentData
+from rszoo.training.data import TrainingData, augmented
 from rszoo.training.step import take_step
 
 
+@pytest.fixture(scope="module")
+def splits(cifar10: Path) -> dict[str, Labelled]:
+    """500 training and 500 test images of the real CIFAR-10."""
+    whole = {split: load_images("cifar10", split) for split in ("train", "test")}
+    return {split: (images[:500], labels[:500]) for split, (images, labels) in whole.items()}
+
+
 @pytest.fixture
-def subset(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2,000 training and 500 test images of the real CIFAR-10."""
-    whole = rszoo.data.datasets.load_images
-    sizes = {"train": 2000, "test": 500}
+def subset(splits: dict[str, Labelled], monkeypatch: pytest.MonkeyPatch) -> None:
+    """CIFAR-10 is these images."""
 
-    def some(name: str, split: str, **options: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels = whole(name, split, **options)
-        return images[: sizes[split]], labels[: sizes[split]]
+    def load(name: str, split: str, **options: bool) -> Labelled:
+        return splits[split]
 
-    monkeypatch.setattr(rszoo.training.data, "load_images", some)
-    monkeypatch.setattr(rszoo.data.datasets, "load_images", some)
+    monkeypatch.setattr(rszoo.training.data, "load_images", load)
+    monkeypatch.setattr(rszoo.data.datasets, "load_images", load)
 
 
 CHEAP: dict[str, str] = {
@@ -46,7 +50,7 @@ CHEAP: dict[str, str] = {
 }
 CIFAR = {
     '"blobs"': '"cifar10"',
-    "batch_size = 16": "batch_size = 100",
+    "batch_size = 16": "batch_size = 50",
     'precision = "float32"\nseed': 'precision = "bfloat16"\nseed',
 }
 
@@ -57,6 +61,7 @@ def test_every_method_is_tried_on_real_images() -> None:
 
 @pytest.mark.usefixtures("subset")
 @pytest.mark.parametrize("name", CHEAP)
+@pytest.mark.slow
 def test_every_method_lowers_its_loss_on_real_images(name: str, tmp_path: Path) -> None:
     method = {'name = "gaussian"': f'name = "{name}"\n{CHEAP[name]}'}
     train(recipe(**method, **CIFAR, **{"epochs = 3": "epochs = 2"}), tmp_path / "run", device=CPU)
@@ -65,11 +70,14 @@ def test_every_method_lowers_its_loss_on_real_images(name: str, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("subset")
+@pytest.mark.slow
 def test_gaussian_training_beats_training_without_noise(tmp_path: Path) -> None:
     accuracy = {}
     for name, options in (("noise", ""), ("none", "noise_sigma = 0.0")):
         train(
-            recipe(options, **CIFAR, **{"epochs = 3": "epochs = 15"}), tmp_path / name, device=CPU
+            recipe(options, **CIFAR, **{"epochs = 3": "epochs = 8", "sigma = 0.25": "sigma = 0.5"}),
+            tmp_path / name,
+            device=CPU,
         )
         line = (tmp_path / name / "log.jsonl").read_text().splitlines()[-1]
         accuracy[name] = json.loads(line)["noisy_test_accuracy"]
@@ -77,20 +85,25 @@ def test_gaussian_training_beats_training_without_noise(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.slow
 def test_every_recipe_takes_a_step_on_made_up_data(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = load_recipe(name)
     dataset = get_dataset(found.model.dataset)
-    small = 2 if dataset.shape[1] > 100 else 4
+    shape = (2, dataset.shape[0], min(dataset.shape[1], 64), min(dataset.shape[2], 64))
 
-    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> ResidentData:
-        images = torch.randint(0, 256, (small, *dataset.shape), dtype=torch.uint8)
-        labels = torch.arange(small) % dataset.num_classes
-        return ResidentData(images, labels, torch.ones(small), [(images, labels)], "flip")
+    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
+        images, labels = torch.randint(0, 256, shape, dtype=torch.uint8), torch.arange(2)
+        return TrainingData(
+            labels,
+            torch.ones(2),
+            [(images, labels)],
+            lambda chosen, generator, upcoming: augmented(images[chosen], "flip", generator),
+        )
 
     monkeypatch.setattr("rszoo.training.run.load_data", made_up)
-    training = msgspec.structs.replace(found.training, batch_size=small, group_size=None)
+    training = msgspec.structs.replace(found.training, batch_size=2)
     run = start(msgspec.structs.replace(found, training=training), CPU, random_start=True)
     before = [parameter.clone() for parameter in run.network.parameters()]
     run.network.train()

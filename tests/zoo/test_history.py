@@ -1,4 +1,4 @@
-"""The card says how the weights came about by the logs of the training alone, and refuses those of another one."""
+"""The card tells the training history from its logs, and refuses those of another training."""
 
 import json
 from pathlib import Path
@@ -45,12 +45,12 @@ def test_the_time_and_the_machines_are_those_of_the_logs(entry: Path) -> None:
     write_logs(entry, recipe)
     card = render_card(entry, recipe)
     minutes = (100 / 64 + 300 / 128) * recipe.training.batch_size / 60
-    assert f"The steps took {minutes:.1f} minutes by `log.jsonl`" in card
+    assert f"The steps took {minutes:.1f} minutes according to `log.jsonl`" in card
     assert (
-        "H200 (processes: 4, threads: 2, torch 2.9), then a CPU (processes: 1, threads: 2, torch 2.9)."
-        in card
+        "H200 (processes: 4, threads: 2, torch 2.9), "
+        "then a CPU (processes: 1, threads: 2, torch 2.9)." in card
     )
-    assert "then gets 74.99 % of the whole test split right" in card
+    assert "the trained network gets 74.99 % of the whole test split right" in card
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,8 @@ def test_the_time_and_the_machines_are_those_of_the_logs(entry: Path) -> None:
         (
             "log.jsonl",
             "",
-            r"^Expected a log of 'rszoo train' in .*log\.jsonl, got an empty file; copy it again\.$",
+            r"^Expected a log of 'rszoo train' in .*log\.jsonl, "
+            r"got an empty file; copy it again\.$",
         ),
         (
             "log.jsonl",

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.hub_server import COMMIT, serve
+from support.hub_server import COMMIT, IMPATIENT, serve
 
 import rszoo
 from rszoo.architectures import NormalizedNetwork
-from rszoo.errors import IntegrityError, UnknownModelError
+from rszoo.errors import IntegrityError, MissingWeightsError, UnknownModelError
 from rszoo.zoo.config import sha256
 from rszoo.zoo.registry import bundled_folder, get_entry, staged_folder
 
@@ -19,10 +19,9 @@ X = torch.linspace(0, 1, 3072).view(3, 32, 32)
 
 
 def rewrite_weights(entry: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Other weights under a config that has their hash: only the strict checks are left to notice."""
-    (
-        entry / "model.safetensors"
-    ).unlink()  # some versions map the file: what they read of it must not change
+    """Other weights under a config that has their hash: only the strict checks can notice."""
+    path = entry / "model.safetensors"
+    path.unlink()  # some versions map the file: what they read of it must not change
     save_file(tensors, entry / "model.safetensors")
     config = json.loads((entry / "config.json").read_text())
     config["weights_sha256"] = sha256(entry / "model.safetensors")
@@ -45,6 +44,7 @@ def test_an_entry_loads_with_everything_that_was_saved(
     assert classifier.certify(X, n=200).counts == expected.certify(X, n=200).counts
 
 
+@pytest.mark.slow
 def test_every_registered_entry_loads_and_matches_its_recipe() -> None:
     from rszoo.recipe import load_recipe
     from rszoo.zoo.config import read_config
@@ -144,7 +144,6 @@ def test_the_registry_pins_and_unpins(
     registry._entries.cache_clear()
     try:
         registry.pin("a", registry.Entry(config_sha256=sha256(entry / "config.json")))
-        (tmp_path / "entries").mkdir()
         entry.rename(tmp_path / "entries" / "a")
         assert rszoo.list_models() == ["a"]
         assert rszoo.load("a").sigma == 0.25
@@ -157,10 +156,14 @@ def test_the_registry_pins_and_unpins(
 
 
 def load_elsewhere(
-    name: str, cache: Path, **environment: str
+    *names: str, cache: Path, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     """Load in a process of its own: the Hub's client reads its environment when it is imported."""
-    program = f"import rszoo, torch; print(rszoo.load({name!r}).certify(torch.full((3, 32, 32), .5), n=100).counts)"
+    program = f"""{IMPATIENT}
+import rszoo, torch
+for name in {names}:
+    print(rszoo.load(name).certify(torch.full((3, 32, 32), 0.5), n=100).counts)
+"""
     variables = {
         **os.environ,
         "HF_HOME": str(cache),
@@ -169,39 +172,43 @@ def load_elsewhere(
         **environment,
     }
     return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=variables, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=variables,
+        check=False,
     )
 
 
+@pytest.mark.slow
+@pytest.mark.hub
 def test_an_entry_loads_from_the_hub_and_then_offline(entry: Path, tmp_path: Path) -> None:
     expected = str(
         rszoo.load(f"local-dir:{entry}").certify(torch.full((3, 32, 32), 0.5), n=100).counts
     )
-    cache = tmp_path / "cache"
+    cache, name = tmp_path / "cache", f"hf-hub:org/entry@{COMMIT}"
     with serve({"org/entry": entry}) as (address, hub):
-        online = load_elsewhere(f"hf-hub:org/entry@{COMMIT}", cache, HF_ENDPOINT=address)
+        online = load_elsewhere(name, "hf-hub:org/none", cache=cache, HF_ENDPOINT=address)
         assert online.stdout.strip() == expected, online.stderr
         assert any(request.startswith("GET") for request in hub.requests)
-        missing = load_elsewhere("hf-hub:org/none", cache, HF_ENDPOINT=address)
-        assert "Expected org/none from the Hub, got 404; check the name" in missing.stderr
-    offline = load_elsewhere(
-        f"hf-hub:org/entry@{COMMIT}", cache, HF_ENDPOINT=address, HF_HUB_OFFLINE="1"
-    )
+        assert "Expected org/none from the Hub, got 404; check the name" in online.stderr
+    offline = load_elsewhere(name, cache=cache, HF_ENDPOINT=address, HF_HUB_OFFLINE="1")
     assert offline.stdout.strip() == expected, offline.stderr
-    unreachable = load_elsewhere("hf-hub:org/other", cache, HF_ENDPOINT=address)
+    unreachable = load_elsewhere("hf-hub:org/other", cache=cache, HF_ENDPOINT=address)
     assert (
         "HubError: Expected org/other in the cache or from the Hub, got no connection"
         in unreachable.stderr
     )
 
 
-def test_a_recipe_without_weights_is_told_from_an_unknown_name() -> None:
-    from rszoo.errors import MissingWeightsError
-
+def test_a_recipe_without_weights_is_told_from_an_unknown_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rszoo.zoo.registry.recipe_names", lambda: ["planned"])
     with pytest.raises(
         MissingWeightsError,
         match=r"got only its recipe; 'rszoo train planned --out DIR' makes them",
     ):
-        get_entry("planned", recipes=["planned"])
+        get_entry("planned")
     with pytest.raises(UnknownModelError, match="did you mean 'planned'"):
-        get_entry("plannt", recipes=["planned"])
+        get_entry("plannt")

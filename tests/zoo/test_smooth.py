@@ -1,6 +1,9 @@
-"""One's own network, saved as an entry."""
+"""Smoothing a network of your own, and saving it as an entry."""
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +24,7 @@ FACTS = {
     "method": "mine",
     "license": "MIT",
 }
-CIFAR = {"sigma": 0.25, "num_classes": 10, "input_shape": (3, 32, 32)}
+CIFAR: dict[str, Any] = {"sigma": 0.25, "num_classes": 10, "input_shape": (3, 32, 32)}
 X = torch.linspace(0, 1, 3072).view(3, 32, 32)
 
 
@@ -184,15 +187,39 @@ def test_arguments_that_do_not_fit_the_network(
     shufflenet: nn.Module, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        rszoo.smooth(shufflenet, **{**CIFAR, **change})  # type: ignore[arg-type]
+        rszoo.smooth(shufflenet, **{**CIFAR, **change})
 
 
-def test_modules_are_found_after_the_import_of_the_package() -> None:
-    import subprocess
-    import sys
-
-    program = "import rszoo; rszoo.evaluation.Evaluation, rszoo.bounds.BOUNDS, rszoo.attacks.PGD; assert not hasattr(rszoo, 'no')"
+def run(program: str) -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.slow
+def test_modules_are_found_after_the_import_of_the_package() -> None:
+    run(
+        "import rszoo\n"
+        "rszoo.evaluation.Evaluation, rszoo.bounds.BOUNDS, rszoo.attacks.PGD\n"
+        "assert not hasattr(rszoo, 'no')"
+    )
+
+
+@pytest.mark.slow
+def test_every_public_name_is_there_and_only_classifiers_import_torch() -> None:
+    run(
+        "import sys\n"
+        "from rszoo import HubError, IntegrityError, MissingWeightsError, UnknownModelError\n"
+        "from rszoo import ABSTAIN, Certificate, Prediction, list_models\n"
+        "from rszoo.smoothing import ABSTAIN, Certificate, Prediction\n"
+        "import rszoo.zoo\n"
+        "assert not hasattr(rszoo.zoo, 'no') and not hasattr(rszoo.smoothing, 'no')\n"
+        "assert 'torch' not in sys.modules\n"
+        "for package in (rszoo, rszoo.smoothing, rszoo.zoo):\n"
+        "    assert all(hasattr(package, name) for name in package.__all__)\n"
+        "assert rszoo.zoo.load is rszoo.load\n"
+        "assert rszoo.zoo.from_pretrained is rszoo.from_pretrained\n"
+        "assert rszoo.smoothing.SmoothedClassifier is rszoo.SmoothedClassifier\n"
+        "assert 'torch' in sys.modules"
+    )
 
 
 @pytest.mark.usefixtures("shades")

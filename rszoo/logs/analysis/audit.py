@@ -1,18 +1,17 @@
-"""What is wrong with a log: findings, each one sentence."""
+"""What is wrong with a log: findings, one sentence each."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
+from rszoo.logs.analysis.projection import largest_radius
 from rszoo.logs.analysis.recomputation import recomputed
-from rszoo.logs.analysis.setting import Given, named_sigma
 from rszoo.logs.analysis.summary import half_units, significant_digits
-from rszoo.logs.format import CertifyProtocol, Log
+from rszoo.logs.format import AnyProtocol, CertifyProtocol, Log, PublishedProtocol, Setting
 
 SIZES = {  # of the data sets of published files, whose folders name them
     ("cifar10", "train"): 50_000,
@@ -20,24 +19,13 @@ SIZES = {  # of the data sets of published files, whose folders name them
     ("imagenet", "train"): 1_281_167,
     ("imagenet", "test"): 50_000,
 }
-LIKELY = (
-    0.1,
-    0.05,
-    0.025,
-    0.02,
-    0.01,
-    0.005,
-    0.0025,
-    0.002,
-    0.001,
-    0.0005,
-    0.0001,
-    1e-5,
-    1e-6,
-)  # levels that people choose
+PAPER_N, PAPER_ALPHA = 100_000, 0.001  # what Cohen et al. state about their logs
+LIKELY_ALPHAS = (
+    *(0.1, 0.05, 0.025, 0.02, 0.01, 0.005, 0.0025),
+    *(0.002, 0.001, 0.0005, 0.0001, 1e-5, 1e-6),
+)
 GRID = {0.25 * i for i in range(1, 41)}  # the radii of tables
 SHOWN = 5  # how many images a sentence names
-PAPER = Given(n=100_000, alpha=0.001)  # what Cohen et al. state of their logs
 
 
 @dataclass(frozen=True)
@@ -48,68 +36,57 @@ class Finding:
     sentence: str
 
 
-def audit(log: Log, given: Given | None = None) -> list[Finding]:
-    """What is wrong with a log, the errors first; none for a complete log of this package without faults.
+def audit(log: Log) -> list[Finding]:
+    """What is wrong with a log, the errors first; empty for a complete and sound log.
 
-    A log of this package is held to its protocol, and its results to its votes. A published file is held to what is `given`:
-    by default the n = 100000 and alpha = 0.001 of Cohen et al. 2019, and the sigma in its name.
-
-    Raises:
-        ValueError: something is `given` that the log of this package says itself.
+    A log of this package is held to its protocol, and its results to its votes. A published file is
+    held to what the user gave when it was read: by default the n = 100000 and alpha = 0.001 of
+    Cohen et al. 2019, and the sigma in its path.
     """
-    if log.protocol is not None and given not in (None, Given()):
-        raise ValueError(
-            f"Expected sigma, n and alpha of a published file only, got {log.path}, which states them; leave them out."
-        )
-    found = [
-        *_consistency(log),
-        *(_published(log, given or Given()) if log.protocol is None else _own(log)),
-    ]
-    return sorted(found, key=lambda finding: finding.severity)
+    if isinstance(log.protocol, PublishedProtocol):
+        findings = _published(log, log.protocol)
+    else:
+        findings = _own(log, log.protocol)
+    return sorted([*_contradictions(log), *findings], key=lambda finding: finding.severity)
 
 
-def _own(log: Log) -> Iterator[Finding]:
-    protocol = log.protocol
-    assert protocol is not None
-    yield from _images(
-        log, Counter(idx for idx in protocol.indices for _ in range(protocol.lines_an_image))
-    )
+def _own(log: Log, protocol: AnyProtocol) -> Iterator[Finding]:
+    yield from _images(log, [i for i in protocol.indices for _ in range(protocol.lines_per_image)])
     if isinstance(protocol, CertifyProtocol):
-        yield from _ceiling(log, Given(protocol.sigma, protocol.n, protocol.alpha), half_unit=0.0)
+        yield from _ceiling(log, log.setting)
     yield from (Finding(severity, sentence) for severity, sentence in recomputed(log, protocol))
 
 
-def _published(log: Log, given: Given) -> Iterator[Finding]:
+def _published(log: Log, protocol: PublishedProtocol) -> Iterator[Finding]:
     if not log.records:
         yield Finding("error", "There are no results.")
         return
     yield from _published_images(log)
-    radii = [record.radius for record in log.records if record.radius]
     digits = significant_digits(log)
-    if digits is None:
+    if not digits:
         return
     on_grid = sum(record.correct and record.radius in GRID for record in log.records)
     yield Finding(
         "note",
-        f"Radii have {digits} significant digits, so each may be too large by half a unit of the last; {on_grid} right ones "
-        "are exactly a multiple of 0.25.",
+        f"Radii have {digits} significant digits, so each may be too large by half a unit of the "
+        f"last; {on_grid} right ones are exactly a multiple of 0.25.",
     )
-    sigma = given.sigma or named_sigma(log)
+    sigma = protocol.sigma
     if sigma is None:
         yield Finding(
             "note", "Sigma is not known, so no radius was held against n and alpha; pass --sigma."
         )
         return
-    if given.sigma is None:
+    if protocol.sigma_from_path:
         yield Finding(
             "note",
             f"Sigma = {sigma:g} was read from the file's name; pass --sigma if it is another.",
         )
-    held = Given(sigma, given.n or PAPER.n, given.alpha or PAPER.alpha)
-    yield from _ceiling(log, held, half_unit=float(half_units(np.array([max(radii)]), digits)[0]))
+    n, alpha = protocol.n or PAPER_N, protocol.alpha or PAPER_ALPHA
+    yield from _ceiling(log, Setting(sigma, n, alpha, protocol.bound), digits)
 
 
-def _consistency(log: Log) -> Iterator[Finding]:
+def _contradictions(log: Log) -> Iterator[Finding]:
     """Columns that contradict each other."""
     faults = {
         "are called correct although label and predict differ, or the reverse": [
@@ -124,94 +101,90 @@ def _consistency(log: Log) -> Iterator[Finding]:
             record.idx for record in log.records if record.predict < -1 or record.label < 0
         ],
         "have a radius that is negative or no number": [
-            record.idx
-            for record in log.records
-            if record.radius is not None and not 0 <= record.radius < float("inf")
+            record.idx for record in log.records if not 0 <= (record.radius or 0.0) < np.inf
         ],
     }
+    yield from _errors(faults)
+
+
+def _errors(faults: Mapping[str, Sequence[int]]) -> Iterator[Finding]:
+    """One error for each fault that some images have."""
     for fault, images in faults.items():
         if images:
             yield Finding("error", f"{_named(images)} {fault}.")
 
 
-def _images(log: Log, expected: Counter[int]) -> Iterator[Finding]:
-    got = Counter(record.idx for record in log.records)
-    missing, extra = sorted(expected - got), sorted(got - expected)
-    if missing:
-        unfinished = [record.idx for record in log.records] == list(expected.elements())[
-            : len(log.records)
-        ]
-        cause = "the evaluation is not finished" if unfinished else "lines are gone"
-        yield Finding("error", f"{_named(missing)} of {len(expected)} have too few lines: {cause}.")
-    repeated = [idx for idx in extra if idx in expected]
-    if repeated:
-        yield Finding("error", f"{_named(repeated)} are there more often than they should.")
-    if foreign := [idx for idx in extra if idx not in expected]:
-        yield Finding("error", f"{_named(foreign)} are not among those of the protocol.")
-    if not (missing or extra) and [record.idx for record in log.records] != list(
-        expected.elements()
-    ):
+def _images(log: Log, expected: Sequence[int]) -> Iterator[Finding]:
+    """The images of the log against those of its protocol, once per line."""
+    lines = [record.idx for record in log.records]
+    wanted, got = Counter(expected), Counter(lines)
+    missing, extra = sorted(wanted - got), sorted(got - wanted)
+    unfinished = lines == list(expected[: len(lines)])
+    cause = "the evaluation is not finished" if unfinished else "lines are gone"
+    yield from _errors(
+        {
+            f"of {len(wanted)} have too few lines: {cause}": missing,
+            "are there more often than they should": [idx for idx in extra if idx in wanted],
+            "are not among those of the protocol": [idx for idx in extra if idx not in wanted],
+        }
+    )
+    if not (missing or extra or unfinished):
         yield Finding("note", "The images are in another order than the protocol's.")
 
 
 def _published_images(log: Log) -> Iterator[Finding]:
-    """Images at a regular distance are expected, to the end of the data set where the path names it."""
-    idx = [record.idx for record in log.records]
-    unique = sorted(set(idx))
-    if repeated := [each for each, count in Counter(idx).items() if count > 1]:
-        yield Finding("error", f"{_named(repeated)} are there more than once.")
-    steps = Counter(after - before for before, after in pairwise(unique))
+    """Images at a regular stride are expected, to the end of the data set if the path names it."""
+    count = Counter(record.idx for record in log.records)
+    images = sorted(count)
+    first, last = images[0], images[-1]
+    steps = Counter(after - before for before, after in pairwise(images))
     stride = max(steps, key=lambda step: (steps[step], -step), default=1)
-    if irregular := [each for each in unique if (each - unique[0]) % stride]:
-        yield Finding("error", f"{_named(irregular)} do not fit a stride of {stride}.")
-    if absent := sorted(set(range(unique[0], unique[-1] + 1, stride)) - set(unique)):
-        yield Finding("error", f"{_named(absent)} are missing at a stride of {stride}.")
-    size = _size(log)
+    yield from _errors(
+        {
+            "are there more than once": [idx for idx in count if count[idx] > 1],
+            f"do not fit a stride of {stride}": [i for i in images if (i - first) % stride],
+            f"are missing at a stride of {stride}": sorted(
+                set(range(first, last + 1, stride)) - set(images)
+            ),
+        }
+    )
+    parts = set(log.path.parts)
+    size = next((size for names, size in SIZES.items() if parts.issuperset(names)), None)
+    extent = f"from {first} to {last}"
     if size is None:
-        yield Finding(
-            "note",
-            f"There are {len(unique)} images, from {unique[0]} to {unique[-1]} at a stride of {stride}.",
-        )
-    elif (whole := len(range(unique[0] % stride, size, stride))) > len(unique):
-        extent = f"from {unique[0]} to {unique[-1]} of {size}"
+        yield Finding("note", f"There are {len(images)} images, {extent} at a stride of {stride}.")
+    elif (whole := len(range(first % stride, size, stride))) > len(images):
         yield Finding(
             "error",
-            f"There are {len(unique)} of the {whole} images at a stride of {stride}, {extent}.",
+            f"There are {len(images)} of the {whole} images at a stride of {stride}, "
+            f"{extent} of {size}.",
         )
 
 
-def _size(log: Log) -> int | None:
-    """Of the data set that the folders of a published file name."""
-    parts = set(log.path.parts)
-    return next((size for names, size in SIZES.items() if parts.issuperset(names)), None)
+def _ceiling(log: Log, setting: Setting, digits: int | None = None) -> Iterator[Finding]:
+    """Radii above what n unanimous votes give, and the alpha that would explain them.
 
-
-def _ceiling(log: Log, held: Given, *, half_unit: float) -> Iterator[Finding]:
-    """Radii above what n unanimous votes give, and the alpha that would explain them."""
-    assert held.sigma is not None
-    assert held.n is not None
-    assert held.alpha is not None
-    largest = ceiling(held.sigma, held.n, held.alpha)
+    With `digits`, the radii are rounded to so many significant digits.
+    """
+    radius = max((record.radius or 0.0 for record in log.records), default=0.0)
+    largest = largest_radius(setting)
+    half_unit = 0.0 if digits is None else float(half_units(np.array([radius]), digits)[0])
     above = [record.idx for record in log.records if (record.radius or 0.0) > largest + half_unit]
     if not above:
         return
-    radius = max(record.radius or 0.0 for record in log.records)
+    tolerance = max(half_unit, 1e-6)
     fits = [
         alpha
-        for alpha in LIKELY
-        if abs(ceiling(held.sigma, held.n, alpha) - radius) <= max(half_unit, 1e-6)
+        for alpha in LIKELY_ALPHAS
+        if abs(largest_radius(replace(setting, alpha=alpha)) - radius) <= tolerance
     ]
     explained = f"alpha = {fits[0]:g} explains" if fits else "no common alpha explains"
     yield Finding(
         "error",
-        f"{_named(above)} have radii above {largest:.4f}, the largest at sigma = {held.sigma:g}, n = {held.n} and alpha = "
-        f"{held.alpha:g}; {explained} the largest, {radius:g}.",
+        f"{_named(above)} have radii above {largest:.4f}, the largest at "
+        f"sigma = {setting.sigma:g}, n = {setting.n} and alpha = {setting.alpha:g}; "
+        f"{explained} the largest, {radius:g}.",
     )
-
-
-def ceiling(sigma: float, n: int, alpha: float) -> float:
-    """The l2 radius of n unanimous votes, in pixel units."""
-    return sigma * float(special.ndtri(alpha ** (1 / n)))
 
 
 def _named(images: Sequence[int]) -> str:

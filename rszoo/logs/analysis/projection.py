@@ -1,16 +1,17 @@
 """Projections: the radii that the votes of a log give in another setting, without new samples.
 
-With another alpha or bound they are what CERTIFY would have returned for these votes; a certificate only if that setting
-had been chosen before the votes were drawn. With another n the proportions of the votes are kept (Cohen, Rosenfeld, Kolter
-2019, Figure 8): an estimate.
+With another alpha or bound they are what CERTIFY would have returned for these votes; a certificate
+only if that setting had been chosen before the votes were drawn. With another n the proportions of
+the votes are kept (Cohen, Rosenfeld, Kolter 2019, Figure 8): an estimate.
 
-A published file holds no votes. Those of the top class follow from the radius: the k with sigma z(CPL(k, n, alpha)) next to
-it, as far as its three digits tell. An image that abstained has no radius, so it is taken to abstain always; where alpha or
-n is raised this understates the accuracy.
+A published file holds no votes. Those of the top class follow from the radius: the k whose
+sigma z(CPL(k, n, alpha)) is nearest to it, as far as its three digits tell. An image that abstained
+has no radius, so it is taken to abstain always; where alpha or n is raised this understates the
+accuracy.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import msgspec
@@ -30,11 +31,14 @@ from rszoo.bounds import (
 )
 from rszoo.bounds.binomial import validate_alpha
 from rszoo.bounds.votes import Counts, toward_zero
-from rszoo.logs.analysis.setting import Given, Projection, Setting, setting_of
-from rszoo.logs.format import CertifyProtocol, Log, Record
+from rszoo.logs.format import CertifyProtocol, Log, PublishedProtocol, Record, Setting
+
+Votes = Mapping[int, int]
 
 
 def _earlier(radius: Callable[[float, float], float]) -> RadiusRule:
+    """The rule of earlier work: its radius, from the bounds of `cohen`."""
+
     def rule(counts: Counts, top: int, alpha: float) -> RadiusBound:
         bound = cohen(counts, top, alpha)
         return replace(bound, radius=toward_zero(radius(bound.p_lower, bound.p_upper)))
@@ -50,57 +54,66 @@ RULES: dict[str, RadiusRule] = {
 FROM_TOP = ("cohen", "lecuyer", "li")  # the rules that need the votes of the top class only
 
 
+@dataclass(frozen=True)
+class Projection(Log):
+    """What a log might have been in another setting, which its protocol names; nothing was run.
+
+    Attributes:
+        change: what was changed, such as "n=1000".
+        estimated: whether the radii are an estimate and bound nothing, because n was changed, or
+            because the votes of a published file were computed from its radii.
+    """
+
+    change: str
+    estimated: bool
+
+    @property
+    def title(self) -> str:
+        """The title of the log, and the change."""
+        return f"{super().title} [projected to {self.change}]"
+
+
 def project(
-    log: Log,
-    *,
-    alpha: float | None = None,
-    n: int | None = None,
-    bound: str | None = None,
-    given: Given | None = None,
+    log: Log, *, alpha: float | None = None, n: int | None = None, bound: str | None = None
 ) -> Projection:
     """A log of CERTIFY in another setting; what is None stays as it is.
 
     Args:
         log: of this package, or published.
         alpha: failure probability, in (0, 1).
-        n: number of samples; the votes of the class under test are rounded down, the runner-up's up.
+        n: number of samples; votes for the class under test are rounded down, the runner-up's up.
         bound: a key of `RULES`.
-        given: what is known of a published file.
 
     Raises:
         ValueError: the setting is out of range, or the log does not hold what it needs.
 
     Source: Cohen, Rosenfeld, Kolter 2019, Figures 5 and 8.
     """
-    before = setting_of(log, given)
-    chosen = {
-        name: value
-        for name, value in (("n", n), ("alpha", alpha), ("bound", bound))
-        if value is not None
-    }
+    options = {"n": n, "alpha": alpha, "bound": bound}
+    chosen = {name: value for name, value in options.items() if value is not None}
+    before, protocol = log.setting, log.protocol
     after = replace(before, **chosen)  # type: ignore[arg-type]
     _check(log, after)
-    if log.protocol is None:
-        records = _projected_published(log, before, after)
-    else:
-        records = [_projected(record, log.protocol.num_classes, after) for record in log.records]
-    change = ", ".join(f"{name}={value}" for name, value in chosen.items())
-    protocol = None if log.protocol is None else msgspec.structs.replace(log.protocol, **chosen)
+    records, published = _with_votes(log), isinstance(protocol, PublishedProtocol)
+    seen = max((label for record in records for label in record.votes), default=0) + 1
+    classes = protocol.num_classes if isinstance(protocol, CertifyProtocol) else seen
+    change = ", ".join(f"{name}={value}" for name, value in chosen.items()) or "its own setting"
     return Projection(
         log.path,
-        protocol,
-        records,
-        after,
-        change or "its own setting",
-        after.n != before.n or protocol is None,
+        msgspec.structs.replace(protocol, **chosen),
+        [_projected(record, classes, after) for record in records],
+        change,
+        estimated=published or after.n != before.n,
     )
 
 
 def _check(log: Log, after: Setting) -> None:
+    """Raise ValueError unless the log holds what that setting needs."""
     validate_alpha(after.alpha)
     if after.level <= 0:
         raise ValueError(
-            f"Expected alpha above the error of {after.n} samples of grid noise, got {after.alpha:g}; use a larger alpha."
+            f"Expected alpha above the error of {after.n} samples of grid noise, "
+            f"got {after.alpha:g}; use a larger alpha."
         )
     if after.bound not in RULES:
         raise ValueError(
@@ -109,45 +122,39 @@ def _check(log: Log, after: Setting) -> None:
     if isinstance(log, Projection):
         raise ValueError(f"Expected a log, got {log.title}; project the log itself, in one step.")
     protocol = log.protocol
-    if isinstance(protocol, CertifyProtocol) and (protocol.radii, protocol.tolerance) != (
-        None,
-        None,
-    ):
+    if isinstance(protocol, CertifyProtocol):
+        if (protocol.radii, protocol.tolerance) != (None, None):
+            raise ValueError(
+                f"Expected a log with n votes per image, got {log.path}, where n depends on the "
+                "votes, which then say nothing about another n, alpha or bound; "
+                "evaluate without --radii and --tolerance."
+            )
+    elif after.bound not in FROM_TOP:
         raise ValueError(
-            f"Expected a log with n votes an image, got {log.path}, where n depends on the votes and tells nothing of another "
-            "n, alpha or bound; evaluate without --radii and --tolerance."
-        )
-    if log.protocol is None and after.bound not in FROM_TOP:
-        raise ValueError(
-            f"Expected the votes of the runner-up for the bound {after.bound}, got {log.path}, a published file without; "
-            f"choose among {', '.join(FROM_TOP)}."
+            f"Expected the votes of the runner-up for the bound {after.bound}, got {log.path}, "
+            f"a published file without; choose among {', '.join(FROM_TOP)}."
         )
 
 
 def _projected(record: Record, num_classes: int, after: Setting) -> Record:
-    if record.selected is None or record.votes is None:
-        raise ValueError(
-            f"Expected the votes of image {record.idx}, got none; pass a log with votes."
-        )
-    if not record.n:  # of `correct_only`: not estimated, in no setting
+    if not record.votes:  # skipped by `correct_only`, in any setting
         return record
-    votes = record.votes if record.n == after.n else scaled(record.votes, record.selected, after.n)
-    radius = _radius(after, tuple(votes.items()), record.selected, num_classes)
-    predict = record.selected if radius > 0 else -1
+    same, selected = record.n == after.n, record.selected
+    votes = record.votes if same else scaled(record.votes, selected, after.n)
+    radius = _radius(after, tuple(votes.items()), selected, num_classes)
+    predict = selected if radius > 0 else -1
     return replace(
         record, predict=predict, correct=predict == record.label, radius=radius, votes=votes
     )
 
 
-def scaled(votes: dict[int, int], selected: int, n: int) -> dict[int, int]:
-    """The votes of n samples in the same proportions: `selected` rounded down, the runner-up rounded up.
+def scaled(votes: Votes, selected: int, n: int) -> Votes:
+    """The votes of n samples in the same proportions: `selected` rounded down, the runner-up up.
 
     The rest are rounded so that the sum is n; none of them passes the runner-up.
     """
     total = sum(votes.values())
-    rest = sorted(
-        (label for label in votes if label != selected), key=lambda label: (-votes[label], label)
-    )
+    rest = sorted(votes.keys() - {selected}, key=lambda label: (-votes[label], label))
     whole = {label: votes.get(label, 0) * n // total for label in [selected, *rest]}
     fraction = {label: votes[label] * n % total for label in rest}
     rounded_up = sorted(
@@ -158,58 +165,64 @@ def scaled(votes: dict[int, int], selected: int, n: int) -> dict[int, int]:
     return {label: count for label, count in whole.items() if count}
 
 
-def _projected_published(log: Log, before: Setting, after: Setting) -> list[Record]:
-    found = reconstructed_votes(log, before)
-    kept = found * after.n // before.n
-    records = []
-    for record, votes, k in zip(log.records, found, kept, strict=True):
-        radius = _radius(after, ((0, int(k)), (1, after.n - int(k))), 0, 2) if votes else 0.0
-        predict = record.predict if radius > 0 else -1
-        records.append(
-            replace(record, predict=predict, correct=record.correct and radius > 0, radius=radius)
-        )
-    return records
-
-
-@lru_cache(
-    maxsize=65536
-)  # many images of a log have the same votes, and cards ask for them again; `joint` takes its time
+# many images of a log have the same votes, cards ask for them again, and `joint` takes its time
+@lru_cache(maxsize=65536)
 def _radius(
     after: Setting, votes: tuple[tuple[int, int], ...], top: int, num_classes: int
 ) -> float:
-    found = dict(votes)
-    counts = [found.get(label, 0) for label in range(num_classes)]
+    by_class = dict(votes)
+    counts = [by_class.get(label, 0) for label in range(num_classes)]
     return l2_radius(RULES[after.bound](counts, top, after.level).radius, after.sigma)
 
 
-def reconstructed_votes(log: Log, setting: Setting) -> NDArray[np.int64]:
-    """The votes of the top class in a published file, one number an image; 0 where it abstained.
+def largest_radius(setting: Setting) -> float:
+    """The l2 radius that n unanimous votes certify, in pixel units."""
+    return setting.sigma * float(special.ndtri(setting.alpha ** (1 / setting.n)))
+
+
+def _with_votes(log: Log) -> Sequence[Record]:
+    """The lines with their votes; for a published file those that follow from its radii.
+
+    Which other classes its votes are for is not known; all of them are given to the next class.
+    """
+    if not isinstance(log.protocol, PublishedProtocol):
+        return log.records
+    n, records = log.setting.n, []
+    for record, top in zip(log.records, reconstructed_votes(log).tolist(), strict=True):
+        votes = {record.predict: top, record.predict + 1: n - top} if top else {}
+        records.append(replace(record, selected=record.predict, votes=votes))
+    return records
+
+
+def reconstructed_votes(log: Log) -> NDArray[np.int64]:
+    """The votes of the top class in a published file, one number per image; 0 where it abstained.
 
     Raises:
         ValueError: a radius is above what n unanimous votes give: the setting is not the file's.
     """
+    setting = log.setting
+    sigma, n, alpha = setting.sigma, setting.n, setting.alpha
     radii = np.array([record.radius or 0.0 for record in log.records])
-    largest = float(special.ndtri(setting.alpha ** (1 / setting.n))) * setting.sigma
+    largest = largest_radius(setting)
     if radii.max(initial=0.0) > largest * 1.005:  # half a unit of the third digit
         raise ValueError(
-            f"Expected radii up to {largest:.4g}, the largest at sigma={setting.sigma:g}, n={setting.n} and "
-            f"alpha={setting.alpha:g}, got {radii.max():g} in {log.path}; 'rszoo audit' says which alpha fits: pass that."
+            f"Expected radii up to {largest:.4g}, the largest at sigma={sigma:g}, n={n} and "
+            f"alpha={alpha:g}, got {radii.max():g} in {log.path}; "
+            "'rszoo audit' says which alpha fits: pass that."
         )
-    below = stats.binom.isf(setting.alpha, setting.n, special.ndtr(radii / setting.sigma))
-    candidates = np.clip(np.stack([below, below + 1]), 0, setting.n).astype(np.int64)
-    distance = np.abs(setting.sigma * special.ndtri(_lower(candidates, setting)) - radii)
+    below = stats.binom.isf(alpha, n, special.ndtr(radii / sigma))
+    candidates = np.clip(np.stack([below, below + 1]), 0, n).astype(np.int64)
+    p_lower = clopper_pearson_lower(candidates, n, alpha)
+    distance = np.abs(sigma * special.ndtri(p_lower) - radii)
     votes: NDArray[np.int64] = np.where(distance[1] < distance[0], candidates[1], candidates[0])
     certified = np.array([record.predict != -1 for record in log.records], dtype=bool)
     return np.where(certified, votes, 0)
 
 
-def _lower(candidates: NDArray[np.int64], setting: Setting) -> NDArray[np.float64]:
-    return clopper_pearson_lower(candidates, setting.n, setting.alpha)
+def top_share(log: Log) -> list[float]:
+    """Estimates of p_A: the share of votes for the class under test.
 
-
-def top_share(log: Log, setting: Setting) -> Sequence[float]:
-    """Estimates of p_A, the votes of the class under test over n; without the abstentions of a published file."""
-    if log.protocol is None:
-        votes = reconstructed_votes(log, setting)
-        return [int(k) / setting.n for k in votes if k]
-    return [(record.votes or {}).get(record.selected or 0, 0) / record.n for record in log.records]
+    Those of a published file are without its abstentions.
+    """
+    records = [record for record in _with_votes(log) if record.votes]
+    return [record.votes.get(record.selected, 0) / record.n for record in records]

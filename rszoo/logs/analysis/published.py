@@ -1,11 +1,14 @@
-"""Certified accuracies as papers state them, for comparison: the package's table of them, checked as it is read."""
+"""Certified accuracies as papers state them, for comparison: a table that the package ships."""
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from rszoo.errors import ascending
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Radius = Annotated[float, Meta(ge=0)]
@@ -21,8 +24,12 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         sigma: of the noise, in pixel units; None for an upper envelope over several.
         radii, accuracies: certified accuracy at each l2 radius, in pixel units.
         acr: average certified radius, if known.
-        n, alpha, images: samples, failure probability, and number of images, where known.
-        source: "table" of the paper (two digits), "log" of the authors or of others who compare, or survey "board".
+        n, alpha, images: samples, failure probability, and number of images, if known.
+        source: a "table" of the paper (two digits), a "log" of the authors or of others who compare
+            with them, or a survey's "board".
+
+    Raises:
+        ValueError: the accuracies are no curve.
     """
 
     key: str
@@ -40,8 +47,8 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     images: Annotated[int, Meta(ge=1)] | None = None
 
     def __post_init__(self) -> None:
-        """A row that cannot be a curve is refused."""
-        if len(self.radii) != len(self.accuracies) or list(self.radii) != sorted(set(self.radii)):
+        """Refuse a row that is no curve."""
+        if len(self.radii) != len(self.accuracies) or not ascending(self.radii):
             raise ValueError(
                 f"as many accuracies as radii, and increasing radii, are needed in {self.key}"
             )
@@ -61,24 +68,25 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_published() -> dict[str, Published]:
-    """The rows of the package, by key."""
+    """All rows, by key."""
     content = Path(__file__).with_name("published.toml").read_bytes()
     return {row.key: row for row in msgspec.toml.decode(content, type=_Table).rows}
 
 
-def find_published(patterns: list[str]) -> list[Published]:
-    """The rows whose key is one of these, or matches a shell pattern such as 'cohen-cifar10-*'.
+def find_published(patterns: Sequence[str]) -> list[Published]:
+    """The rows whose keys match these shell patterns, such as 'cohen-cifar10-*', each once.
 
     Raises:
         ValueError: a pattern matches none.
     """
     rows = load_published()
-    found: dict[str, Published] = {}
+    keys: dict[str, None] = {}  # a set that keeps the order
     for pattern in patterns:
-        matching = {key: row for key, row in rows.items() if fnmatchcase(key, pattern)}
+        matching = [key for key in rows if fnmatchcase(key, pattern)]
         if not matching:
             raise ValueError(
-                f"Expected the key of a published row, got {pattern!r}; \"rszoo table --published '*'\" lists them."
+                f"Expected the key of a published row, got {pattern!r}; "
+                "\"rszoo table --published '*'\" lists them."
             )
-        found |= matching
-    return list(found.values())
+        keys |= dict.fromkeys(matching)
+    return [rows[key] for key in keys]

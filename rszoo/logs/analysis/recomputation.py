@@ -1,7 +1,7 @@
-"""A log's results computed again from its votes."""
+"""The results of a log, computed again from its votes."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
@@ -14,155 +14,111 @@ from rszoo.logs.format import (
     Log,
     PredictProtocol,
     Record,
+    logged_radius,
 )
-from rszoo.logs.format.lines import logged_radius
 
-TOLERANCE = (
-    1e-3  # relative: by less than this versions of the numerical libraries differ in a radius
-)
-UNIT = 1e-6  # by less than this l2 is rounded up in a log
+TOLERANCE = 1e-3  # relative; versions of the numerical libraries differ by less in a radius
+UNIT = 1e-6  # a log rounds l2 up by less
 
-Fault = tuple[Literal["error", "note"], str]
+SMALLER = "The radius is smaller than the votes allow, by more than 0.1 %"
+TORN = "The votes of a smaller n are not among those of a larger one"
 
 
-def recomputed(log: Log, protocol: AnyProtocol) -> Iterator[Fault]:
-    """Where the logged n, class or radius is not what the votes give at the protocol's setting: severity and sentence."""
-    faults: dict[Fault, list[int]] = defaultdict(list)
+def recomputed(log: Log, protocol: AnyProtocol) -> Iterator[tuple[Literal["error", "note"], str]]:
+    """Where the logged n, class or radius is not what the votes give: severity and sentence."""
+    faults: dict[str, list[int]] = defaultdict(list)
     for number, record in enumerate(log.records):
-        for fault in _faults(record, protocol, number):
+        for fault in filter(None, _faults(record, protocol, number)):
             faults[fault].append(record.idx)
     if isinstance(protocol, PredictProtocol):
-        faults["error", "The votes of a smaller n are not among those of a larger one"] += _torn(
-            log.records
-        )
-    for (severity, text), images in faults.items():
+        faults[TORN] += _torn(log.records)
+    for fault, images in faults.items():
         if images:
-            yield severity, f"{text}: {len(images)} images, the first is {images[0]}."
+            severity: Literal["error", "note"] = "note" if fault == SMALLER else "error"
+            yield severity, f"{fault}: {len(images)} images, the first is {images[0]}."
 
 
 def _torn(records: Sequence[Record]) -> Iterator[int]:
     """Images of PREDICT whose lines cannot be of one stream of votes."""
     for before, after in pairwise(records):
-        more = after.votes or {}
-        if before.idx == after.idx and any(
-            count > more.get(label, 0) for label, count in (before.votes or {}).items()
-        ):
+        fewer = (after.votes.get(label, 0) < count for label, count in before.votes.items())
+        if before.idx == after.idx and any(fewer):
             yield after.idx
 
 
-def _faults(record: Record, protocol: AnyProtocol, number: int) -> Iterator[Fault]:
-    if record.selected is None or record.votes is None:
-        yield "error", "The votes are missing"
-    elif max([*record.votes, record.selected]) >= protocol.num_classes:
-        yield "error", f"There are votes for classes above {protocol.num_classes - 1}"
-    elif record.label >= protocol.num_classes:
-        yield "error", f"The true class is above {protocol.num_classes - 1}"
-    elif isinstance(protocol, CertifyProtocol):
-        yield from _certify_faults(record, record.selected, protocol)
-    elif isinstance(protocol, PredictProtocol):
-        yield from _predict_faults(
-            record, record.selected, protocol.n[number % len(protocol.n)], protocol
-        )
-    else:
-        yield from _predict_faults(record, record.selected, protocol.n, protocol)
-        yield from _distance_faults(record, protocol.distances[number % len(protocol.distances)])
+def _first(faults: Mapping[str, bool]) -> str | None:
+    """The first fault that is there."""
+    return next((fault for fault, present in faults.items() if present), None)
 
 
-def _certify_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
-    if protocol.correct_only and (not record.n or selected != record.label):
-        yield from _skipped_faults(record, selected)
-    elif protocol.n < minimum_n(protocol.level(protocol.n)):
-        yield (
-            "error",
-            f"The protocol's n = {protocol.n} is too small to certify at alpha = {protocol.alpha:g}",
-        )
-    elif protocol.radii is not None:
-        yield from _sequential_faults(record, selected, protocol)
-    elif record.n > protocol.n or (record.n < protocol.n and protocol.tolerance is None):
-        yield "error", f"The number of votes is not n = {protocol.n}"
-    elif record.n < minimum_n(protocol.level(record.n)):
-        yield "error", f"The number of votes is too small to certify at alpha = {protocol.alpha:g}"
-    else:
-        yield from _radius_faults(record, selected, protocol)
+def _faults(record: Record, protocol: AnyProtocol, number: int) -> Sequence[str | None]:
+    """What is wrong with the line of that number, None for nothing."""
+    if foreign := _foreign_fault(record, protocol.num_classes - 1):
+        return [foreign]
+    line = number % protocol.lines_per_image
+    if isinstance(protocol, CertifyProtocol):
+        return [_certify_fault(record, protocol)]
+    if isinstance(protocol, PredictProtocol):
+        return [_predict_fault(record, protocol.n[line], protocol)]
+    eps = protocol.distances[line]
+    return [_predict_fault(record, protocol.n, protocol), _distance_fault(record, eps)]
 
 
-def _skipped_faults(record: Record, selected: int) -> Iterator[Fault]:
-    """Of an image that was not estimated because its true class was not selected."""
-    if selected == record.label:
-        yield "error", "There are no votes although the true class was selected"
-    elif record.n:
-        yield "error", "There are votes although the true class was not selected"
-    elif record.predict != -1 or record.correct or record.radius:
-        yield "error", "There is a class or a radius without votes"
-
-
-def _radius_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
-    if protocol.bound not in BOUNDS:
-        yield (
-            "error",
-            f"The protocol's bound, {protocol.bound}, is not known, so no radius was computed again",
-        )
-        return
-    counts = tuple(record.counts(protocol.num_classes))
-    largest = l2_radius(
-        _bound(protocol.bound, counts, selected, protocol.level(record.n)), protocol.sigma
+def _foreign_fault(record: Record, last: int) -> str | None:
+    """Of a line with classes above the last."""
+    voted = max([*record.votes, record.selected])
+    return _first(
+        {
+            f"There are votes for classes above {last}": voted > last,
+            f"The true class is above {last}": record.label > last,
+        }
     )
-    logged = record.radius or 0.0
-    if record.predict not in (selected, -1):
-        yield "error", "The class is not the one that was put to the test"
-    elif (record.predict != -1 and largest == 0) or logged > largest:
-        yield "error", "The radius is larger than the votes allow"
-    elif record.predict == -1 and largest > TOLERANCE * protocol.sigma:
-        yield "error", "It abstains although the votes allow a radius"
-    elif largest - logged > max(TOLERANCE * largest, 1e-6):
-        yield "note", "The radius is smaller than the votes allow, by more than 0.1 %"
 
 
-def _sequential_faults(record: Record, selected: int, protocol: CertifyProtocol) -> Iterator[Fault]:
-    """Of a sequential test: its path must be the votes, end where the test does, and certify the logged radius."""
-    path, times = record.path or (), looks(protocol.n)
-    if not 0 < len(path) <= len(times) or record.n != times[len(path) - 1]:
-        yield "error", "The number of votes is not that of the last look in path"
-        return
-    if path[-1] != (record.votes or {}).get(selected, 0):
-        yield "error", "The path does not end in the votes for the class under test"
-        return
-    radii = tuple(radius / protocol.sigma for radius in protocol.radii or ())
-    test = RadiusTest(radii, n=protocol.n, alpha=protocol.level(protocol.n), power=protocol.power)
-    outcomes: list[str] = []
-    try:
-        for count in path:
-            outcomes.append(test.outcome)
-            test = test.update(count)
-    except ValueError:
-        yield (
-            "error",
-            "The path is impossible: votes go down, or up by more than the samples between two looks",
-        )
-        return
-    logged = _place(record, selected, protocol.radii or ())
-    if logged is None:
-        yield "error", "The class is not the one under test, or the radius not one that was tested"
-    elif logged != test.certified:
-        yield (
-            "error",
-            f"The radius is {'larger' if logged > test.certified else 'smaller'} than the path allows",
-        )
-    elif test.outcome == "continue":
-        yield "error", "The test was stopped before it was settled"
-    elif set(outcomes) != {"continue"}:
-        yield "error", "The test went on after it was settled"
+def _certify_fault(record: Record, protocol: CertifyProtocol) -> str | None:
+    n, alpha, votes = protocol.n, protocol.alpha, record.n
+    if protocol.correct_only and (not votes or record.selected != record.label):
+        return _skipped_fault(record)
+    if n < minimum_n(protocol.level(n)):
+        return f"The protocol's n = {n} is too small to certify at alpha = {alpha:g}"
+    if protocol.radii is not None:
+        return _sequential_fault(record, protocol.radii, protocol)
+    if votes > n or (votes < n and protocol.tolerance is None):
+        return f"The number of votes is not n = {n}"
+    if votes < minimum_n(protocol.level(votes)):
+        return f"The number of votes is too small to certify at alpha = {alpha:g}"
+    return _radius_fault(record, protocol)
 
 
-def _place(record: Record, selected: int, radii: Sequence[float]) -> int | None:
-    """How many of the radii the line calls certified; None if it says what no test of them can."""
-    if record.predict == -1:
-        return 0 if not record.radius else None
-    written = [logged_radius(radius) for radius in radii]
-    return (
-        written.index(record.radius) + 1
-        if record.predict == selected and record.radius in written
-        else None
+def _skipped_fault(record: Record) -> str | None:
+    """Of an image that was skipped because its true class was not selected."""
+    certified = record.predict != -1 or record.correct or bool(record.radius)
+    right = record.selected == record.label
+    return _first(
+        {
+            "There are no votes although the true class was selected": right,
+            "There are votes although the true class was not selected": record.n > 0,
+            "There is a class or a radius without votes": certified,
+        }
+    )
+
+
+def _radius_fault(record: Record, protocol: CertifyProtocol) -> str | None:
+    if (bound := protocol.bound) not in BOUNDS:
+        return f"The protocol's bound, {bound}, is not known, so no radius was computed again"
+    selected, logged, abstained = record.selected, record.radius or 0.0, record.predict == -1
+    counts, level = tuple(record.counts(protocol.num_classes)), protocol.level(record.n)
+    largest = l2_radius(_bound(bound, counts, selected, level), protocol.sigma)
+    return _first(
+        {
+            "The class is not the one that was put to the test": not abstained
+            and record.predict != selected,
+            "The radius is larger than the votes allow": logged > largest
+            or (largest == 0 and not abstained),
+            "It abstains although the votes allow a radius": abstained
+            and largest > TOLERANCE * protocol.sigma,
+            SMALLER: largest - logged > max(TOLERANCE * largest, 1e-6),
+        }
     )
 
 
@@ -171,30 +127,74 @@ def _bound(name: str, counts: Sequence[int], selected: int, alpha: float) -> flo
     return BOUNDS[name](counts, selected, alpha).radius
 
 
-def _distance_faults(record: Record, eps: float) -> Iterator[Fault]:
-    if record.eps != eps:
-        yield "error", f"The distance is not eps = {eps:g}, the line's by the protocol"
-    elif not 0 <= (record.l2 or 0.0) < eps + UNIT:
-        yield "error", f"The adversarial image is farther than eps = {eps:g}"
+def _sequential_fault(
+    record: Record, radii: Sequence[float], protocol: CertifyProtocol
+) -> str | None:
+    """Of a sequential test: its path must end in the votes and where the test does."""
+    path, times = record.path or (), looks(protocol.n)
+    if not 0 < len(path) <= len(times) or record.n != times[len(path) - 1]:
+        return "The number of votes is not that of the last look in path"
+    if path[-1] != record.votes.get(record.selected, 0):
+        return "The path does not end in the votes for the class under test"
+    in_sigma = tuple(radius / protocol.sigma for radius in radii)
+    level = protocol.level(protocol.n)
+    test = RadiusTest(in_sigma, n=protocol.n, alpha=level, power=protocol.power)
+    outcomes = []
+    try:
+        for count in path:
+            outcomes.append(test.outcome)
+            test = test.update(count)
+    except ValueError:
+        return (
+            "The path is impossible: votes go down, "
+            "or up by more than the samples between two looks"
+        )
+    logged = _place(record, radii)
+    if logged is None:
+        return "The class is not the one under test, or the radius not one that was tested"
+    return _first(
+        {
+            "The radius is larger than the path allows": logged > test.certified,
+            "The radius is smaller than the path allows": logged < test.certified,
+            "The test was stopped before it was settled": test.outcome == "continue",
+            "The test went on after it was settled": set(outcomes) != {"continue"},
+        }
+    )
 
 
-def _predict_faults(
-    record: Record, selected: int, n: int, protocol: PredictProtocol | AttackProtocol
-) -> Iterator[Fault]:
+def _place(record: Record, radii: Sequence[float]) -> int | None:
+    """How many of the radii the line certifies; None if it says what no test of them can."""
+    if record.predict == -1:
+        return None if record.radius else 0
+    written = [logged_radius(radius) for radius in radii]
+    tested = record.predict == record.selected and record.radius in written
+    return written.index(record.radius or 0.0) + 1 if tested else None
+
+
+def _predict_fault(
+    record: Record, n: int, protocol: PredictProtocol | AttackProtocol
+) -> str | None:
     if record.n != n:
         numbers = protocol.n if isinstance(protocol, PredictProtocol) else (n,)
-        yield (
-            "error",
-            f"The number of votes is not the line's among n = {', '.join(map(str, numbers))}",
-        )
-        return
+        return f"The number of votes is not the line's among n = {', '.join(map(str, numbers))}"
     votes = record.counts(protocol.num_classes)
     runner_up, top = sorted(votes)[-2:]
-    p_value = hung_fithian(top, runner_up)
-    level = protocol.level(n)
-    if votes[selected] != top or record.predict not in (selected, -1):
-        yield "error", "The class is not the one with the most votes"
-    elif record.predict != -1 and p_value > level:
-        yield "error", "A class is returned although the vote is too close"
-    elif record.predict == -1 and p_value <= level:
-        yield "error", "It abstains although the vote is clear"
+    clear, abstained = hung_fithian(top, runner_up) <= protocol.level(n), record.predict == -1
+    wrong = votes[record.selected] != top or record.predict not in (record.selected, -1)
+    return _first(
+        {
+            "The class is not the one with the most votes": wrong,
+            "A class is returned although the vote is too close": not (abstained or clear),
+            "It abstains although the vote is clear": abstained and clear,
+        }
+    )
+
+
+def _distance_fault(record: Record, eps: float) -> str | None:
+    near = 0 <= (record.l2 or 0.0) < eps + UNIT
+    return _first(
+        {
+            f"The distance is not eps = {eps:g}, the line's by the protocol": record.eps != eps,
+            f"The adversarial image is farther than eps = {eps:g}": not near,
+        }
+    )

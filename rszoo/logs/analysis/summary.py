@@ -1,4 +1,4 @@
-"""The numbers of papers, from a log of CERTIFY: certified accuracy, average certified radius, abstentions."""
+"""The numbers of papers, from a log of CERTIFY: certified accuracy, average radius, abstentions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,22 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rszoo.bounds import certified_accuracy_lower, overstated_images
-from rszoo.logs.analysis.setting import tested_radii
-from rszoo.logs.format import Log
-from rszoo.logs.format.lines import logged_radius
+from rszoo.logs.analysis.projection import Projection
+from rszoo.logs.format import Log, PublishedProtocol, logged_radius
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Results:
-    """CERTIFY's results for m images, an array of length m each, in the order of the log.
+    """The results of CERTIFY for m images: arrays of length m, in the order of the log.
 
     Attributes:
-        idx, label: number and true class of the image.
+        idx, label: index and true class of the image.
         radius: certified l2 radius in pixel units, 0 where it abstained.
-        correct: whether the true class was returned.
-        abstained: whether none was.
+        correct: whether the prediction is the true class.
+        abstained: whether there is no prediction.
     """
 
     idx: NDArray[np.int64]
@@ -37,20 +36,20 @@ class Results:
         return len(self.idx)
 
     def certified(self, radius: float) -> NDArray[np.bool_]:
-        """Which images have the right class and a radius of at least this."""
+        """Which images have the right class and at least this radius; at 0, all that are right."""
         return self.correct & (self.radius >= radius)
 
     def count(self, radius: float) -> int:
-        """How many have; at radius 0, all that are right."""
+        """How many images are `certified`."""
         return int(self.certified(radius).sum())
 
     def accuracy(self, radius: float) -> float:
-        """Certified accuracy at this radius; at 0, the clean accuracy of the smoothed classifier."""
+        """Certified accuracy at this radius; at 0, clean accuracy of the smoothed classifier."""
         return self.count(radius) / len(self)
 
     @property
     def gain(self) -> Floats:
-        """The radius of the images that are right, 0 for the rest."""
+        """The radius where the class is right, else 0."""
         return np.where(self.correct, self.radius, 0.0)
 
     @property
@@ -60,25 +59,19 @@ class Results:
 
     @property
     def abstention(self) -> float:
-        """The share of images for which no class was returned."""
+        """The share of images without a prediction."""
         return float(self.abstained.mean())
 
     def where(self, chosen: NDArray[Any]) -> "Results":
-        """The results of some images only."""
-        return Results(
-            self.idx[chosen],
-            self.label[chosen],
-            self.radius[chosen],
-            self.correct[chosen],
-            self.abstained[chosen],
-        )
+        """The results of some of the images."""
+        return Results(*(values[chosen] for values in vars(self).values()))
 
     def by_class(self) -> dict[int, "Results"]:
         """The results by true class."""
         return {int(label): self.where(self.label == label) for label in np.unique(self.label)}
 
     def curve(self) -> tuple[Floats, Floats]:
-        """Certified accuracy as an exact step function: radii from 0 up, and the accuracies at these.
+        """Certified accuracy as an exact step function: radii from 0 up, and the accuracy at each.
 
         Between two of the radii the accuracy is that of the larger one; above the last it is 0.
         """
@@ -88,30 +81,33 @@ class Results:
 
 
 def results(log: Log) -> Results:
-    """The results in a log of CERTIFY; the radii of a sequential test as it tested them, which its lines hold rounded down.
+    """The results in a log of CERTIFY; radii of a sequential test exactly as they were tested.
 
     Raises:
-        ValueError: it is a log of PREDICT, holds no image, or an image twice, or a radius that is none.
+        ValueError: it is no log of CERTIFY, has no image, an image twice, or a faulty radius.
     """
-    radii = [record.radius for record in log.records if record.radius is not None]
-    if len(radii) < len(log.records):
+    if not log.certifies:
         raise ValueError(
-            f"Expected a log of CERTIFY, got {log.path}, one of PREDICT or an attack; pass logs of one kind."
+            f"Expected a log of CERTIFY, got {log.path}, one of PREDICT or an attack; "
+            "pass logs of one kind."
         )
-    idx = np.array([record.idx for record in log.records], dtype=np.int64)
-    if not idx.size:
+    if not log.records:
         raise ValueError(
             f"Expected results in {log.path}, got no image; run 'rszoo evaluate' before."
         )
+    idx = np.array([record.idx for record in log.records], dtype=np.int64)
     if np.unique(idx).size < idx.size:
         raise ValueError(
-            f"Expected each image once in {log.path}, got some twice; 'rszoo audit' lists them: delete one of each."
+            f"Expected each image once in {log.path}, got some twice; "
+            "'rszoo audit' lists them: delete one of each."
         )
-    if bad := [radius for radius in radii if not 0 <= radius < np.inf]:
+    radii = [record.radius or 0.0 for record in log.records]
+    if faulty := [radius for radius in radii if not 0 <= radius < np.inf]:
         raise ValueError(
-            f"Expected radii >= 0 in {log.path}, got {bad[0]}; 'rszoo audit' lists such lines: correct them."
+            f"Expected radii >= 0 in {log.path}, got {faulty[0]}; "
+            "'rszoo audit' lists such lines: correct them."
         )
-    tested = {logged_radius(radius): radius for radius in reversed(tested_radii(log) or ())}
+    tested = {logged_radius(radius): radius for radius in reversed(log.tested_radii or ())}
     return Results(
         idx,
         np.array([record.label for record in log.records], dtype=np.int64),
@@ -122,14 +118,23 @@ def results(log: Log) -> Results:
 
 
 def proved(log: Log) -> Results:
-    """`results` with radii that were certified: those of a published file, which are rounded to nearest, less half a unit."""
-    found = results(log)
-    digits = significant_digits(log) if log.protocol is None else None
-    if digits is None:
-        return found
-    return replace(
-        found, radius=np.maximum(0.0, found.radius - half_units(found.radius, digits) * (1 + 1e-9))
-    )
+    """`results` with radii that hold.
+
+    Published files round radii to nearest, so theirs are taken to be half a unit smaller.
+
+    Raises:
+        ValueError: the log is an estimate, or as of `results`.
+    """
+    if isinstance(log, Projection) and log.estimated:
+        raise ValueError(
+            f"Expected certificates to bound the accuracy, got {log.title}, an estimate; "
+            "take the log as it is."
+        )
+    rounded = results(log)
+    if not isinstance(log.protocol, PublishedProtocol):
+        return rounded
+    slack = half_units(rounded.radius, significant_digits(log)) * (1 + 1e-9)
+    return replace(rounded, radius=np.maximum(0.0, rounded.radius - slack))
 
 
 def half_units(radii: Floats, digits: int) -> Floats:
@@ -138,49 +143,43 @@ def half_units(radii: Floats, digits: int) -> Floats:
     return 0.5 * 10.0 ** (exponents - digits + 1)
 
 
-def significant_digits(log: Log) -> int | None:
-    """How many the radii of a log have; None if all are 0."""
-    digits = [
-        len(Decimal(repr(record.radius)).normalize().as_tuple().digits)
-        for record in log.records
-        if record.radius
-    ]
-    return max(digits, default=None)
+def significant_digits(log: Log) -> int:
+    """The most significant digits of a radius in the log; 0 if all radii are 0."""
+    radii = [Decimal(repr(record.radius)) for record in log.records if record.radius]
+    return max((len(radius.normalize().as_tuple().digits) for radius in radii), default=0)
 
 
 def lower_bounds(
-    found: Results, radii: Sequence[float], *, alpha: float, rho: float
+    proven: Results, radii: Sequence[float], *, alpha: float, rho: float
 ) -> tuple[list[float], list[float]]:
     """Lower bounds on the certified accuracy, each too large with probability at most `rho`.
 
     Args:
-        found: what was `proved`, with noise that is independent from image to image.
-        radii: where to bound it.
+        proven: results as of `proved`, with noise that is independent from image to image.
+        radii: where to bound it, in pixel units.
         alpha: failure probability of CERTIFY for each image.
         rho: failure probability of the bounds.
 
     Returns:
-        The bounds that hold at one radius, chosen beforehand; and those that hold at all radii at once.
+        The bounds that hold at one radius, chosen beforehand; those that hold at all radii at once.
     """
-    counts, images = [found.count(radius) for radius in radii], len(found)
+    counts, images = [proven.count(radius) for radius in radii], len(proven)
     overstated = overstated_images(images, alpha=alpha, rho=rho)
     pointwise = [certified_accuracy_lower(count, images, alpha=alpha, rho=rho) for count in counts]
     return pointwise, [max(0, count - overstated) / images for count in counts]
 
 
 def vote_share(log: Log) -> float:
-    """The mean share of the true class among an image's votes: the accuracy of the base classifier under noise.
+    """The mean share of votes for the true class: the accuracy of the base classifier under noise.
 
-    It is that on the images of the log, over the draw of the noise as well; each image needs its votes at an n that does not
-    depend on them.
+    It is the accuracy on the images of the log, averaged over the noise too. The number of votes
+    must not depend on the votes.
 
     Raises:
-        ValueError: it is a published file, without votes, or the number of votes differs from image to image.
+        ValueError: it is a published file, without votes, or the number of votes is not fixed.
     """
-    if log.protocol is None or log.protocol.adaptive or not log.records:
+    if log.protocol.adaptive or not any(record.votes for record in log.records):
         raise ValueError(
-            f"Expected a log with n votes for each image, got {log.path}; evaluate with a fixed n."
+            f"Expected a log with n votes per image, got {log.path}; evaluate with a fixed n."
         )
-    return float(
-        np.mean([(record.votes or {}).get(record.label, 0) / record.n for record in log.records])
-    )
+    return float(np.mean([each.votes.get(each.label, 0) / each.n for each in log.records]))

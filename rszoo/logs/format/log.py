@@ -6,91 +6,142 @@ from pathlib import Path
 
 import msgspec
 
+from rszoo.logs.format.cohen import PUBLISHED, Given, PublishedProtocol, published_protocol
 from rszoo.logs.format.lines import Record, parse_line
-from rszoo.logs.format.protocol import AnyProtocol
+from rszoo.logs.format.protocol import AnyProtocol, AttackProtocol, CertifyProtocol, PredictProtocol
 
-PUBLISHED = {
-    ("idx", "label", "predict", "radius", "correct", "time"),
-    ("idx", "label", "predict", "correct", "time"),
-}
+
+@dataclass(frozen=True)
+class Setting:
+    """What a radius is computed with, beside the votes.
+
+    Attributes:
+        sigma: standard deviation of the noise, in pixel units.
+        n: number of samples.
+        alpha: failure probability of each line.
+        bound: the radius rule, a key of `rszoo.logs.analysis.RULES`.
+        loss: of grid noise; see `Protocol`.
+    """
+
+    sigma: float
+    n: int
+    alpha: float
+    bound: str
+    loss: float = 0.0
+
+    @property
+    def level(self) -> float:
+        """What is left of alpha for the statistics of n samples."""
+        return self.alpha - self.n * self.loss
 
 
 @dataclass(frozen=True)
 class Log:
-    """A log that was read: its protocol, None for a published file, and its lines in the order of the file.
+    """A log: its protocol, and its lines in the order of the file.
 
     `mark` follows its title where that alone does not tell it from the logs beside it.
     """
 
     path: Path
-    protocol: AnyProtocol | None
+    protocol: AnyProtocol | PublishedProtocol
     records: Sequence[Record]
     mark: str = field(default="", kw_only=True)
 
     @property
     def title(self) -> str:
-        """What tables and plots call it: its subject and the mark."""
-        return f"{self.subject} ({self.mark})" if self.mark else self.subject
+        """What tables and plots call it."""
+        return f"{self.protocol.title} ({self.mark})" if self.mark else self.protocol.title
 
     @property
-    def subject(self) -> str:
-        """What it is of: the entry, or the file; sigma too where it is not the trained one."""
-        if self.protocol is None:
-            return "/".join(self.path.parts[-4:])
-        found = self.protocol
-        return (
-            found.name
-            if found.sigma == found.trained_sigma
-            else f"{found.name} at sigma {found.sigma:g}"
-        )
+    def certifies(self) -> bool:
+        """Whether it holds certified radii, as logs of CERTIFY do."""
+        return "radius" in self.protocol.columns
+
+    @property
+    def tested_radii(self) -> tuple[float, ...] | None:
+        """The radii that a sequential test was for; None if the radii are the largest possible.
+
+        A test gives certified accuracies at its radii, but no average radius, and its votes say
+        nothing about another n, alpha or bound.
+        """
+        return self.protocol.radii if isinstance(self.protocol, CertifyProtocol) else None
+
+    def answers(self, radius: float) -> bool:
+        """Whether the log tells which images are certified at that radius."""
+        return self.tested_radii is None or radius in self.tested_radii
+
+    @property
+    def setting(self) -> Setting:
+        """What the radii were computed with.
+
+        Raises:
+            ValueError: it is no log of CERTIFY, or too little is known about a published file.
+        """
+        protocol = self.protocol
+        if not self.certifies or isinstance(protocol, PredictProtocol | AttackProtocol):
+            raise ValueError(
+                f"Expected a log of CERTIFY, got {self.path}, one of PREDICT or an attack; "
+                "pass a log with radii."
+            )
+        sigma, n, alpha = protocol.sigma, protocol.n, protocol.alpha
+        if sigma is None or n is None or alpha is None:
+            known = {"sigma": sigma, "n": n, "alpha": alpha}
+            missing = ", ".join(name for name, value in known.items() if value is None)
+            raise ValueError(
+                f"Expected to know {missing} of {self.path}, "
+                "got a published file, which does not say; "
+                "pass what its paper states, such as --given n=100000,alpha=0.001,sigma=0.25."
+            )
+        return Setting(sigma, n, alpha, protocol.bound, protocol.loss)
 
 
-def read_log(path: str | Path) -> Log:
-    """Read a log of this package, or one that Cohen et al. published; a half-written last line is left out.
+def read_log(path: str | Path, given: Given | None = None) -> Log:
+    """Read a log of this package, or one that Cohen et al. published.
+
+    Args:
+        path: the file; a half-written last line is left out.
+        given: what the user says about a published file; unused for a log of this package.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line is not one of a log; the error names file, line and fault.
+        ValueError: the file is no log, or has a damaged line; the error names the line.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected a log, got {str(path)!r}, which is no file; check the path."
         )
-    return parse_log(path, path.read_bytes())
+    return parse_log(path, path.read_bytes(), given)
 
 
-def parse_log(path: Path, content: bytes) -> Log:
-    """The log in the bytes of a file; see `read_log`."""
+def parse_log(path: Path, content: bytes, given: Given | None = None) -> Log:
+    """The log with these bytes; see `read_log`."""
     try:
-        lines = content.decode().splitlines(keepends=True)
+        lines = list(enumerate(content.decode().splitlines(), 1))
     except UnicodeDecodeError as error:
         raise ValueError(
             f"Expected a log in {path}, got bytes that are no text ({error}); copy the file again."
         ) from error
-    whole = [(number, text.rstrip("\r\n")) for number, text in enumerate(lines, 1)]
     protocol = None
-    if whole and whole[0][1].startswith("#"):
-        protocol = _protocol(path, whole.pop(0)[1])
-        if not lines[-1].endswith(
-            "\n"
-        ):  # a published file may end without, ours is being written or was cut off
-            whole = whole[:-1]
-    columns = tuple(whole.pop(0)[1].split("\t")) if whole else ()
-    known = PUBLISHED if protocol is None else {protocol.columns}
+    if content.startswith(b"#"):
+        protocol = _protocol(path, lines.pop(0)[1])
+        if not content.endswith(b"\n"):  # being written, or cut off; a published file may end so
+            lines = lines[:-1]
+    columns = tuple(lines.pop(0)[1].split("\t")) if lines else ()
+    known = {protocol.columns} if protocol else PUBLISHED
     if columns not in known:
         raise ValueError(
-            f"Expected the columns {' '.join(sorted(known)[-1])} in {path}, got {' '.join(columns)[:80] or 'none'}; "
-            "pass a file that 'rszoo evaluate' made, or 'rszoo attack', or a published one of Cohen et al."
+            f"Expected the columns {' '.join(sorted(known)[-1])} in {path}, "
+            f"got {' '.join(columns)[:80] or 'none'}; "
+            "pass a log of 'rszoo evaluate' or 'rszoo attack', or one that Cohen et al. published."
         )
-    return Log(
-        path, protocol, [parse_line(path, number, columns, text) for number, text in whole if text]
-    )
+    records = [parse_line(path, number, columns, text) for number, text in lines if text]
+    return Log(path, protocol or published_protocol(path, columns, given), records)
 
 
-def _protocol(path: Path, text: str) -> AnyProtocol:
+def _protocol(path: Path, line: str) -> AnyProtocol:
     try:
-        protocol: AnyProtocol = msgspec.json.decode(text.removeprefix("#"), type=AnyProtocol)
+        protocol: AnyProtocol = msgspec.json.decode(line.removeprefix("#"), type=AnyProtocol)
         return protocol
     except (msgspec.DecodeError, ValueError) as error:
         raise ValueError(

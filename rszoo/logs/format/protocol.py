@@ -1,4 +1,4 @@
-"""The protocol of an evaluation, as the first line of its log holds it."""
+"""The protocol of an evaluation: the first line of its log."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeVar
@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from rszoo.errors import explained
+from rszoo.errors import ascending, explained
 from rszoo.logs.format.lines import RADIUS_DIGITS, logged_radius
 
 Count = Annotated[int, Meta(ge=1)]
@@ -15,28 +15,35 @@ Index = Annotated[int, Meta(ge=0)]
 Alpha = Annotated[float, Meta(gt=0, lt=1)]
 Power = Annotated[float, Meta(ge=0, lt=1)]
 
+RESULT = ("idx", "label", "predict", "radius", "correct", "time")
+RESULT_OF_PREDICT = ("idx", "label", "predict", "correct", "time")
 EVIDENCE = ("selected", "top_count", "runner_up", "runner_up_count", "n", "others")
 
 
 class Protocol(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="task"
 ):
-    """What was evaluated and how; two logs of one protocol on one machine are equal but for their times.
+    """What was evaluated and how.
+
+    Two logs of one protocol, made on one machine, are equal except for their times.
 
     Attributes:
         name: the entry's name.
         weights_sha256: of its weights.
-        dataset, split: where the images are from.
+        dataset, split: where the images come from.
         start, stop, stride: the images start, start + stride, ... below stop.
-        shard: (i, k) if the log holds only every k-th of these, from the i-th (1 to k); of attacks, every k-th batch of them.
+        shard: (i, k) if the log holds only every k-th of these images, from the i-th (1 to k); for
+            attacks, every k-th batch.
         num_classes: the number of classes.
-        trained_sigma, sigma: noise of training and of this evaluation, in pixel units.
+        trained_sigma, sigma: noise in training and in this evaluation, in pixel units.
         noise, precision: the law of the noise, and the arithmetic of the votes.
-        alpha: failure probability, for each line.
+        alpha: failure probability of each line.
         seed: of the noise.
-        software: versions, and the processor that drew the noise and voted, with its instructions; of merged shards, all of
-            them.
-        loss: total variation between the noise of a sample and its stated law, taken off alpha once a sample; 0 without grid.
+        software: versions, and the processor that drew the noise and voted, with its instruction
+            set; for merged shards, all of them.
+        loss: total variation between the noise of a sample and its stated law, subtracted from
+            alpha once per sample; 0 without grid.
+        stream: version of the noise's stream; 1 in logs of a time with only one.
 
     Raises:
         ValueError: no evaluation can have these values together.
@@ -59,16 +66,18 @@ class Protocol(
     seed: Index
     software: str
     loss: NonNegative = 0.0
+    stream: Count = 1
 
     def __post_init__(self) -> None:
-        """A protocol that no evaluation can follow is refused."""
+        """Refuse a protocol that no evaluation can follow."""
         if self.start >= self.stop:
             raise ValueError(f"start below stop is needed, not {self.start} and {self.stop}")
         if (self.noise == "grid") != (self.loss > 0):
             raise ValueError(
-                f"a loss above 0 is needed for grid noise, and 0 for float, not {self.loss:g} for {self.noise}"
+                "a loss above 0 is needed for grid noise, and 0 for float, "
+                f"not {self.loss:g} for {self.noise}"
             )
-        if self.level(self.samples_an_image) <= 0:
+        if self.level(self.samples_per_image) <= 0:
             raise ValueError(
                 f"alpha above the error of the noise of all samples is needed, not {self.alpha:g}"
             )
@@ -78,43 +87,53 @@ class Protocol(
         return self.alpha - n * self.loss
 
     @property
+    def title(self) -> str:
+        """The entry, and sigma where it is not the trained one."""
+        same = self.sigma == self.trained_sigma
+        return self.name if same else f"{self.name} at sigma {self.sigma:g}"
+
+    @property
+    def _all_images(self) -> range:
+        return range(self.start, self.stop, self.stride)
+
+    @property
     def indices(self) -> Sequence[int]:
         """The images of the log, in its order."""
-        every = range(self.start, self.stop, self.stride)
-        return every if self.shard is None else every[self.shard[0] - 1 :: self.shard[1]]
+        images = self._all_images
+        return images if self.shard is None else images[self.shard[0] - 1 :: self.shard[1]]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return ("idx", "label", "predict", "radius", "correct", "time", *EVIDENCE)
+        return (*RESULT_OF_PREDICT, *EVIDENCE)
 
     @property
-    def lines_an_image(self) -> int:
-        """How many lines there are for each image."""
+    def lines_per_image(self) -> int:
+        """The number of lines per image."""
         return 1
 
     @property
-    def samples_an_image(self) -> int:
-        """How many samples are drawn for an image, at most."""
+    def samples_per_image(self) -> int:
+        """The most samples drawn per image."""
         raise NotImplementedError
 
     @property
     def adaptive(self) -> bool:
-        """Whether an image may need fewer."""
+        """Whether some images may need fewer samples."""
         return False
 
 
 class CertifyProtocol(Protocol, frozen=True, tag="certify"):
-    """CERTIFY: n0 samples select a class, n fresh ones, or fewer, bound its probability.
+    """CERTIFY: n0 samples select a class, at most n fresh ones bound its probability.
 
     Attributes:
-        n0, n: samples, at most.
+        n0, n: samples per image, at most.
         bound: a key of `rszoo.bounds.BOUNDS`, where neither radii nor a tolerance are given.
-        radii: a sequential test of these radii, in pixel units, that stops when they are settled.
-        tolerance: n is chosen for each image by its n0 samples, to lose about that much radius, in pixel units.
-        correct_only: images whose true class was not selected are not estimated: for certified accuracy alone.
-        power: a radius that all n samples would certify with less than this probability is given up; see `RadiusTest`. Absent
-            in logs of a time that did not.
+        radii: test only these, in pixel units, one after the other, and stop when they are settled.
+        tolerance: let the n0 samples choose n, to lose about that much radius, in pixel units.
+        correct_only: skip images whose true class was not selected: for certified accuracy alone.
+        power: give up a radius that all n samples would certify with less than this probability;
+            see `RadiusTest`. Absent in older logs, which gave none up.
     """
 
     n0: Count
@@ -126,7 +145,7 @@ class CertifyProtocol(Protocol, frozen=True, tag="certify"):
     power: Power = 0.0
 
     def __post_init__(self) -> None:
-        """A protocol that no evaluation can follow is refused."""
+        """Refuse a protocol that no evaluation can follow."""
         super().__post_init__()
         if self.radii is None:
             if self.power:
@@ -136,60 +155,58 @@ class CertifyProtocol(Protocol, frozen=True, tag="certify"):
             return
         if self.bound != "cohen" or self.tolerance is not None:
             raise ValueError(
-                f"radii have a rule of their own, so bound {self.bound} with tolerance {self.tolerance} cannot be"
+                "radii have a rule of their own, "
+                f"so bound {self.bound} with tolerance {self.tolerance} cannot be"
             )
-        written = [logged_radius(radius) for radius in self.radii]
-        if not written or written != sorted(set(written)):
+        if not ascending([logged_radius(radius) for radius in self.radii]):
             raise ValueError(
-                f"radii that ascend by their first {RADIUS_DIGITS} decimals are needed, not {list(self.radii)}"
+                f"radii that ascend by their first {RADIUS_DIGITS} decimals are needed, "
+                f"not {list(self.radii)}"
             )
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns; a sequential test also keeps the votes for `selected` at its looks."""
-        return super().columns if self.radii is None else (*super().columns, "path")
+        """The names of the columns; `path` holds the votes for `selected` at each look."""
+        path = () if self.radii is None else ("path",)
+        return (*RESULT, *EVIDENCE, *path)
 
     @property
-    def samples_an_image(self) -> int:
-        """The number of samples an image."""
+    def samples_per_image(self) -> int:
+        """The most samples drawn per image."""
         return self.n0 + self.n
 
     @property
     def adaptive(self) -> bool:
-        """Whether an image may need fewer."""
+        """Whether some images may need fewer samples."""
         return self.radii is not None or self.tolerance is not None or self.correct_only
 
 
 class PredictProtocol(Protocol, frozen=True, tag="predict"):
-    """PREDICT at several numbers of samples, all from one stream of votes: a line for each."""
+    """PREDICT at several numbers of samples, all from one stream of votes: one line for each."""
 
     n: tuple[Count, ...]
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns."""
-        return ("idx", "label", "predict", "correct", "time", *EVIDENCE)
-
-    @property
-    def lines_an_image(self) -> int:
-        """How many lines there are for each image."""
+    def lines_per_image(self) -> int:
+        """The number of lines per image."""
         return len(self.n)
 
     @property
-    def samples_an_image(self) -> int:
-        """The number of samples an image."""
+    def samples_per_image(self) -> int:
+        """The number of samples per image."""
         return max(self.n)
 
 
 class AttackProtocol(Protocol, frozen=True, tag="attack"):
-    """An attack at several distances, each adversarial image judged by PREDICT on fresh noise: a line for each distance.
+    """An attack at several distances; PREDICT judges each adversarial image on fresh noise.
 
-    The first line of an image is that of the image itself, at distance 0.
+    There is one line per distance; the first is the image itself, at distance 0.
 
     Attributes:
         n: samples of PREDICT, for each line.
         eps: ascending l2 distances in pixel units, without the 0.
-        attack, steps, num_noise, random_start, restarts, targeted, box, redraw: as in `rszoo.attacks.Plan`.
+        attack, steps, num_noise, random_start, restarts, targeted, box, redraw: as in
+            `rszoo.attacks.Plan`.
         attack_batch: noisy images that are attacked together; rounding depends on it.
     """
 
@@ -212,11 +229,14 @@ class AttackProtocol(Protocol, frozen=True, tag="attack"):
 
     @property
     def batches(self) -> Sequence[Sequence[int]]:
-        """The images that are attacked together; shards hold whole batches, so that rounding is that of one piece."""
-        every = range(self.start, self.stop, self.stride)
+        """The images that are attacked together.
+
+        Shards hold whole batches, so that a sharded evaluation rounds like one in one piece.
+        """
+        images = self._all_images
         size = max(1, self.attack_batch // (max(1, self.num_noise) * len(self.eps)))
-        whole = [every[first : first + size] for first in range(0, len(every), size)]
-        return whole if self.shard is None else whole[self.shard[0] - 1 :: self.shard[1]]
+        batches = [images[first : first + size] for first in range(0, len(images), size)]
+        return batches if self.shard is None else batches[self.shard[0] - 1 :: self.shard[1]]
 
     @property
     def indices(self) -> Sequence[int]:
@@ -226,17 +246,29 @@ class AttackProtocol(Protocol, frozen=True, tag="attack"):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return ("idx", "label", "predict", "correct", "time", *EVIDENCE, "eps", "l2")
+        return (*super().columns, "eps", "l2")
 
     @property
-    def lines_an_image(self) -> int:
-        """How many lines there are for each image."""
+    def lines_per_image(self) -> int:
+        """The number of lines per image."""
         return len(self.distances)
 
     @property
-    def samples_an_image(self) -> int:
-        """The number of samples of PREDICT an image; those of the attack come on top."""
+    def samples_per_image(self) -> int:
+        """The samples of PREDICT per image; those of the attack come on top."""
         return self.n * len(self.distances)
+
+    @property
+    def description(self) -> str:
+        """The attack, and those of its options that are not the usual ones."""
+        options = {
+            "targeted": self.targeted,
+            "random start": self.random_start,
+            f"{self.restarts} restarts": self.restarts > 1,
+            "no box": not self.box,
+            "redraw": self.redraw,
+        }
+        return ", ".join([self.attack, *(name for name, used in options.items() if used)])
 
 
 AnyProtocol = CertifyProtocol | PredictProtocol | AttackProtocol
@@ -245,7 +277,7 @@ Kind = TypeVar("Kind", bound=Protocol)
 
 
 def validated(kind: type[Kind], values: Mapping[str, object]) -> Kind:
-    """The protocol of these values.
+    """The protocol with these values.
 
     Raises:
         ValueError: a value is out of range; the error names it.
@@ -254,5 +286,6 @@ def validated(kind: type[Kind], values: Mapping[str, object]) -> Kind:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise ValueError(
-            f"Expected a protocol that can be run, got this fault: {explained(error, kind, values)}; correct the option."
+            "Expected a protocol that can be run, "
+            f"got this fault: {explained(error, kind, values)}; correct the option."
         ) from error

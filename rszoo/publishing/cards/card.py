@@ -1,4 +1,4 @@
-"""The card: the facts of an entry in the words of `card.md.j2`."""
+"""The card of an entry: its facts, in the words of `card.md.j2`."""
 
 from pathlib import Path
 
@@ -6,15 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rszoo.logs.analysis import vote_share
 from rszoo.logs.format import round_down
-from rszoo.publishing.cards.evidence import (
-    GRID_LOG,
-    LOG,
-    Evidence,
-    FixedLog,
-    GridLog,
-    TwinLog,
-    read_evidence,
-)
+from rszoo.publishing.cards.evidence import Evidence, FixedLog, GridLog, TwinLog, read_evidence
 from rszoo.publishing.cards.metadata import HUB_DATASETS, front_matter, hub_split
 from rszoo.publishing.cards.numbers import (
     RHO,
@@ -26,27 +18,28 @@ from rszoo.publishing.cards.numbers import (
 )
 from rszoo.publishing.cards.works import arxiv_number, bibtex
 from rszoo.recipe import Recipe, recipe_text
+from rszoo.zoo.config import CONFIG, EPOCHS, FIXED_LOG, GRID_LOG, RUNS, picture
 from rszoo.zoo.history import History
-from rszoo.zoo.layout import EPOCHS, RUNS, picture
 
 
 def render_card(folder: Path, recipe: Recipe | None) -> str:
-    """The whole card of the entry in `folder`: metadata, text and tables; the same bytes for the same files.
+    """The card of the entry in `folder`; the same files always give the same bytes.
 
     Args:
-        folder: holds `config.json`, and `certify.tsv` and `certify-grid.tsv` if these have been made. Without them the card
+        folder: holds the config, and the logs that exist; without logs of certificates the card
             says that nothing was measured.
         recipe: the one that made the weights; None for imported weights.
 
     Raises:
         FileNotFoundError: there is no config.
-        ValueError: the files contradict each other, or a log is of other weights, incomplete or faulty.
+        ValueError: the files contradict each other, or a log is of other weights, incomplete or
+            faulty.
     """
     return render(read_evidence(folder, recipe))
 
 
 def render(evidence: Evidence) -> str:
-    """The card of an entry that was read."""
+    """The card of an entry whose files have been read."""
     environment = Environment(
         loader=PackageLoader("rszoo.publishing.cards", ""),
         undefined=StrictUndefined,
@@ -60,7 +53,7 @@ def render(evidence: Evidence) -> str:
 
 
 def _facts(evidence: Evidence) -> dict[str, object]:
-    """What the template names."""
+    """The variables of the template."""
     config, recipe = evidence.config, evidence.recipe
     hub = HUB_DATASETS.get(config.dataset)
     return {
@@ -76,7 +69,12 @@ def _facts(evidence: Evidence) -> dict[str, object]:
         "recipe_text": None if recipe is None else recipe_text(recipe, about=False),
         "confidence": f"{100 * (1 - RHO):g} %",
         "rho": f"{RHO:g}",
-        "files": {"fixed": LOG, "grid": GRID_LOG, "picture": picture(config.name)},
+        "files": {
+            "config": CONFIG,
+            "fixed": FIXED_LOG,
+            "grid": GRID_LOG,
+            "picture": picture(config.name),
+        },
         "fixed": evidence.fixed and _fixed_facts(evidence, evidence.fixed),
         "grid": evidence.grid and _grid_facts(evidence.grid),
         "twin": evidence.fixed and evidence.twin and _twin_facts(evidence.fixed, evidence.twin),

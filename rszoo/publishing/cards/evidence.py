@@ -1,67 +1,63 @@
-"""What a card is made of: the files of an entry's folder, held to each other before a word is written."""
+"""The sources of a card: the files of an entry, checked against each other."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from rszoo.logs.analysis import Projection, Results, audit, project, results
+from rszoo.logs.analysis import Results, audit, project, results
 from rszoo.logs.format import CertifyProtocol, Log
 from rszoo.recipe import Recipe
-from rszoo.zoo.config import EntryConfig, read_config, sha256
+from rszoo.zoo.config import (
+    CONFIG,
+    FIXED_LOG,
+    GRID_LOG,
+    EntryConfig,
+    read_config,
+    recipe_source,
+    sha256,
+)
 from rszoo.zoo.evidence import read_certificates, twin
 from rszoo.zoo.history import History, read_history
-from rszoo.zoo.layout import EVIDENCE
 from rszoo.zoo.registry import get_entry, list_models
-
-LOG, GRID_LOG = EVIDENCE
 
 
 @dataclass(frozen=True)
-class FixedLog:
-    """The log with n votes for each image, its results, and those of another rule on the same votes."""
+class CertifyLog:
+    """A log of CERTIFY that passed its audit."""
 
     log: Log
     protocol: CertifyProtocol
-
-    @property
-    def other_bound(self) -> str:
-        """The rule that the votes are also read with."""
-        return "cohen" if self.protocol.bound == "joint" else "joint"
 
     @cached_property
     def results(self) -> Results:
         """As they were logged."""
         return results(self.log)
 
-    @cached_property
-    def projection(self) -> Projection:
-        """By the other rule, at the same alpha."""
-        return project(self.log, bound=self.other_bound)
+
+class FixedLog(CertifyLog):
+    """The log with n votes per image, and what another rule makes of the same votes."""
+
+    @property
+    def other_bound(self) -> str:
+        """The other rule."""
+        return "cohen" if self.protocol.bound == "joint" else "joint"
 
     @cached_property
     def projected(self) -> Results:
-        """By the other rule."""
-        return results(self.projection)
+        """By the other rule, at the same alpha."""
+        return results(project(self.log, bound=self.other_bound))
 
 
-@dataclass(frozen=True)
-class GridLog:
-    """The log of a sequential test of given radii, and its results."""
-
-    log: Log
-    protocol: CertifyProtocol
+class GridLog(CertifyLog):
+    """The log of a sequential test of given radii."""
 
     @property
     def radii(self) -> tuple[float, ...]:
         """The radii that were tested."""
         return self.protocol.radii or ()
-
-    @cached_property
-    def results(self) -> Results:
-        """As they were logged."""
-        return results(self.log)
 
 
 @dataclass(frozen=True)
@@ -74,23 +70,26 @@ class TwinLog:
 
     @cached_property
     def results(self) -> tuple[Results, Results]:
-        """Of the entry's own precision and of the other, on the same images."""
+        """In the entry's own precision and in the other, on the same images."""
         return results(self.own), results(self.log)
 
     @property
     def differing(self) -> float:
-        """A lower bound on the share of votes that differ: the votes that would have to move to turn one into the other."""
-        pairs = list(zip(self.own.records, self.log.records, strict=True))
+        """A lower bound on the share of votes that differ.
+
+        It counts the votes that must move to turn the counts of one log into those of the other.
+        """
         moved = sum(
-            sum(max(0, n - (b.votes or {}).get(c, 0)) for c, n in (a.votes or {}).items())
-            for a, b in pairs
+            max(0, count - (other.votes or {}).get(label, 0))
+            for own, other in zip(self.own.records, self.log.records, strict=True)
+            for label, count in (own.votes or {}).items()
         )
-        return moved / sum(a.n for a, _ in pairs)
+        return moved / sum(record.n for record in self.own.records)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of an entry; `named` says that the registry pins this folder under its name."""
+    """What is known of an entry; `named`: the registry pins this folder under its name."""
 
     config: EntryConfig
     recipe: Recipe | None
@@ -105,80 +104,81 @@ def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
     """The config and the logs, of evaluation and training, in the folder of an entry.
 
     Args:
-        folder: holds `config.json`, and `certify.tsv` and `certify-grid.tsv` if these have been made.
+        folder: holds the config, and the logs that exist.
         recipe: the one that made the weights; None for imported weights.
 
     Raises:
         FileNotFoundError: there is no config.
-        ValueError: the recipe is not the weights' own, or a log is of other weights, incomplete or faulty.
+        ValueError: the recipe is not that of the weights, or a log is of other weights, incomplete
+            or faulty.
     """
     config = read_config(folder)
     if not config.license.strip():
         raise ValueError(
-            f"Expected a licence in {folder / 'config.json'}, got none; write its SPDX identifier, or 'unknown'."
+            f"Expected a licence in {folder / CONFIG}, got none; "
+            "write its SPDX identifier, or 'unknown'."
         )
     _check_recipe(config, recipe)
     named = config.name in list_models() and get_entry(config.name).config_sha256 == sha256(
-        folder / "config.json"
+        folder / CONFIG
     )
-    fixed, grid = _read(folder / LOG, config), _read(folder / GRID_LOG, config)
-    both = fixed and _read_twin(folder, config, fixed[0])
+    fixed = _read(folder / FIXED_LOG, config, FixedLog)
     return Evidence(
         config,
         recipe,
         named,
-        fixed and FixedLog(*fixed),
-        grid and GridLog(*grid),
-        both,
+        fixed,
+        _read(folder / GRID_LOG, config, GridLog),
+        _read_twin(folder, config, fixed) if fixed else None,
         read_history(folder, config, recipe),
     )
 
 
 def _check_recipe(config: EntryConfig, recipe: Recipe | None) -> None:
-    ours = None if recipe is None else recipe.fingerprint
-    if config.recipe_fingerprint != ours:
+    fingerprint = None if recipe is None else recipe.fingerprint
+    if config.recipe_fingerprint != fingerprint:
         raise ValueError(
-            f"Expected the recipe with fingerprint {config.recipe_fingerprint} for {config.name}, got {ours}; "
-            "pass the recipe that made the weights, or train again what it makes now."
+            f"Expected the recipe with fingerprint {config.recipe_fingerprint} for {config.name}, "
+            f"got {fingerprint}; pass the recipe that made the weights, or train again what it "
+            "makes now."
         )
-    if recipe is None:
-        return
-    said = {
-        "name": config.name,
-        "license": config.license,
-        "precision": config.precision,
-        "noise": config.noise,
-    }
-    wanted = {"name": recipe.name, "license": recipe.about.license}
-    wanted |= {"precision": recipe.inference.precision, "noise": recipe.inference.noise}
-    for key, value in wanted.items():
-        if said[key] != value:
+    for key, value in vars(recipe_source(recipe)).items() if recipe else ():
+        if (own := getattr(config, key)) != value:
             raise ValueError(
-                f"Expected {key} {value!r} as in the recipe of {config.name}, got {said[key]!r}; make them agree."
+                f"Expected {key} {value!r} as in the recipe of {config.name}, got {own!r}; "
+                "make them agree."
             )
 
 
-def _read(path: Path, config: EntryConfig) -> tuple[Log, CertifyProtocol] | None:
-    found = read_certificates(path, config)
-    if found and (
-        errors := [finding.sentence for finding in audit(found[0]) if finding.severity == "error"]
-    ):
-        raise ValueError(
-            f"Expected a log without faults in {path}, got this one: {errors[0]} Finish it, or evaluate again."
-        )
-    return found
+Kind = TypeVar("Kind", bound=CertifyLog)
 
 
-def _read_twin(folder: Path, config: EntryConfig, fixed: Log) -> TwinLog | None:
-    name, other = twin(config)
-    found = _read(folder / name, other)
-    if found is None:
+def _read(path: Path, config: EntryConfig, kind: type[Kind]) -> Kind | None:
+    certificates = read_certificates(path, config)
+    if certificates is None:
         return None
-    log, protocol = found
-    own = Log(fixed.path, fixed.protocol, fixed.records[: len(log.records)])
-    unlike = {"precision": config.precision, "stop": fixed.protocol.stop} if fixed.protocol else {}
-    if msgspec.structs.replace(protocol, **unlike) != fixed.protocol:
+    findings = audit(certificates[0])
+    faults = [finding.sentence for finding in findings if finding.severity == "error"]
+    if faults:
         raise ValueError(
-            f"Expected {log.path} to differ from {fixed.path} in precision and --stop alone, got more; evaluate again."
+            f"Expected a log without faults in {path}, got this one: {faults[0]} "
+            "Finish it, or evaluate again."
         )
-    return TwinLog(own, log, other.precision)
+    return kind(*certificates)
+
+
+def _read_twin(folder: Path, config: EntryConfig, fixed: FixedLog) -> TwinLog | None:
+    name, other_config = twin(config)
+    other = _read(folder / name, other_config, CertifyLog)
+    if other is None:
+        return None
+    alike = msgspec.structs.replace(
+        other.protocol, precision=config.precision, stop=fixed.protocol.stop
+    )
+    if alike != fixed.protocol:
+        raise ValueError(
+            f"Expected {other.log.path} to differ from {fixed.log.path} in precision and --stop "
+            "alone, got more; evaluate again."
+        )
+    own = Log(fixed.log.path, fixed.protocol, fixed.log.records[: len(other.log.records)])
+    return TwinLog(own, other.log, other_config.precision)

@@ -1,13 +1,15 @@
-"""The YAML front matter of a card, by the classes of the Hub's own client.
+"""The YAML front matter of a card, written by the Hub's own client.
 
-The client groups results by task, data set, configuration, split and revision, and holds two results that differ in nothing
-but their value for one. So all that tells two numbers apart, the radius first, is in `metric_args`.
+The client groups results by task, data set, configuration, split and revision, and takes two
+results that differ only in value for one. So whatever distinguishes two numbers, the radius first,
+stands in `metric_args`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rszoo.logs.analysis import Results
 from rszoo.logs.format import CertifyProtocol, logged_radius
 from rszoo.publishing.cards.evidence import Evidence
 from rszoo.publishing.cards.numbers import table_radii
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HubDataset:
-    """What a data set is called on the Hub: title, repository, and the split with the papers' test images."""
+    """A data set on the Hub: title, repository, and the split with the papers' test images."""
 
     title: str
     repository: str
@@ -26,7 +28,7 @@ class HubDataset:
 
     @property
     def link(self) -> str:
-        """Markdown that leads to it."""
+        """A Markdown link to it."""
         return f"[{self.title}](https://huggingface.co/datasets/{self.repository})"
 
 
@@ -41,7 +43,7 @@ HUB_DATASETS = {
 
 
 def hub_split(protocol: CertifyProtocol) -> str:
-    """What the Hub calls the split of an evaluation: the papers test on the validation images of ImageNet."""
+    """The Hub's name for the split: on ImageNet the papers test on the validation images."""
     hub = HUB_DATASETS.get(protocol.dataset)
     return hub.test if hub and protocol.split == "test" else protocol.split
 
@@ -52,11 +54,10 @@ def front_matter(evidence: Evidence) -> str:
 
     config = evidence.config
     hub = HUB_DATASETS.get(config.dataset)
-    found = list(eval_results(evidence))
+    evaluated = list(eval_results(evidence))
     license = config.license.lower()
-    listed = (
-        not license.startswith("licenseref-") and " " not in license
-    )  # an expression is no word of the Hub's
+    # the Hub lists single licences, no expressions
+    listed = not license.startswith("licenseref-") and " " not in license
     data = ModelCardData(
         license=license if listed else "other",
         license_name=None if listed else license,
@@ -64,41 +65,31 @@ def front_matter(evidence: Evidence) -> str:
         pipeline_tag="image-classification",
         tags=["randomized-smoothing", "certified-robustness", "l2", config.method],
         datasets=[hub.repository] if hub else None,
-        model_name=config.name if found else None,
-        eval_results=found or None,
+        model_name=config.name if evaluated else None,
+        eval_results=evaluated or None,
     )
     return f"---\n{data.to_yaml(line_break=chr(10))}\n---\n"
 
 
 def eval_results(evidence: Evidence) -> "Iterator[EvalResult]":
-    """One result a number: certified accuracy at each radius, ACR (rounded down), abstentions; shares are in [0, 1]."""
+    """One result per number: certified accuracy at each radius, ACR, abstention rate.
+
+    Shares are in [0, 1]; the average certified radius (ACR) is rounded down.
+    """
     if fixed := evidence.fixed:
-        radii = table_radii(fixed)
-        for bound, found in (
-            (fixed.protocol.bound, fixed.results),
-            (fixed.other_bound, fixed.projected),
-        ):
-            args = _budget(fixed.protocol, bound, len(found))
-            for radius in radii:
-                yield _accuracy(fixed.protocol, found.accuracy(radius), {"radius": radius, **args})
+        rules = ((fixed.protocol.bound, fixed.results), (fixed.other_bound, fixed.projected))
+        for bound, results in rules:
+            args = _budget(fixed.protocol, bound, len(results))
+            yield from _accuracies(fixed.protocol, results, table_radii(fixed), args)
             name = f"Average certified L2 radius ({bound})"
-            acr = logged_radius(
-                found.average_radius
-            )  # its last digits depend on the versions of numpy and scipy
+            # rounded, because its last digits depend on the versions of numpy and scipy
+            acr = logged_radius(results.average_radius)
             yield _result(fixed.protocol, "average_certified_radius", name, acr, args)
-            yield _result(
-                fixed.protocol,
-                "abstention_rate",
-                f"Abstention rate ({bound})",
-                found.abstention,
-                args,
-            )
+            name = f"Abstention rate ({bound})"
+            yield _result(fixed.protocol, "abstention_rate", name, results.abstention, args)
     if grid := evidence.grid:
         args = _budget(grid.protocol, "sequential", len(grid.results))
-        for radius in grid.radii:
-            yield _accuracy(
-                grid.protocol, grid.results.accuracy(radius), {"radius": radius, **args}
-            )
+        yield from _accuracies(grid.protocol, grid.results, grid.radii, args)
 
 
 def _budget(protocol: CertifyProtocol, bound: str, images: int) -> dict[str, object]:
@@ -115,9 +106,13 @@ def _budget(protocol: CertifyProtocol, bound: str, images: int) -> dict[str, obj
     }
 
 
-def _accuracy(protocol: CertifyProtocol, value: float, args: dict[str, object]) -> "EvalResult":
-    name = f"Certified accuracy at L2 radius {args['radius']:g} ({args['bound']})"
-    return _result(protocol, "certified_accuracy", name, value, args)
+def _accuracies(
+    protocol: CertifyProtocol, results: Results, radii: Sequence[float], args: dict[str, object]
+) -> "Iterator[EvalResult]":
+    for radius in radii:
+        name = f"Certified accuracy at L2 radius {radius:g} ({args['bound']})"
+        value = results.accuracy(radius)
+        yield _result(protocol, "certified_accuracy", name, value, {"radius": radius, **args})
 
 
 def _result(

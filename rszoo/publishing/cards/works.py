@@ -1,4 +1,4 @@
-"""What a card cites: the papers that recipes follow."""
+"""Works that cards cite: the papers that recipes follow."""
 
 import re
 from functools import cache
@@ -10,7 +10,7 @@ ARXIV = "https://arxiv.org/abs/"
 
 
 class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A paper; the fields are those of BibTeX."""
+    """A paper, by the fields of BibTeX."""
 
     key: str
     authors: str
@@ -22,19 +22,18 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def works() -> dict[str, Work]:
     """The papers by arXiv number."""
-    return msgspec.toml.decode(
-        (Path(__file__).parent / "works.toml").read_bytes(), type=dict[str, Work]
-    )
+    text = Path(__file__).with_name("works.toml").read_bytes()
+    return msgspec.toml.decode(text, type=dict[str, Work])
 
 
 def arxiv_number(paper: str) -> str | None:
-    """The number in an arXiv address; None for another address."""
+    """The number in an arXiv address; None for any other address."""
     number = paper.removeprefix(ARXIV)
     return number if re.fullmatch(r"\d{4}\.\d{4,5}", number) else None
 
 
 def bibtex(paper: str) -> str | None:
-    """The paper at this address for a bibliography; None if it is not among the known ones."""
+    """The BibTeX item of the paper at this address; None if the package does not know it."""
     number = arxiv_number(paper)
     work = works().get(number or "")
     if work is None:

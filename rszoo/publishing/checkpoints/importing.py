@@ -1,4 +1,4 @@
-"""`import_checkpoint`: the entry of a checkpoint's network."""
+"""`import_checkpoint`: turn a checkpoint into an entry."""
 
 import math
 from collections.abc import Mapping
@@ -17,19 +17,19 @@ from rszoo.publishing.checkpoints.normalization import (
     noisy_hits,
 )
 from rszoo.publishing.checkpoints.reading import read_checkpoint
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.entry import check_new_folder, source_without_recipe, write_new_entry
+from rszoo.zoo.config import EntryConfig, source_without_recipe
+from rszoo.zoo.entry import check_new_folder, write_new_entry
 
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """An entry that was made from a checkpoint.
+    """An entry made from a checkpoint.
 
     Attributes:
         config: its config.
-        normalization: one of `NORMALIZATIONS`, or "file" where the file holds the statistics.
+        normalization: one of `NORMALIZATIONS`, or "file" if the file holds the statistics.
         accuracies: of the normalizations that were tried, on noisy test images, in [0, 1].
     """
 
@@ -38,7 +38,7 @@ class Imported:
     accuracies: dict[str, float]
 
 
-def import_checkpoint(
+def import_checkpoint(  # noqa: PLR0913 - users write this call
     path: Path,
     out: Path,
     *,
@@ -50,44 +50,43 @@ def import_checkpoint(
     license: str = "unknown",
     device: torch.device = CPU,
 ) -> Imported:
-    """Write the entry of a checkpoint's network into the folder `out`; nothing in the file is executed.
+    """Write the entry of a checkpoint's network into `out`; nothing in the file is executed.
 
-    The network's logits are those of the authors' code. The entry votes in float32 with float noise, as that code does. If
-    anything is wrong with the checkpoint or an argument, nothing is written.
+    The network gives the logits of the authors' code. The entry votes in float32 with float noise,
+    as that code does. If anything is wrong with the checkpoint or an argument, nothing is written.
 
     Args:
         path: a file of `torch.save` with a state dict.
         out: a new or empty folder.
         dataset: the data set that the network was trained on.
-        sigma: standard deviation of the noise that it was trained for, in pixel units [0, 1].
-        architecture: a key of `ARCHITECTURES`, or the authors' name for it; from the file if absent.
-        normalization: one of `NORMALIZATIONS`; or "auto" for the file's own or else the clear winner on noisy test images.
+        sigma: standard deviation of the noise it was trained for, in pixel units [0, 1].
+        architecture: a key of `ARCHITECTURES`, or the authors' name for it; by default what the
+            file says.
+        normalization: one of `NORMALIZATIONS`; "auto" takes the file's own, or else the clear
+            winner on noisy test images.
         method: a word for the entry's name.
         license: SPDX identifier of the licence of the weights.
         device: where normalizations are tried.
 
     Raises:
-        FileNotFoundError: there is no such file, or there are no test images to try normalizations on.
-        ValueError: the file needs more than tensors, is damaged, or holds another network; an argument is out of range; or
-            no normalization wins clearly.
+        FileNotFoundError: there is no such file, or no test images to try normalizations on.
+        ValueError: the file needs more than tensors, is damaged, or holds another network; an
+            argument is out of range; or no normalization wins clearly.
     """
     _check(out, sigma, normalization)
-    found, checkpoint = get_dataset(dataset), read_checkpoint(path)
+    images, checkpoint = get_dataset(dataset), read_checkpoint(path)
     architecture = _agreed(checkpoint.architecture, architecture)
     source = source_without_recipe(
         dataset=dataset, architecture=architecture, method=method, sigma=sigma, license=license
     )
-    network = _network(checkpoint.tensors, architecture, found)
-    layers = candidates(checkpoint.statistics, normalization, found)
+    network = _network(checkpoint.tensors, architecture, images)
     networks = {
-        name: NormalizedNetwork(Normalize(each.mean, each.std), network)
-        for name, each in layers.items()
+        name: NormalizedNetwork(Normalize(layer.mean, layer.std), network)
+        for name, layer in candidates(checkpoint.statistics, normalization, images).items()
     }
-    hits = {
-        name: noisy_hits(each, found, sigma, device)
-        for name, each in networks.items()
-        if len(networks) > 1
-    }
+    hits = {}
+    if len(networks) > 1:
+        hits = {name: noisy_hits(net, images, sigma, device) for name, net in networks.items()}
     chosen = clear_winner(hits) if hits else next(iter(networks))
     accuracies = {name: float(right.float().mean()) for name, right in hits.items()}
     return Imported(write_new_entry(out, networks[chosen], source), chosen, accuracies)
@@ -97,7 +96,8 @@ def _check(out: Path, sigma: float, normalization: str) -> None:
     check_new_folder(out)
     if not 0 < sigma < math.inf:
         raise ValueError(
-            f"Expected a finite sigma above 0, got {sigma:g}; pass the one that the network was trained for."
+            f"Expected a finite sigma above 0, got {sigma:g}; "
+            "pass the one that the network was trained for."
         )
     if normalization not in ("auto", *NORMALIZATIONS):
         raise ValueError(
@@ -105,17 +105,19 @@ def _check(out: Path, sigma: float, normalization: str) -> None:
         )
 
 
-def _agreed(of_file: str | None, wanted: str | None) -> str:
-    """The architecture by the package's name: the authors' cifar_resnet20 is resnet20."""
-    stated, given = (name and name.removeprefix("cifar_") for name in (of_file, wanted))
-    if given is not None and stated in ARCHITECTURES and given != stated:
+def _agreed(in_file: str | None, argument: str | None) -> str:
+    """The architecture, by the package's name: the authors' cifar_resnet20 is resnet20."""
+    stated, wanted = (name and name.removeprefix("cifar_") for name in (in_file, argument))
+    if wanted is not None and stated in ARCHITECTURES and wanted != stated:
         raise ValueError(
-            f"Expected the architecture that the file names, {of_file!r}, got {wanted!r}; leave --arch out."
+            f"Expected the architecture that the file names, {in_file!r}, got {argument!r}; "
+            "leave --arch out."
         )
-    chosen = given or stated
+    chosen = wanted or stated
     if chosen is None:
         raise ValueError(
-            f"Expected an architecture, got a file that names none; pass --arch {', '.join(ARCHITECTURES)}."
+            "Expected an architecture, got a file that names none; "
+            f"pass --arch {', '.join(ARCHITECTURES)}."
         )
     return chosen
 
@@ -129,14 +131,15 @@ def _network(tensors: Mapping[str, Tensor], architecture: str, dataset: Dataset)
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
     if missing or extra:
         raise ValueError(
-            f"Expected the tensors of {architecture}, got a file without {len(missing)} of them and with {len(extra)} others, "
-            f"one of them {(extra or missing)[0]!r}; correct --arch, or pass another checkpoint."
+            f"Expected the tensors of {architecture}, got a file without {len(missing)} of them "
+            f"and with {len(extra)} others, one of them {(extra or missing)[0]!r}; "
+            "correct --arch, or pass another checkpoint."
         )
     for name, tensor in own.items():
         if _form(tensor) != _form(tensors[name]):
             raise ValueError(
-                f"Expected {_form(tensor)} as {name!r} of {architecture} for {dataset.name}, got {_form(tensors[name])}; "
-                "correct --dataset or --arch."
+                f"Expected {_form(tensor)} as {name!r} of {architecture} for {dataset.name}, "
+                f"got {_form(tensors[name])}; correct --dataset or --arch."
             )
         if not tensors[name].to(tensor.dtype).isfinite().all():
             raise ValueError(

@@ -1,8 +1,9 @@
-"""Which normalization layer a checkpoint's network was trained behind.
+"""Find the normalization layer that a checkpoint's network was trained with.
 
-Cohen et al. and most others standardize. Salman et al. have a second layer, which subtracts the mean only, and leave to the
-user of their code which of the two a checkpoint needs. MACER's networks take pixels. A layer that is none of these is not
-found: the best of these wins, with less accuracy than the network had.
+Cohen et al. and most others standardize. Salman et al. have a second layer, which only subtracts
+the mean, and leave it to the user of their code which of the two a checkpoint needs. MACER's
+networks take pixels. Any other layer is not found: the best of these wins, with less accuracy than
+the network had.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from rszoo.smoothing.noise import gaussian_noise, step_generator
 
 NORMALIZATIONS = ("standard", "center", "none")
 AUTHORS_STD = {"cifar10": (0.2023, 0.1994, 0.2010)}
-"""Where the authors' code divides by something else than the standard deviation of the training images."""
+"""Where the authors' code does not divide by the standard deviation of the training images."""
 
 IMAGES = 500
 CHUNK = 50
@@ -29,10 +30,11 @@ CLEAR = 1e-3
 def candidates(
     own: Statistics | None, normalization: str, dataset: Dataset
 ) -> dict[str, Statistics]:
-    """The layers that come into question: the file's own, the one that is named, or, for "auto", all that are known.
+    """The possible layers: the file's own, the one that is named, or, for "auto", all known ones.
 
     Raises:
-        ValueError: the file has its own layer and another one is named, or its own does not fit the data set.
+        ValueError: the file has its own layer and another one is named, or its own does not fit the
+            data set.
     """
     channels = len(dataset.mean)
     ones = (1.0,) * channels
@@ -43,12 +45,13 @@ def candidates(
         return known if normalization == "auto" else {normalization: known[normalization]}
     if normalization != "auto":
         raise ValueError(
-            f"Expected the normalization that the file holds, got {normalization!r}; leave --normalization out."
+            f"Expected the normalization that the file holds, got {normalization!r}; "
+            "leave --normalization out."
         )
     if (len(own.mean), len(own.std)) != (channels, channels):
         raise ValueError(
-            f"Expected {channels} means and sds for {dataset.name}, got {len(own.mean)} and {len(own.std)} in the file; "
-            "correct --dataset."
+            f"Expected {channels} means and sds for {dataset.name}, got {len(own.mean)} and "
+            f"{len(own.std)} in the file; correct --dataset."
         )
     return {"file": own}
 
@@ -56,7 +59,7 @@ def candidates(
 def noisy_hits(
     network: NormalizedNetwork, dataset: Dataset, sigma: float, device: torch.device
 ) -> Tensor:
-    """Which of about `IMAGES` test images the network gets right under one draw of the noise each, bool (N,).
+    """Which of about `IMAGES` test images the network gets right with one draw of noise, bool (N,).
 
     The images are evenly spaced; images and noise are the same in every call.
 
@@ -73,23 +76,24 @@ def noisy_hits(
                 hits.append(form(x + gaussian_noise(x, sigma, generator)).cpu() == y)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"Expected test images of {dataset.name} to try normalizations on, got none; set RSZOO_DATA to the folder of "
-            f"the data set, or pass --normalization {', '.join(NORMALIZATIONS)}."
+            f"Expected test images of {dataset.name} to try normalizations on, got none; set "
+            "RSZOO_DATA to the folder of the data set, "
+            f"or pass --normalization {', '.join(NORMALIZATIONS)}."
         ) from error
     return torch.cat(hits)
 
 
 def clear_winner(hits: Mapping[str, Tensor]) -> str:
-    """The candidate that beats each other one in McNemar's exact test on the same images, at a p-value of at most `CLEAR`.
+    """The candidate that beats every other in McNemar's exact test, with p-values up to `CLEAR`.
 
-    Given that just one of two candidates is right on an image, which one it is would be the toss of a fair coin if both were
-    equally accurate.
+    If two candidates were equally accurate, then on an image that only one of them gets right, a
+    fair coin would decide which one.
 
     Args:
         hits: for each candidate, on which images it is right, bool (N,).
 
     Raises:
-        ValueError: there is none; the error names all accuracies.
+        ValueError: there is none; the error states all accuracies.
 
     Source: McNemar 1947, in its exact two-sided form.
     """
@@ -98,11 +102,10 @@ def clear_winner(hits: Mapping[str, Tensor]) -> str:
         won = int((hits[best] & ~hits[other]).sum())
         lost = int((hits[other] & ~hits[best]).sum())
         if hung_fithian(won, lost) > CLEAR:
-            found = ", ".join(
-                f"{name} {float(right.float().mean()):.1%}" for name, right in hits.items()
-            )
+            accuracies = (f"{name} {float(hit.float().mean()):.1%}" for name, hit in hits.items())
             raise ValueError(
-                f"Expected one normalization to be clearly the best on {len(hits[best])} noisy test images, got {found}; check "
-                "--sigma and --dataset, or pass --normalization with the one that the authors' code has."
+                f"Expected one normalization to be clearly the best on {len(hits[best])} noisy "
+                f"test images, got {', '.join(accuracies)}; check --sigma and --dataset, or pass "
+                "--normalization with the one in the authors' code."
             )
     return best

@@ -9,7 +9,7 @@ import msgspec
 from rszoo.errors import explained
 from rszoo.training.methods.adre import Adre, AdreAdv
 from rszoo.training.methods.adversarial import Adversarial
-from rszoo.training.methods.base import Method
+from rszoo.training.methods.base import Draw, Method
 from rszoo.training.methods.consistency import Consistency
 from rszoo.training.methods.gaussian import Gaussian
 from rszoo.training.methods.macer import Macer
@@ -30,26 +30,24 @@ METHODS: dict[str, type[Any]] = {
     "consistency": Consistency,
     "smoothmix": SmoothMix,
 }
-"""Each a dataclass that is a `Method`."""
+"""Each a frozen dataclass with the attributes of `Method`."""
 
 
 def build_method(table: Mapping[str, str | bool | int | float]) -> Method:
     """The method that a recipe's table [method] describes: its name and every hyper-parameter.
 
     Raises:
-        ValueError: an unknown name, an unknown or missing hyper-parameter, or one of the wrong type.
+        ValueError: an unknown name, or an unknown, missing or impossible hyper-parameter.
     """
-    name, parameters = (
-        str(table["name"]),
-        {key: value for key, value in table.items() if key != "name"},
-    )
+    name = str(table["name"])
+    parameters = {key: value for key, value in table.items() if key != "name"}
     if name not in METHODS:
         raise ValueError(f"Unknown method {name!r} in [method]; use one of {', '.join(METHODS)}.")
     allowed = [field.name for field in dataclasses.fields(METHODS[name])]
-    unknown = sorted(parameters.keys() - set(allowed))
-    if unknown:
+    if unknown := sorted(parameters.keys() - set(allowed)):
         raise ValueError(
-            f"Unknown key {unknown[0]!r} in [method] of {name}; its hyper-parameters are: {', '.join(allowed) or 'none'}."
+            f"Unknown key {unknown[0]!r} in [method] of {name}; "
+            f"its hyper-parameters are: {', '.join(allowed) or 'none'}."
         )
     try:
         method: Method = msgspec.convert(parameters, type=METHODS[name])
@@ -61,4 +59,4 @@ def build_method(table: Mapping[str, str | bool | int | float]) -> Method:
     return method
 
 
-__all__ = ["METHODS", "Method", "build_method"]
+__all__ = ["METHODS", "Draw", "Method", "build_method"]

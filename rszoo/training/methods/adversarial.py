@@ -1,8 +1,9 @@
-"""The baselines of adversarial training on the base classifier: PGD, and PGD followed by noise.
+"""Adversarial training of the base classifier, by PGD or by PGD followed by noise: baselines.
 
     x' = argmax_{|x' - x| <= eps} -log F(x')_y,  then  -log F(x')_y   or   -log F(x' + delta)_y
 
-Source: Salman et al. 2019, section 4.3 (vanilla PGD); the second is method (2) of their blog post.
+Source: Salman et al. 2019, section 4.3 (vanilla PGD); the form with noise is method (2) of their
+blog post.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from rszoo.attacks import PGD
 from rszoo.recipe import Count, Natural, Positive
 from rszoo.smoothing.noise import gaussian_noise
-from rszoo.training.methods.base import nll, warmed_up
+from rszoo.training.methods.base import Draw, nll, warmed_up
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Adversarial:
 
     Attributes:
         eps: radius of the attack, in pixel units.
-        steps: T.
-        noisy: whether noise is added to the adversarial image.
+        steps: T, the steps of the attack.
+        noisy: whether to add noise to the adversarial image.
         warmup: epochs over which eps grows to its value.
     """
 
@@ -34,22 +35,13 @@ class Adversarial:
 
     @property
     def passes(self) -> int:
-        """Passes through the network that an image and step need, forward and backward: see `Method.passes`."""
+        """Passes per image and step; see `Method.passes`."""
         return self.steps + 1
 
-    def loss(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        progress: float,
-        generator: torch.Generator,
-        smoothing: float = 0.0,
-    ) -> Tensor:
+    def loss(self, model: nn.Module, x: Tensor, y: Tensor, draw: Draw) -> Tensor:
         """-log F(x')_y, or -log F(x' + delta)_y; see `Method.loss`."""
-        attack = PGD(warmed_up(self.eps, progress, self.warmup), self.steps)
-        adversarial = attack(model, x, y, torch.zeros_like(x).unsqueeze(0))
-        noise = gaussian_noise(x, sigma, generator) if self.noisy else torch.zeros_like(x)
-        return nll(model(adversarial + noise).log_softmax(1), y, smoothing)
+        attack = PGD(warmed_up(self.eps, draw.progress, self.warmup), self.steps)
+        point = attack(model, x, y, torch.zeros_like(x).unsqueeze(0))
+        if self.noisy:
+            point = point + gaussian_noise(x, draw.sigma, draw.generator)
+        return nll(model(point).log_softmax(1), y, draw)

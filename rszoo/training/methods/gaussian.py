@@ -1,15 +1,16 @@
-"""Gaussian data augmentation: E[-log F(x + delta)_y], delta ~ N(0, sigma^2 I), one draw an image and step.
+"""Gaussian data augmentation: E[-log F(x + delta)_y], delta ~ N(0, sigma^2 I).
+
+One draw per image and step.
 
 Source: Cohen, Rosenfeld & Kolter 2019, section 3.3. Differs from the authors' code in: nothing.
 """
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from rszoo.smoothing.noise import gaussian_noise
-from rszoo.training.methods.base import nll
+from rszoo.training.methods.base import Draw, nll
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,10 @@ class Gaussian:
 
     @property
     def passes(self) -> int:
-        """Passes through the network that an image and step need, forward and backward: see `Method.passes`."""
+        """Passes per image and step; see `Method.passes`."""
         return 1
 
-    def loss(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        progress: float,
-        generator: torch.Generator,
-        smoothing: float = 0.0,
-    ) -> Tensor:
+    def loss(self, model: nn.Module, x: Tensor, y: Tensor, draw: Draw) -> Tensor:
         """-log F(x + delta)_y; see `Method.loss`."""
-        return nll(model(x + gaussian_noise(x, sigma, generator)).log_softmax(1), y, smoothing)
+        noisy = x + gaussian_noise(x, draw.sigma, draw.generator)
+        return nll(model(noisy).log_softmax(1), y, draw)

@@ -43,7 +43,7 @@ def test_table_2_is_that_of_the_logs(sigma: str) -> None:
 
 @pytest.mark.parametrize("sigma", TABLE_3)
 def test_table_3_differs_from_the_logs_by_sampling(sigma: str) -> None:
-    """The paper certified all 10,000 images, the logs hold 500: within 2.1 points, less than two standard errors."""
+    """The paper has 10,000 images, the logs 500: within 2.1 points, less than 2 standard errors."""
     found = results(read_log(cifar10_log(sigma)))
     assert len(found) == 500
     accuracies = [round(found.accuracy(0.25 * i), 2) for i in range(7)]
@@ -52,7 +52,10 @@ def test_table_3_differs_from_the_logs_by_sampling(sigma: str) -> None:
 
 
 def test_table_4_and_where_the_logs_abstain_less() -> None:
-    """The logs abstain on 9 and 3 % of the images at n = 100 and 1000, the table on 12 and 4 %; n = 10,000 agrees."""
+    """At n = 100 and 1000 the logs abstain on 9 and 3 % of the images, the table on 12 and 4 %.
+
+    n = 10,000 agrees.
+    """
     logs = [
         read_log(cohen_log(f"predict/imagenet/resnet50/noise_0.25/test/N_{n}"))
         for n in (100, 1000, 10_000, 100_000)
@@ -61,7 +64,8 @@ def test_table_4_and_where_the_logs_abstain_less() -> None:
     for n, expected in TABLE_4_BY_LOGS.items():
         row = rows[n]
         shares = [
-            row.correct_accurate, row.correct_inaccurate, row.incorrect_accurate, row.incorrect_inaccurate, row.abstain,
+            row.correct_accurate, row.correct_inaccurate,
+            row.incorrect_accurate, row.incorrect_inaccurate, row.abstain,
         ]  # fmt: skip
         assert [round(share, 2) for share in shares] == expected
         assert shares == pytest.approx(TABLE_4[n], abs=0.031)

@@ -1,6 +1,7 @@
 """Which logs are compared, and with what result."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.synthetic_logs import (
     certify_records,
     predict_protocol,
     predict_records,
+    published_log,
     write,
     write_published,
 )
@@ -24,15 +26,15 @@ from rszoo.logs.analysis import (
     check_comparable,
     compare,
     empirical_rows,
-    envelope,
     project,
     results,
+    with_marks,
 )
-from rszoo.logs.analysis.comparison import told_apart
+from rszoo.logs.analysis.tabulation import best_row
 from rszoo.logs.format import Log, Record
 
 
-def log_of(name: str, radii: list[float | None], start: int = 0) -> Log:
+def log_of(name: str, radii: Sequence[float | None], start: int = 0) -> Log:
     """A log with the true class and these radii; None: another class, with a large radius."""
     records = [
         Record(
@@ -45,46 +47,43 @@ def log_of(name: str, radii: list[float | None], start: int = 0) -> Log:
         )
         for i, radius in enumerate(radii)
     ]
-    return Log(Path(name), None, records)
+    return published_log(name, records)
 
 
 def test_envelope_takes_the_first_of_equals() -> None:
     logs = [log_of("a", [0.9, 0.1, None, None]), log_of("b", [0.4, 0.4, 0.4, None])]
-    found = [
-        (best.accuracy, best.place, best.title)
-        for best in envelope(logs, [0.0, 0.4, 0.5, 2.0])
-        if best
-    ]
-    assert found == [(0.75, 1, "b"), (0.75, 1, "b"), (0.25, 0, "a"), (0.0, 0, "a")]
+    row = best_row(logs, [0.0, 0.4, 0.5, 2.0])
+    assert (row.accuracies, row.best) == ([0.75, 0.75, 0.25, 0.0], [2, 2, 1, 1])
+    assert row.names == ["b", "b", "a", "a"]
 
 
-def test_only_logs_that_are_called_the_same_are_told_apart_by_their_files(tmp_path: Path) -> None:
+def test_only_logs_that_are_called_the_same_are_marked_with_their_files(tmp_path: Path) -> None:
     one = write(tmp_path / "one", certify_protocol(), certify_records(certify_protocol()))
     two, other = replace(one, path=tmp_path / "two"), log_of("other", [0.1])
     weak, strong = (attack_log(tmp_path / f"T{steps}", one, steps=steps) for steps in (1, 9))
     again = replace(weak, path=tmp_path / "again")
     alone = [one, other, weak, strong, project(one, alpha=0.01)]
-    assert told_apart(alone) == alone
+    assert with_marks(alone) == alone
     name, mine, twin = one.title, tmp_path / "one", tmp_path / "two"
-    assert [log.title for log in told_apart([one, other, two])] == [
+    assert [log.title for log in with_marks([one, other, two])] == [
         f"{name} ({mine})",
         "other",
         f"{name} ({twin})",
     ]
     projected = [project(one, alpha=0.01), project(two, alpha=0.01), project(one, n=300)]
-    assert [log.title for log in told_apart(projected)] == [
+    assert [log.title for log in with_marks(projected)] == [
         f"{name} ({mine}) [projected to alpha=0.01]",
         f"{name} ({twin}) [projected to alpha=0.01]",
         f"{name} [projected to n=300]",
     ]
-    attacks = [log.title for log in told_apart([weak, strong, again])]
+    attacks = [log.title for log in with_marks([weak, strong, again])]
     assert attacks == [f"{name} ({weak.path})", name, f"{name} ({again.path})"]
 
 
 def test_mcnemar_and_the_difference_by_hand() -> None:
     """One image only A certifies, six only B: 2 P(Bin(7, 1/2) <= 1) = 2 (1 + 7) / 128."""
-    a = log_of("a", [0.5] + [0.1] * 6 + [0.5, None])
-    b = log_of("b", [None] + [0.5] * 6 + [0.5, None])
+    a = log_of("a", [0.5, *[0.1] * 6, 0.5, None])
+    b = log_of("b", [None, *[0.5] * 6, 0.5, None])
     found = compare(a, b, [0.5, 2.0])
     assert [(pair.only_first, pair.only_second) for pair in found.pairs] == [(1, 6), (0, 0)]
     assert found.pairs[0].p_value == pytest.approx(0.125, rel=1e-12)
@@ -102,7 +101,7 @@ def test_only_images_in_both_are_compared() -> None:
     assert found.difference == pytest.approx(-0.1)
     with pytest.raises(ValueError, match="Expected images that a and b share, got none"):
         compare(log_of("a", [0.1]), log_of("b", [0.1], start=9), [0.0])
-    other = Log(Path("c"), None, [Record(0, 3, 3, True, 0.0, 0.1)])
+    other = published_log("c", [Record(0, 3, 3, True, 0.0, 0.1)])
     with pytest.raises(ValueError, match="Expected one label for image 0, got two"):
         compare(log_of("a", [0.1]), other, [0.0])
 
@@ -160,7 +159,7 @@ def test_an_attack_without_the_lines_of_the_images_themselves_is_no_row(tmp_path
     )
     assert empirical_rows([log], [0.0])[0].accuracies == [1.0]
     cut = Log(log.path, log.protocol, [record for record in log.records if record.eps])
-    with pytest.raises(ValueError, match="Expected each image once a distance"):
+    with pytest.raises(ValueError, match="Expected each image once per distance"):
         empirical_rows([cut], [0.0])
 
 
@@ -196,17 +195,15 @@ def test_a_test_of_further_radii_decides_the_first_ones_alike(tmp_path: Path) ->
         ValueError, match=r"Expected radii that .* was tested at, got 0\.2; choose from 0, 0\.1\."
     ):
         compare(short, long, [0.1, 0.2])
-    first, second, none = envelope([short, long], [0.1, 0.2, 0.3])
-    assert none is None
-    assert first
-    assert second
-    assert (first.place, second.place) == (0, 1)
+    best = best_row([short, long], [0.1, 0.2, 0.3])
+    assert best.best == [1, 2, None]
+    assert (best.accuracies[2], best.names) == (None, [short.title, long.title, None])
     lines = run(
         "table", short.path, long.path, "--envelope", "--radius", "0.2,0.3"
     ).output.splitlines()
     assert lines[-1] == f"Best: (2) {long.title} ({long.path})"
     cells = next(line for line in lines if line.startswith("best ")).split()
-    assert cells[-6:-3] == [f"{second.accuracy:.2f}", "(2)", "-"]
+    assert cells[-6:-3] == [f"{best.accuracies[1]:.2f}", "(2)", "-"]
     common = ["0", "0.1"]
     shown = [
         line.split()[0]
@@ -233,7 +230,7 @@ def test_published_files_are_compared_among_themselves_if_their_images_agree(
     check_comparable([own, whole], anyway=True)
 
 
-def test_labels_tasks_and_projections_are_told_apart(tmp_path: Path) -> None:
+def test_labels_tasks_and_projections_are_with_marks(tmp_path: Path) -> None:
     records = certify_records(certify_protocol())
     log = write(tmp_path / "a", certify_protocol(), records)
     other = Log(

@@ -6,7 +6,8 @@ import pytest
 from rszoo.logs.analysis import Published, find_published, load_published
 
 ROW = {
-    "key": "x", "paper": "1902.02918", "dataset": "cifar10", "architecture": "resnet110", "method": "gaussian",
+    "key": "x", "paper": "1902.02918",
+    "dataset": "cifar10", "architecture": "resnet110", "method": "gaussian",
     "radii": [0.0, 0.5], "accuracies": [0.5, 0.2], "source": "table",
 }  # fmt: skip
 

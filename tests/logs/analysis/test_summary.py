@@ -1,4 +1,4 @@
-"""The numbers of a log against the definitions, on a log small enough to count by hand and on a drawn one."""
+"""The numbers of a log against their definitions, by hand on a small log and on a drawn one."""
 
 from pathlib import Path
 
@@ -11,22 +11,21 @@ from support.synthetic_logs import (
     changed,
     predict_protocol,
     predict_records,
+    published_log,
     write,
 )
 
 from rszoo.bounds import certified_accuracy_lower
-from rszoo.logs.analysis import Given, lower_bounds, proved, results, vote_share
+from rszoo.logs.analysis import lower_bounds, proved, results, vote_share
 from rszoo.logs.analysis.projection import top_share
-from rszoo.logs.analysis.setting import setting_of
-from rszoo.logs.analysis.tabulation import log_rows
+from rszoo.logs.analysis.tabulation import bound_rows, log_row
 from rszoo.logs.format import Log, Record
 
 
 def by_hand() -> Log:
     rows = [(0, 1, 1, 0.5), (1, 1, 1, 0.25), (2, 0, 1, 0.9), (3, 0, -1, 0.0), (4, 0, 0, 0.0)]
-    return Log(
-        Path("x"),
-        None,
+    return published_log(
+        "x",
         [Record(i, label, guess, label == guess, 0.0, radius) for i, label, guess, radius in rows],
     )
 
@@ -77,8 +76,8 @@ def test_estimates_of_the_top_probability(tmp_path: Path) -> None:
     protocol = certify_protocol()
     records = certify_records(protocol)
     log = write(tmp_path / "log", protocol, records)
-    shares = [record.counts(4)[record.selected or 0] / 1000 for record in records]
-    assert list(top_share(log, setting_of(log))) == shares
+    shares = [record.counts(4)[record.selected] / 1000 for record in records]
+    assert list(top_share(log)) == shares
 
 
 def test_an_image_twice_a_predict_log_and_none_are_refused(tmp_path: Path) -> None:
@@ -95,23 +94,18 @@ def test_an_image_twice_a_predict_log_and_none_are_refused(tmp_path: Path) -> No
 @pytest.mark.parametrize("radius", [-0.1, float("nan"), float("inf")])
 def test_a_radius_that_is_none_is_refused(radius: float) -> None:
     with pytest.raises(ValueError, match=r"^Expected radii >= 0 in x, got "):
-        results(Log(Path("x"), None, [Record(0, 1, 1, True, 0.0, radius)]))
+        results(published_log("x", [Record(0, 1, 1, True, 0.0, radius)]))
 
 
 def test_the_radii_of_a_published_file_prove_half_a_unit_less() -> None:
-    """What is printed with three digits may have been as small as 0.2495; '1' may have been 0.9995."""
+    """A printed 0.250 may have been as small as 0.2495; '1' may have been 0.9995."""
     radii = [0.25, 0.249, 0.251, 0.0123, 1.0, 0.0]
-    published = Log(
-        Path("x"),
-        None,
-        [Record(i, 1, 1 if r else -1, bool(r), 0.0, r) for i, r in enumerate(radii)],
-    )
+    records = [Record(i, 1, 1 if r else -1, bool(r), 0.0, r) for i, r in enumerate(radii)]
+    published = published_log("x", records, sigma=0.5, n=1000, alpha=0.001)
     found = proved(published).radius
     assert found == pytest.approx([0.2495, 0.2485, 0.2505, 0.01225, 0.995, 0.0], rel=1e-8)
     assert (found[:-1] < [0.2495, 0.2485, 0.2505, 0.01225, 0.995]).all()
-    _, bound, everywhere, _ = log_rows(
-        published, [0.25], given=Given(0.5, 1000, 0.001), rho=0.01, per_class=False
-    )
+    bound, everywhere, _ = bound_rows(published, [0.25], rho=0.01)
     assert max(bound.accuracies[0] or 0, everywhere.accuracies[0] or 0) <= 2 / 6, "0.251 and 1"
 
 
@@ -121,7 +115,8 @@ def test_the_radii_of_a_test_count_as_tested_and_no_others(tmp_path: Path) -> No
     lines = adaptive_records(protocol)
     log = write(tmp_path / "log", protocol, lines)
     expected = sum(record.correct and record.radius == 64 / 255 for record in lines) / 40
-    row, bound, _, _ = log_rows(log, [0.0, 0.1, 64 / 255], given=Given(), rho=0.01, per_class=False)
+    radii = [0.0, 0.1, 64 / 255]
+    row, (bound, _, _) = log_row(log, radii), bound_rows(log, radii, rho=0.01)
     assert 0.1 < expected == row.accuracies[2]
     assert (row.accuracies[0], bound.accuracies[0]) == (None, None)
     assert 0 < (bound.accuracies[2] or 0) <= expected
@@ -132,7 +127,7 @@ def test_images_left_out_are_no_abstentions(tmp_path: Path) -> None:
     protocol = certify_protocol(correct_only=True)
     skipped = {"selected": 3, "votes": {}, "predict": -1, "correct": False, "radius": 0.0}
     log = write(tmp_path / "log", protocol, changed(certify_records(protocol), 0, **skipped))
-    (row,) = log_rows(log, [0.0], given=Given(), rho=None, per_class=False)
+    row = log_row(log, [0.0])
     assert (row.abstention, row.quantiles) == (None, None)
     assert row.average_radius == results(log).average_radius
 
@@ -144,5 +139,5 @@ def test_the_share_of_the_votes_for_the_true_class(tmp_path: Path) -> None:
         sum(record.counts(4)[record.label] for record in lines) / 40_000
     )
     protocol = certify_protocol(radii=(0.1,))
-    with pytest.raises(ValueError, match="a log with n votes for each image"):
+    with pytest.raises(ValueError, match="a log with n votes per image"):
         vote_share(write(tmp_path / "adaptive", protocol, adaptive_records(protocol)))

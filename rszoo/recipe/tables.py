@@ -1,0 +1,244 @@
+"""The tables of a recipe.
+
+Nothing that changes the weights has a default: a key is either required, or its absence means that
+the recipe does without what it names. `rszoo train --new` takes its comments from the lines here.
+"""
+
+import hashlib
+from sys import float_info
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+LARGEST = float_info.max  # finite
+Positive = Annotated[float, Meta(gt=0, le=LARGEST)]
+NonNegative = Annotated[float, Meta(ge=0, le=LARGEST)]
+Fraction = Annotated[float, Meta(ge=0, lt=1)]
+Count = Annotated[int, Meta(ge=1)]
+Natural = Annotated[int, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]
+Precision = Literal["float32", "bfloat16"]
+NoiseKind = Literal["float", "grid"]
+Parameter = str | bool | int | float
+
+
+class Table(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """One table of a recipe."""
+
+
+class About(Table, frozen=True):
+    """What the card tells its reader.
+
+    Attributes:
+        summary: the method in one sentence.
+        paper: address of the paper that is followed.
+        license: of the weights, as the Hub writes it.
+        notes: where the settings come from, and which were tried.
+    """
+
+    summary: str
+    paper: str
+    license: str
+    notes: str
+
+
+class Model(Table, frozen=True):
+    """The classifier.
+
+    Attributes:
+        dataset: a data set's name.
+        architecture: an architecture's name; timm/NAME and torchvision/NAME work too.
+        sigma: standard deviation of the noise to certify at, in pixel units.
+        variant: last word of the name, where one method has several recipes.
+    """
+
+    dataset: str
+    architecture: str
+    sigma: Positive
+    variant: str | None = None
+
+
+class Optimizer(Table, frozen=True):
+    """Stochastic gradient descent.
+
+    Attributes:
+        name: the only one so far.
+        momentum: in [0, 1).
+        nesterov: whether the momentum is Nesterov's.
+        weight_decay: of all parameters.
+    """
+
+    name: Literal["sgd"]
+    momentum: Fraction
+    nesterov: bool
+    weight_decay: NonNegative
+
+
+class OneCycle(Table, frozen=True, tag="one-cycle", tag_field="name"):
+    """torch's OneCycleLR: a cosine from rate / 25 up to `rate`, then one down to 0.
+
+    Attributes:
+        name: one-cycle, step or cosine.
+        rate: the highest learning rate.
+        warmup: share of all steps on the way up.
+    """
+
+    rate: Positive
+    warmup: Fraction
+
+
+class Step(Table, frozen=True, tag="step", tag_field="name"):
+    """Drops at fixed epochs: the papers' schedule on CIFAR-10 and ImageNet.
+
+    Attributes:
+        name: one-cycle, step or cosine.
+        rate: the first learning rate.
+        every: epochs between two drops.
+        factor: of the rate at each drop.
+    """
+
+    rate: Positive
+    every: Count
+    factor: Positive
+
+
+class Cosine(Table, frozen=True, tag="cosine", tag_field="name"):
+    """Linear from 0 up to `rate`, then a cosine down to 0.
+
+    Attributes:
+        name: one-cycle, step or cosine.
+        rate: the highest learning rate.
+        warmup: epochs on the way up.
+    """
+
+    rate: Positive
+    warmup: NonNegative
+
+
+class Extra(Table, frozen=True):
+    """Pseudo-labelled images for self-training.
+
+    Attributes:
+        file: .npz under RSZOO_DATA with `images` (N, H, W, C) uint8 and `labels` (N,).
+        weight: of the losses of these images.
+    """
+
+    file: str
+    weight: Positive
+
+
+class Training(Table, frozen=True):
+    """The optimization.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step.
+        augmentation: none, flip, crop-flip or, for images in files, resized-crop-flip.
+        precision: float32 or bfloat16; the weights are float32.
+        seed: of all randomness in the run.
+        optimizer: a table.
+        schedule: a table.
+        label_smoothing: of the method's cross-entropy terms.
+        noise_sigma: of the training noise, where it is not the certified sigma; 0 is no noise.
+        ema_decay: makes the result an exponential moving average of the weights over steps.
+        clip_norm: largest l2 norm of the whole gradient.
+        hold_out: how many training images, the last ones, to monitor instead of training on them.
+        init_from: name of the entry whose weights are the start.
+        extra: a table of pseudo-labelled images, with `file` and `weight`.
+    """
+
+    epochs: Count
+    batch_size: Count
+    augmentation: Literal["none", "flip", "crop-flip", "resized-crop-flip"]
+    precision: Precision
+    seed: Seed
+    optimizer: Optimizer
+    schedule: OneCycle | Step | Cosine
+    label_smoothing: Fraction | None = None
+    noise_sigma: NonNegative | None = None
+    ema_decay: Fraction | None = None
+    clip_norm: Positive | None = None
+    hold_out: Count | None = None
+    init_from: str | None = None
+    extra: Extra | None = None
+
+
+class Inference(Table, frozen=True):
+    """The form in which the classifier votes: part of its identity, because rounding decides votes.
+
+    Attributes:
+        precision: float32 or bfloat16.
+        noise: float, or grid: whole steps of 1/255, for images of 8 bits.
+    """
+
+    precision: Precision
+    noise: NoiseKind
+
+
+class Certification(Table, frozen=True):
+    """The evaluation: CERTIFY on every `stride`-th image.
+
+    Attributes:
+        split: train or test.
+        stride: distance between the images to certify.
+        n0: samples per image that choose the class.
+        n: samples per image that bound its probability.
+        alpha: failure probability per image.
+        bound: cohen, joint, tcertify or bonferroni.
+        seed: of the noise.
+    """
+
+    split: Literal["train", "test"]
+    stride: Count
+    n0: Count
+    n: Count
+    alpha: Annotated[float, Meta(gt=0, lt=1)]
+    bound: Literal["cohen", "joint", "tcertify", "bonferroni"]
+    seed: Seed
+
+
+class Recipe(Table, frozen=True):
+    """A validated recipe; `method` holds the method's name and its hyper-parameters."""
+
+    about: About
+    model: Model
+    method: dict[str, Parameter]
+    training: Training
+    inference: Inference
+    certification: Certification
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.method.get("name"), str):
+            raise ValueError(
+                "Expected a method name in [method], got none; "
+                "add a line such as name = 'gaussian'."
+            )
+
+    @property
+    def method_name(self) -> str:
+        """The training method, a key of `rszoo.training.methods.METHODS`."""
+        return str(self.method["name"])
+
+    @property
+    def name(self) -> str:
+        """`<dataset>-<architecture>-<method>[-<variant>]-s<sigma>`, the one name of the entry."""
+        model = self.model
+        architecture = model.architecture.rpartition("/")[2]
+        sigma = f"s{sigma_text(model.sigma)}"
+        parts = (model.dataset, architecture, self.method_name, model.variant, sigma)
+        return "-".join(part for part in parts if part)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides the weights: [model], [method], [training] in canonical form."""
+        decisive = {"model": self.model, "method": self.method, "training": self.training}
+        return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()
+
+
+def sigma_text(sigma: float) -> str:
+    """Sigma as names carry it: two decimals, more where two would change its value."""
+    text = f"{sigma:.2f}"
+    return text if float(text) == sigma else repr(sigma)

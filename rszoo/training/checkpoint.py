@@ -1,0 +1,123 @@
+"""The checkpoint of a run, from which it goes on to the same weights."""
+
+import hashlib
+import json
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from rszoo.files import replace_content, replacing
+from rszoo.training.run import Run
+from rszoo.zoo.config import CONFIG, EPOCHS, WEIGHTS
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def save(run: Run, folder: Path) -> None:
+    """Replace the checkpoint at once: a run that is killed has the last one or this one."""
+    state = {name: part.state_dict() for name, part in _parts(run).items()}
+    identity = {
+        "fingerprint": run.recipe.fingerprint,
+        "data": _data_digest(run),
+        "device": run.device.type,
+    }
+    with replacing(folder / CHECKPOINT) as partial:
+        try:
+            torch.save({**state, **identity, "step": run.step}, partial)
+        except RuntimeError as error:  # torch's words for a file that cannot be written
+            raise OSError(
+                f"Expected room for a checkpoint in {folder}, got this fault: {error}; make room."
+            ) from error
+
+
+def resume(run: Run, folder: Path) -> None:
+    """Go on from the folder's checkpoint, if there is one; drop the log's lines after it.
+
+    Raises:
+        ValueError: the folder holds a run of another recipe, on other data or on another kind of
+            device, or a damaged checkpoint or log.
+    """
+    if (folder / CHECKPOINT).exists():
+        _restore(run, folder)
+    if (folder / EPOCHS).exists():
+        _cut_log(folder / EPOCHS, run.step)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ValueError if the folder holds an entry without its checkpoint.
+
+    Training would replace that entry.
+    """
+    entry = [name for name in (WEIGHTS, CONFIG) if (folder / name).exists()]
+    if entry and not (folder / CHECKPOINT).exists():
+        raise ValueError(
+            f"Expected a new folder or one with a run, got {folder}, which holds {entry[0]}; "
+            "choose another."
+        )
+
+
+def _parts(run: Run) -> dict[str, Any]:
+    """What has a state."""
+    parts = {
+        "network": run.network,
+        "optimizer": run.optimizer,
+        "scheduler": run.scheduler,
+        "average": run.average,
+    }
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _data_digest(run: Run) -> str:
+    """SHA-256 of the labels, which tells data sets of one name apart."""
+    return hashlib.sha256(run.data.labels.cpu().numpy().tobytes()).hexdigest()
+
+
+def _restore(run: Run, folder: Path) -> None:
+    recipe, device = run.recipe, run.device.type
+    try:
+        state = torch.load(folder / CHECKPOINT, map_location=run.device, weights_only=True)
+        fingerprint, data, step = state["fingerprint"], state["data"], state["step"]
+    except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError) as error:
+        raise ValueError(
+            f"Expected a checkpoint of a run, got {folder / CHECKPOINT}, which is damaged or "
+            "another file; delete it."
+        ) from error
+    began = state.get("device", device)
+    checks = (
+        (
+            fingerprint == recipe.fingerprint,
+            f"a run of {recipe.name} as the recipe is now",
+            "a run of another recipe; choose another folder",
+        ),
+        (
+            data == _data_digest(run),
+            f"a run on {recipe.model.dataset} as it is now",
+            "a run on other data; choose another folder, or put the data back",
+        ),
+        (
+            began == device,
+            f"a run on {device}",
+            f"one that began on {began}, which draws other noise; go on there, "
+            "or choose another folder",
+        ),
+    )
+    for passed, expected, got in checks:
+        if not passed:
+            raise ValueError(f"Expected {expected} in {folder}, got {got}.")
+    run.step = step
+    for name, part in _parts(run).items():
+        part.load_state_dict(state[name])
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Keep the complete lines up to this step."""
+    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    try:
+        kept = "".join(line for line in lines if json.loads(line)["step"] <= step)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"Expected one JSON object per line in {path}, got others; restore or delete it."
+        ) from error
+    replace_content(path, kept)

@@ -1,0 +1,156 @@
+"""What the caller has set in torch changes no vote, and stays set."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import rszoo
+from rszoo.smoothing.precision import PLAIN, _flags, isolated
+
+CPU = torch.device("cpu")
+ENTRY = "cifar10-resnet20-gaussian-s0.25"
+
+
+@contextmanager
+def default_dtype() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@contextmanager
+def products() -> Iterator[None]:
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+@contextmanager
+def convolutions() -> Iterator[None]:
+    mkldnn: Any = torch.backends.mkldnn
+    if not hasattr(torch.backends, "fp32_precision"):
+        pytest.skip("this torch has no fp32_precision")
+    torch.backends.fp32_precision = "bf16"
+    try:
+        yield
+        assert torch.backends.fp32_precision == mkldnn.conv.fp32_precision == "bf16"
+    finally:
+        torch.backends.fp32_precision = "none"
+    assert mkldnn.conv.fp32_precision == "none", "inherited, as before"
+
+
+SETTINGS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "default dtype": default_dtype,
+    "default device": lambda: torch.device("meta"),
+    "matrix products": products,
+    "convolutions": convolutions,
+    "inference mode": torch.inference_mode,
+    "no gradients": torch.no_grad,
+}
+
+
+def network() -> nn.Module:
+    torch.manual_seed(5)
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 36, 64), nn.Linear(64, 4)
+    )
+
+
+def votes(base: nn.Module) -> list[object]:
+    """Of a classifier made and used under the present settings."""
+    classifier = rszoo.smooth(base, sigma=0.5, num_classes=4, input_shape=(3, 8, 8))
+    x = torch.full((3, 8, 8), 0.4, device="cpu", dtype=torch.float32)
+    certificate = classifier.certify(x, n=2000, n0=50)
+    assert not isinstance(certificate, list)
+    prediction = classifier.predict(x, n=500)
+    assert not isinstance(prediction, list)
+    return [certificate.counts, certificate.radius, prediction.counts]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_votes_do_not_depend_on_the_settings_of_torch(setting: str) -> None:
+    base = network()
+    expected = votes(base)
+    with SETTINGS[setting]():
+        assert votes(base) == expected
+    with ExitStack() as stack:  # all at once
+        for each in SETTINGS.values():
+            stack.enter_context(each())
+        assert votes(base) == expected
+
+
+def test_a_bfloat16_classifier_is_that_of_its_own_precision_too() -> None:
+    base = network()
+    made = {}
+    for setting in (None, *SETTINGS):
+        with ExitStack() as stack:
+            if setting:
+                stack.enter_context(SETTINGS[setting]())
+            classifier = rszoo.smooth(
+                base, sigma=0.5, num_classes=4, input_shape=(3, 8, 8), precision="bfloat16"
+            )
+            x = torch.full((3, 8, 8), 0.4, device="cpu", dtype=torch.float32)
+            prediction = classifier.predict(x, n=500)
+            assert not isinstance(prediction, list)
+            made[setting] = prediction.counts
+    assert len(set(made.values())) == 1
+
+
+def test_flags_of_the_process_are_restored_when_the_last_thread_leaves() -> None:
+    before = [flag.read() for flag in _flags()]
+    with products():
+        inside = [threading.Event() for _ in range(4)]
+        leave = [threading.Event() for _ in range(4)]
+
+        def work(number: int) -> None:
+            with isolated(CPU):
+                inside[number].set()
+                leave[number].wait()
+
+        threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(4)]
+        for thread, event in zip(threads, inside, strict=True):
+            thread.start()
+            event.wait()
+        for number in (0, 2, 1):
+            leave[number].set()
+            threads[number].join()
+            assert {flag.read() for flag in _flags()} <= {True, False, *PLAIN}, "others are inside"
+        leave[3].set()
+        threads[3].join()
+    assert [flag.read() for flag in _flags()] == before
+
+
+def test_a_setting_that_the_caller_changes_meanwhile_is_kept() -> None:
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with isolated(CPU):
+            assert {flag.read() for flag in _flags()} <= {True, False, *PLAIN}
+            torch.set_float32_matmul_precision("high")
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_several_threads_certify_at_once(tmp_path: Path) -> None:
+    base = network()
+    expected = votes(base)
+    found: list[list[object]] = []
+    threads = [threading.Thread(target=lambda: found.append(votes(base))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 4
