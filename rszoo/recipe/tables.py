@@ -146,7 +146,7 @@ class Training(Table, frozen=True):
         ema_decay: makes the result an exponential moving average of the weights over steps.
         clip_norm: largest l2 norm of the whole gradient.
         hold_out: how many training images, the last ones, to monitor instead of training on them.
-        init_from: name of the entry whose weights are the start.
+        init_from: name of the entry whose weights are the start; a smaller one of the family grows.
         extra: a table of pseudo-labelled images, with `file` and `weight`.
     """
 

@@ -1,8 +1,8 @@
 """Start a network from a smaller one of its family: wider, deeper, or both, the same function.
 
-Wider: every channel is repeated, and each weight that reads one is divided among the copies, so that
-the sums are what they were. The parts are unequal, drawn at random: copies of one channel compute
-the same, but get different gradients, and part ways.
+Wider: every channel is repeated, and each weight that reads one is divided among the copies, so
+that the sums are what they were. The parts are unequal, drawn at random: copies of one channel
+compute the same, but get different gradients, and part ways.
 
 Deeper: a residual block whose last batch norm has weight and bias 0 is the identity, because the
 input of a block is never negative. New blocks stand behind those of the small network.
@@ -15,87 +15,77 @@ from torch import Tensor, nn
 
 from rszoo.architectures.cifar_resnet import BasicBlock, CifarResNet
 
-SPREAD = 0.25  # parts of a weight are (1 +- SPREAD) / copies
+SPREAD = 0.25
+"""The parts of a weight are (1 +- SPREAD) / copies, about."""
 
 
-def grow(network: CifarResNet, source: CifarResNet, generator: torch.Generator) -> None:
-    """Give `network` weights with which it computes what `source` does, up to rounding.
+def is_growth(network: nn.Module, source: nn.Module) -> bool:
+    """Whether both are networks of the family that can grow, of different depth or width."""
+    if not (isinstance(network, CifarResNet) and isinstance(source, CifarResNet)):
+        return False
+    return _size(network) != _size(source)
+
+
+def grow(network: nn.Module, source: nn.Module, generator: torch.Generator) -> None:
+    """Give `network` weights with which it computes what `source` does.
+
+    A deeper network of the same width gives the same logits bit for bit, a wider one up to
+    rounding, both in training and in evaluation mode.
 
     Args:
-        network: at least as deep, and as wide or a whole number of times wider.
-        source: the smaller network, with the same channels and classes.
-        generator: draws the parts of weights; new blocks keep the weights they have.
+        network: a CifarResNet at least as deep, and as wide or a whole number of times wider; the
+            convolutions of its new blocks keep their weights.
+        source: the smaller one, with the same channels and classes.
+        generator: draws the parts of weights, on the CPU.
 
     Raises:
         ValueError: the network is not a larger one of this kind.
     """
-    copies = _copies(network, source)
-    _copy_conv(network.conv1, source.conv1, 1, copies, generator)
-    _copy_norm(network.bn1, source.bn1, copies)
-    for name in ("layer1", "layer2", "layer3"):
-        blocks, old = list(getattr(network, name)), list(getattr(source, name))
-        for number, block in enumerate(blocks):
-            if number < len(old):
-                _copy_block(block, old[number], copies, generator)
-            else:
-                nn.init.zeros_(block.bn2.weight)
-                nn.init.zeros_(block.bn2.bias)
-    with torch.no_grad():
-        network.fc.weight.copy_(_divided(source.fc.weight, copies, generator))
-        network.fc.bias.copy_(source.fc.bias)
+    assert isinstance(network, CifarResNet)
+    assert isinstance(source, CifarResNet)
+    _check(network, source)
+    own, smaller = network.state_dict(), source.state_dict()
+    for name, value in smaller.items():
+        own[name].copy_(_widened(value, own[name].shape, generator))
+    for name, block in network.named_modules():
+        if isinstance(block, BasicBlock) and f"{name}.bn2.weight" not in smaller:
+            nn.init.zeros_(block.bn2.weight)
+            nn.init.zeros_(block.bn2.bias)
 
 
-def _copies(network: CifarResNet, source: CifarResNet) -> int:
-    """How many channels of the network stand for one of the source."""
-    width, old = network.fc.in_features, source.fc.in_features
-    blocks = [len(getattr(each, "layer1")) for each in (network, source)]
-    same = network.conv1.in_channels == source.conv1.in_channels
-    same &= network.fc.out_features == source.fc.out_features
-    if width % old or blocks[0] < blocks[1] or not same:
+def _size(network: CifarResNet) -> tuple[int, int]:
+    """Blocks per stage, and channels of the last stage."""
+    return len(network.layer1), network.fc.in_features
+
+
+def _check(network: CifarResNet, source: CifarResNet) -> None:
+    (blocks, width), (old_blocks, old_width) = _size(network), _size(source)
+    ends = [(net.conv1.in_channels, net.fc.out_features) for net in (network, source)]
+    if width % old_width or blocks < old_blocks or ends[0] != ends[1]:
         raise ValueError(
-            f"Expected a network that is deeper or a whole number of times wider than the one it "
-            f"starts from, got {blocks[0]} blocks of {width} channels from {blocks[1]} of {old}; "
-            "choose a larger architecture with the same classes."
+            "Expected a network that is deeper or a whole number of times wider than the one it "
+            f"starts from, with as many classes, got {_words(network)} from {_words(source)}; "
+            "choose a larger architecture or a smaller start."
         )
-    return width // old
 
 
-def _copy_block(
-    block: BasicBlock, old: BasicBlock, copies: int, generator: torch.Generator
-) -> None:
-    _copy_conv(block.conv1, old.conv1, copies, copies, generator)
-    _copy_norm(block.bn1, old.bn1, copies)
-    _copy_conv(block.conv2, old.conv2, copies, copies, generator)
-    _copy_norm(block.bn2, old.bn2, copies)
-    if isinstance(block.downsample, nn.Sequential) and isinstance(old.downsample, nn.Sequential):
-        shortcut, norm = block.downsample
-        old_shortcut, old_norm = old.downsample
-        assert isinstance(shortcut, nn.Conv2d) and isinstance(old_shortcut, nn.Conv2d)
-        assert isinstance(norm, nn.BatchNorm2d) and isinstance(old_norm, nn.BatchNorm2d)
-        _copy_conv(shortcut, old_shortcut, copies, copies, generator)
-        _copy_norm(norm, old_norm, copies)
+def _words(network: CifarResNet) -> str:
+    blocks, width = _size(network)
+    return f"3 x {blocks} blocks up to {width} channels for {network.fc.out_features} classes"
 
 
-def _copy_conv(
-    conv: nn.Conv2d, old: nn.Conv2d, inputs: int, outputs: int, generator: torch.Generator
-) -> None:
-    """Repeat the output channels; divide the weights among the copies of each input channel."""
-    with torch.no_grad():
-        repeated = old.weight.repeat_interleave(outputs, 0)
-        conv.weight.copy_(_divided(repeated, inputs, generator))
+def _widened(value: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """A tensor of the smaller network for one of this shape.
 
-
-def _divided(weight: Tensor, copies: int, generator: torch.Generator) -> Tensor:
-    """Weights (out, in, ...) to (out, in * copies, ...): random parts that add up to the weight."""
-    parts = torch.ones(*weight.shape[:2], copies)
-    if copies > 1:
-        drawn = torch.rand(parts.shape, generator=generator) * 2 - 1
-        parts += SPREAD * (drawn - drawn.mean(2, keepdim=True))
-    parts = (parts / copies).view(*parts.shape, *[1] * (weight.ndim - 2))
-    return (weight.unsqueeze(2) * parts).flatten(1, 2)
-
-
-def _copy_norm(norm: nn.BatchNorm2d, old: nn.BatchNorm2d, copies: int) -> None:
-    for name, value in old.state_dict().items():
-        repeated = value.repeat_interleave(copies, 0) if value.ndim else value
-        norm.state_dict()[name].copy_(repeated)
+    Along its first dimension, the outputs, it is repeated; along the second, the inputs, its values
+    are divided among the copies.
+    """
+    if value.ndim == 0:  # the number of batches that a batch norm has seen
+        return value
+    repeated = value.repeat_interleave(shape[0] // value.shape[0], 0)
+    if value.ndim == 1 or (copies := shape[1] // value.shape[1]) == 1:
+        return repeated
+    drawn = torch.rand(*repeated.shape[:2], copies, generator=generator) * 2 - 1
+    parts = (1 + SPREAD * (drawn - drawn.mean(2, keepdim=True))) / copies
+    parts = parts.view(*parts.shape, *[1] * (value.ndim - 2))
+    return (repeated.unsqueeze(2) * parts).flatten(1, 2)

@@ -12,12 +12,14 @@ from torch.optim.swa_utils import AveragedModel
 
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import Labelled, get_dataset
-from rszoo.recipe import Recipe
+from rszoo.recipe import Recipe, Training
 from rszoo.smoothing.noise import gaussian_noise, step_generator
 from rszoo.smoothing.precision import mixed_precision
 from rszoo.training.data import TrainingData, load_data
+from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method
 from rszoo.training.optimization import build_average, build_optimizer, build_scheduler
+from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.entry import read_entry
 
 
@@ -89,7 +91,7 @@ def start(
         std=dataset.std,
     )
     if training.init_from is not None and not random_start:
-        _initialize(network, training.init_from, initial)
+        _initialize(network, training, initial)
     network = network.to(device).to(memory_format=torch.channels_last)
     data = load_data(recipe, device, download=download)
     steps_per_epoch = len(data.labels) // training.batch_size
@@ -105,8 +107,30 @@ def start(
     return Run(recipe, device, data, network, model, method, optimizer, scheduler, average)
 
 
-def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> None:
-    """Copy the weights of an entry; a last layer for another number of classes stays random."""
+def _initialize(network: NormalizedNetwork, training: Training, folder: Path | None) -> None:
+    """Copy the weights of an entry, or grow those of a smaller one of its family.
+
+    A last layer for another number of classes stays random.
+    """
+    name = str(training.init_from)
+    entry, config = _read_named(name, folder)
+    if is_growth(network.network, entry.network):
+        generator = step_generator(training.seed, "growth", 0, torch.device("cpu"))
+        grow(network.network, entry.network, generator)
+        network.normalize.load_state_dict(entry.normalize.state_dict())
+        return
+    own, copied = network.state_dict(), entry.state_dict()
+    if own.keys() != copied.keys():
+        raise ValueError(
+            f"Expected {name} to have the architecture of this recipe, got {config.architecture}; "
+            "choose another."
+        )
+    fits = {key: value for key, value in copied.items() if value.shape == own[key].shape}
+    network.load_state_dict(own | fits)
+
+
+def _read_named(name: str, folder: Path | None) -> tuple[NormalizedNetwork, EntryConfig]:
+    """The entry in a folder, which must have this name."""
     if folder is None:
         raise FileNotFoundError(
             f"Expected the folder of {name}, from which this recipe starts, got none; "
@@ -118,14 +142,7 @@ def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> N
         raise ValueError(
             f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}."
         )
-    own, copied = network.state_dict(), entry.state_dict()
-    if own.keys() != copied.keys():
-        raise ValueError(
-            f"Expected {name} to have the architecture of this recipe, got {config.architecture}; "
-            "choose another."
-        )
-    fits = {key: value for key, value in copied.items() if value.shape == own[key].shape}
-    network.load_state_dict(own | fits)
+    return entry, config
 
 
 def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:

@@ -1,4 +1,4 @@
-"""A recipe of the tests, and what a run of it logs."""
+"""A data set and a recipe of the tests, and what a run of it logs."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,13 @@ import torch
 from rszoo.recipe import Recipe, parse_recipe
 
 CPU = torch.device("cpu")
+BLOBS = """
+classes = ["dark", "light"]
+shape = [3, 32, 32]
+mean = [0.5, 0.5, 0.5]
+std = [0.3, 0.3, 0.3]
+resize = 32
+"""
 RECIPE = """
 [about]
 summary = "A test."

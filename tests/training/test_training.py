@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import torch
 from conftest import Complaint
-from PIL import Image
 from safetensors.torch import load_file
-from support.training_runs import CPU, losses, recipe, recipe_text
+from support.training_runs import BLOBS, CPU, losses, recipe, recipe_text
 
 import rszoo.data.datasets
 import rszoo.training.data
@@ -25,13 +24,6 @@ from rszoo.training.step import take_step
 from rszoo.zoo.config import read_config
 from rszoo.zoo.history import read_history
 
-BLOBS = """
-classes = ["dark", "light"]
-shape = [3, 32, 32]
-mean = [0.5, 0.5, 0.5]
-std = [0.3, 0.3, 0.3]
-resize = 32
-"""
 DAMAGED = (
     r"^Expected a checkpoint of a run, got .*checkpoint\.pt, "
     r"which is damaged or another file; delete it\.$"
@@ -44,23 +36,6 @@ torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS = 0.0
 loop.train(load_recipe(sys.argv[1]), Path(sys.argv[2]), device=torch.device("cpu"))
 """
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of 64 + 16 noisy dark and light images."""
-    root = tmp_path / "data"
-    monkeypatch.setenv("RSZOO_DATA", str(root))
-    generator = torch.Generator().manual_seed(0)
-    for split, count in (("train", 32), ("test", 8)):
-        for label, base in (("dark", 60), ("light", 150)):
-            folder = root / "blobs" / split / label
-            folder.mkdir(parents=True)
-            for index in range(count):
-                pixels = base + torch.randint(0, 80, (32, 32, 3), generator=generator)
-                Image.fromarray(pixels.byte().numpy()).save(folder / f"{index:02}.png")
-    (root / "blobs.toml").write_text(BLOBS)
-    return root
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
