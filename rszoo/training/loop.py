@@ -116,7 +116,7 @@ def _check_finite(run: Run, losses: list[Tensor]) -> None:
     if losses and not bool(torch.stack(losses).isfinite().all()):
         raise ValueError(
             f"Expected a finite loss, got NaN or infinity by step {run.step} of {run.recipe.name}, "
-            f"at a rate of {run.scheduler.get_last_lr()[0]:g}; lower the recipe's rate, or clip "
+            f"at a rate of {run.rate:g}; lower the recipe's rate, or clip "
             "its gradients (clip_norm)."
         )
 
@@ -127,7 +127,7 @@ def _log(run: Run, out: Path, losses: list[Tensor], seconds: float) -> None:
         "epoch": run.step / run.steps_per_epoch,
         "loss": float(torch.stack(losses).mean()),
         "noisy_accuracy": noisy_accuracy(run, run.data.monitored),
-        "rate": float(run.scheduler.get_last_lr()[0]),
+        "rate": run.rate,
         "images_per_second": len(losses) * run.recipe.training.batch_size / seconds,
         "seconds_left": seconds * (run.steps - run.step) / len(losses),
     }

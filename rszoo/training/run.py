@@ -18,7 +18,7 @@ from rszoo.smoothing.precision import mixed_precision
 from rszoo.training.data import TrainingData, load_data
 from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method
-from rszoo.training.optimization import build_average, build_optimizer, build_scheduler
+from rszoo.training.optimization import build_average, build_optimizers, build_scheduler
 from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.entry import read_entry
 
@@ -33,8 +33,8 @@ class Run:
     network: NormalizedNetwork
     model: nn.Module
     method: Method
-    optimizer: Optimizer
-    scheduler: LRScheduler
+    optimizers: tuple[Optimizer, ...]
+    schedulers: tuple[LRScheduler, ...]
     average: AveragedModel | None
     step: int = 0
 
@@ -47,6 +47,11 @@ class Run:
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.steps_per_epoch * self.recipe.training.epochs
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, of the first optimizer where there are two."""
+        return float(self.schedulers[0].get_last_lr()[0])
 
     @property
     def result(self) -> NormalizedNetwork:
@@ -78,7 +83,8 @@ def start(
         random_start: ignore the recipe's `init_from`, for a run that is only measured.
 
     Raises:
-        ValueError: the recipe names something unknown, or its batch is larger than the data set.
+        ValueError: the recipe names something unknown, something that this torch or its network
+            does not have, or its batch is larger than the data set.
         FileNotFoundError: the data set or the initial weights are missing.
     """
     training, dataset = recipe.training, get_dataset(recipe.model.dataset)
@@ -101,10 +107,10 @@ def start(
             "lower it."
         )
     model: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
-    optimizer = build_optimizer(network.parameters(), training)
-    scheduler = build_scheduler(optimizer, training, steps_per_epoch)
+    optimizers = build_optimizers(network, training)
+    schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
     average = build_average(network, training)
-    return Run(recipe, device, data, network, model, method, optimizer, scheduler, average)
+    return Run(recipe, device, data, network, model, method, optimizers, schedulers, average)
 
 
 def _initialize(network: NormalizedNetwork, training: Training, folder: Path | None) -> None:

@@ -56,6 +56,37 @@ bound = "cohen"
 seed = 0
 """
 
+SGD = """
+name = "sgd"
+momentum = 0.9
+nesterov = true
+weight_decay = 5e-4
+"""
+OPTIMIZERS = {
+    "sgd": SGD,
+    "adamw": """
+name = "adamw"
+beta1 = 0.9
+beta2 = 0.99
+eps = 1e-8
+weight_decay = 0.01
+""",
+    "muon": """
+name = "muon"
+momentum = 0.95
+nesterov = true
+weight_decay = 0.01
+scaling = "original"
+rest_rate = 0.05
+[training.optimizer.rest]
+name = "sgd"
+momentum = 0.9
+nesterov = true
+weight_decay = 5e-4
+""",
+}
+"""The table of each optimizer."""
+
 
 def recipe_text(options: str = "", **replaced: str) -> str:
     text = RECIPE.replace("OPTIONS", options)

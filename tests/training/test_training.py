@@ -19,7 +19,7 @@ import rszoo.data.datasets
 import rszoo.training.data
 from rszoo.files import try_lock
 from rszoo.training import estimate, start, train
-from rszoo.training.optimization import build_optimizer, build_scheduler
+from rszoo.training.optimization import build_optimizers, build_scheduler
 from rszoo.training.step import take_step
 from rszoo.zoo.config import read_config
 from rszoo.zoo.history import read_history
@@ -353,7 +353,7 @@ def test_schedules(schedule: str, rates: dict[int, float]) -> None:
     training = recipe(
         **{'name = "one-cycle"\nrate = 0.1\nwarmup = 0.2': schedule, "epochs = 3": "epochs = 6"}
     ).training
-    optimizer = build_optimizer([torch.nn.Parameter(torch.zeros(1))], training)
+    (optimizer,) = build_optimizers(torch.nn.Linear(1, 1), training)
     scheduler = build_scheduler(optimizer, training, steps_per_epoch=10)
     seen = []
     for _ in range(61):
