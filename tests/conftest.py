@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.training_runs import BLOBS
 from torch import Tensor, nn
 
 import rszoo.cli
@@ -163,6 +164,23 @@ def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn_shades: Path) 
     monkeypatch.setenv("RSZOO_DATA", str(tmp_path))
     shutil.copytree(drawn_shades, tmp_path, dirs_exist_ok=True)
     return f"local-dir:{tmp_path / 'entry'}"
+
+
+@pytest.fixture
+def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of 64 + 16 noisy dark and light images."""
+    root = tmp_path / "data"
+    monkeypatch.setenv("RSZOO_DATA", str(root))
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 32), ("test", 8)):
+        for label, base in (("dark", 60), ("light", 150)):
+            folder = root / "blobs" / split / label
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = base + torch.randint(0, 80, (32, 32, 3), generator=generator)
+                Image.fromarray(pixels.byte().numpy()).save(folder / f"{index:02}.png")
+    (root / "blobs.toml").write_text(BLOBS)
+    return root
 
 
 def without_times(path: Path) -> list[list[str]]:

@@ -64,12 +64,12 @@ def check_folder(folder: Path) -> None:
 
 def _parts(run: Run) -> dict[str, Any]:
     """What has a state."""
-    parts = {
-        "network": run.network,
-        "optimizer": run.optimizer,
-        "scheduler": run.scheduler,
-        "average": run.average,
-    }
+    parts: dict[str, Any] = {"network": run.network, "average": run.average}
+    for number, (optimizer, scheduler) in enumerate(
+        zip(run.optimizers, run.schedulers, strict=True)
+    ):
+        suffix = f" {number}" if number else ""
+        parts |= {f"optimizer{suffix}": optimizer, f"scheduler{suffix}": scheduler}
     return {name: part for name, part in parts.items() if part is not None}
 
 

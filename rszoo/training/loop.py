@@ -115,7 +115,7 @@ def _check_finite(run: Run) -> None:
     if run.losses and not bool(torch.stack(run.losses).isfinite().all()):
         raise ValueError(
             f"Expected a finite loss, got NaN or infinity by step {run.step} of {run.recipe.name}, "
-            f"at a rate of {run.scheduler.get_last_lr()[0]:g}; lower the recipe's rate, or clip "
+            f"at a rate of {run.rate:g}; lower the recipe's rate, or clip "
             "its gradients (clip_norm)."
         )
 
@@ -126,7 +126,7 @@ def _log(run: Run, out: Path, seconds_per_step: float) -> None:
         "epoch": run.step / run.steps_per_epoch,
         "loss": float(torch.stack(run.losses).mean()),
         "noisy_accuracy": noisy_accuracy(run, run.data.monitored),
-        "rate": float(run.scheduler.get_last_lr()[0]),
+        "rate": run.rate,
         "images_per_second": run.recipe.training.batch_size / seconds_per_step,
         "seconds_left": seconds_per_step * (run.steps - run.step),
     }

@@ -12,12 +12,14 @@ from torch.optim.swa_utils import AveragedModel
 
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import Labelled, get_dataset
-from rszoo.recipe import Recipe
+from rszoo.recipe import Recipe, Training
 from rszoo.smoothing.noise import gaussian_noise, step_generator
 from rszoo.smoothing.precision import mixed_precision
 from rszoo.training.data import TrainingData, load_data
+from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method
-from rszoo.training.optimization import build_average, build_optimizer, build_scheduler
+from rszoo.training.optimization import build_average, build_optimizers, build_scheduler
+from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.entry import read_entry
 
 
@@ -34,8 +36,8 @@ class Run:
     network: NormalizedNetwork
     model: nn.Module
     method: Method
-    optimizer: Optimizer
-    scheduler: LRScheduler
+    optimizers: tuple[Optimizer, ...]
+    schedulers: tuple[LRScheduler, ...]
     average: AveragedModel | None
     step: int = 0
     losses: list[Tensor] = field(default_factory=list)
@@ -49,6 +51,11 @@ class Run:
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.steps_per_epoch * self.recipe.training.epochs
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, of the first optimizer where there are two."""
+        return float(self.schedulers[0].get_last_lr()[0])
 
     @property
     def result(self) -> NormalizedNetwork:
@@ -80,7 +87,8 @@ def start(
         random_start: ignore the recipe's `init_from`, for a run that is only measured.
 
     Raises:
-        ValueError: the recipe names something unknown, or its batch is larger than the data set.
+        ValueError: the recipe names something unknown, something that this torch or its network
+            does not have, or its batch is larger than the data set.
         FileNotFoundError: the data set or the initial weights are missing.
     """
     training, dataset = recipe.training, get_dataset(recipe.model.dataset)
@@ -93,7 +101,7 @@ def start(
         std=dataset.std,
     )
     if training.init_from is not None and not random_start:
-        _initialize(network, training.init_from, initial)
+        _initialize(network, training, initial)
     network = network.to(device).to(memory_format=torch.channels_last)
     data = load_data(recipe, device, download=download)
     steps_per_epoch = len(data.labels) // training.batch_size
@@ -103,14 +111,36 @@ def start(
             "lower it."
         )
     model: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
-    optimizer = build_optimizer(network.parameters(), training)
-    scheduler = build_scheduler(optimizer, training, steps_per_epoch)
+    optimizers = build_optimizers(network, training)
+    schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
     average = build_average(network, training)
-    return Run(recipe, device, data, network, model, method, optimizer, scheduler, average)
+    return Run(recipe, device, data, network, model, method, optimizers, schedulers, average)
 
 
-def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> None:
-    """Copy the weights of an entry; a last layer for another number of classes stays random."""
+def _initialize(network: NormalizedNetwork, training: Training, folder: Path | None) -> None:
+    """Copy the weights of an entry, or grow those of a smaller one of its family.
+
+    A last layer for another number of classes stays random.
+    """
+    name = str(training.init_from)
+    entry, config = _read_named(name, folder)
+    if is_growth(network.network, entry.network):
+        generator = step_generator(training.seed, "growth", 0, torch.device("cpu"))
+        grow(network.network, entry.network, generator)
+        network.normalize.load_state_dict(entry.normalize.state_dict())
+        return
+    own, copied = network.state_dict(), entry.state_dict()
+    if own.keys() != copied.keys():
+        raise ValueError(
+            f"Expected {name} to have the architecture of this recipe, got {config.architecture}; "
+            "choose another."
+        )
+    fits = {key: value for key, value in copied.items() if value.shape == own[key].shape}
+    network.load_state_dict(own | fits)
+
+
+def _read_named(name: str, folder: Path | None) -> tuple[NormalizedNetwork, EntryConfig]:
+    """The entry in a folder, which must have this name."""
     if folder is None:
         raise FileNotFoundError(
             f"Expected the folder of {name}, from which this recipe starts, got none; "
@@ -122,14 +152,7 @@ def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> N
         raise ValueError(
             f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}."
         )
-    own, copied = network.state_dict(), entry.state_dict()
-    if own.keys() != copied.keys():
-        raise ValueError(
-            f"Expected {name} to have the architecture of this recipe, got {config.architecture}; "
-            "choose another."
-        )
-    fits = {key: value for key, value in copied.items() if value.shape == own[key].shape}
-    network.load_state_dict(own | fits)
+    return entry, config
 
 
 def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:

@@ -380,7 +380,7 @@ def test_what_no_vote_can_certify_was_not_measured(
 def test_a_curve_ends_where_the_votes_certify_no_more(largest: float, last: float) -> None:
     curve = Curve("x", [0.0, largest], [1.0, 0.75], end=1.0)
     (line,) = draw_curves([curve], images=4).axes[0].get_lines()
-    assert (list(line.get_xdata())[-1], list(line.get_ydata())[-1]) == (largest, last)
+    assert np.asarray(line.get_xydata())[-1].tolist() == [largest, last]
 
 
 def test_headings_have_all_digits_of_a_radius(log: Path, other: Path) -> None:

@@ -18,26 +18,19 @@ import torch
 from conftest import Complaint
 from PIL import Image
 from safetensors.torch import load_file
-from support.training_runs import CPU, losses, recipe, recipe_text
+from support.training_runs import BLOBS, CPU, losses, recipe, recipe_text
 
 import rszoo.data.datasets
 import rszoo.training.loop
 from rszoo.data.datasets import Labelled
 from rszoo.files import try_lock
 from rszoo.training import estimate, start, train
-from rszoo.training.optimization import build_optimizer, build_scheduler
+from rszoo.training.optimization import build_optimizers, build_scheduler
 from rszoo.training.sealing import is_intact, seal
 from rszoo.training.step import take_step
 from rszoo.zoo.config import read_config
 from rszoo.zoo.history import read_history
 
-BLOBS = """
-classes = ["dark", "light"]
-shape = [3, 32, 32]
-mean = [0.5, 0.5, 0.5]
-std = [0.3, 0.3, 0.3]
-resize = 32
-"""
 DAMAGED = (
     r"^Expected a checkpoint of a run, got .*checkpoint\.pt, "
     r"which is damaged or another file; delete it\.$"
@@ -50,23 +43,6 @@ torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS = 0.0
 loop.train(load_recipe(sys.argv[1]), Path(sys.argv[2]), device=torch.device("cpu"))
 """
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of 64 + 16 noisy dark and light images."""
-    root = tmp_path / "data"
-    monkeypatch.setenv("RSZOO_DATA", str(root))
-    generator = torch.Generator().manual_seed(0)
-    for split, count in (("train", 32), ("test", 8)):
-        for label, base in (("dark", 60), ("light", 150)):
-            folder = root / "blobs" / split / label
-            folder.mkdir(parents=True)
-            for index in range(count):
-                pixels = base + torch.randint(0, 80, (32, 32, 3), generator=generator)
-                Image.fromarray(pixels.byte().numpy()).save(folder / f"{index:02}.png")
-    (root / "blobs.toml").write_text(BLOBS)
-    return root
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -548,7 +524,7 @@ def test_schedules(schedule: str, rates: dict[int, float]) -> None:
     training = recipe(
         **{'name = "one-cycle"\nrate = 0.1\nwarmup = 0.2': schedule, "epochs = 3": "epochs = 6"}
     ).training
-    optimizer = build_optimizer([torch.nn.Parameter(torch.zeros(1))], training)
+    (optimizer,) = build_optimizers(torch.nn.Linear(1, 1), training)
     scheduler = build_scheduler(optimizer, training, steps_per_epoch=10)
     seen = []
     for _ in range(61):
