@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -119,7 +120,7 @@ def parse_given(texts: Sequence[str], paths: Sequence[Path]) -> dict[Path, Given
     Raises:
         ValueError: a text is malformed, names no log or one twice, or has a value out of range.
     """
-    by_path: dict[str, dict[str, float]] = {}
+    by_path: dict[str, dict[str, Any]] = {}
     for text in texts:
         name, _, values = text.rpartition(":")
         if name in by_path or (name and Path(name) not in paths):
@@ -128,12 +129,12 @@ def parse_given(texts: Sequence[str], paths: Sequence[Path]) -> dict[Path, Given
                 f"got {text!r}; name one of the logs."
             )
         by_path[name] = _given_values(values)
-    for_all = by_path.pop("", {})
+    for_all = replace(Given(), **by_path.pop("", {}))
     own = {Path(name): values for name, values in by_path.items()}
-    return {path: Given(**(for_all | own.get(path, {}))) for path in paths}  # type: ignore[arg-type]
+    return {path: replace(for_all, **own.get(path, {})) for path in paths}
 
 
-def _given_values(text: str) -> dict[str, float]:
+def _given_values(text: str) -> dict[str, Any]:
     """The values of a text such as n=100000,alpha=0.001."""
     cells = [cell.partition("=") for cell in text.split(",") if cell.strip()]
     values = {key.strip(): value.strip() for key, _, value in cells}

@@ -1,5 +1,6 @@
 """Entries with integer noise: evaluated in pieces, made again, attacked and challenged."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from rszoo.logs.analysis import audit
 from rszoo.logs.format import CertifyProtocol, LogWriter, merge, read_log
 from rszoo.publishing.verify import verify
 
-OPTIONS = {"stride": 1, "n0": 10, "n": 200, "alpha": 0.001, "stop": 8}
+OPTIONS = CertifyOptions(stride=1, n0=10, n=200, alpha=0.001, stop=8)
 PLAN = Plan(steps=2, num_noise=2)
 
 
@@ -34,7 +35,7 @@ def entry(shades: str) -> str:
 
 
 def run(entry: str, out: Path, *, batch_size: int | None = None, stop_after: int = 99) -> Path:
-    with Evaluation(entry, out, CertifyOptions(**OPTIONS), batch_size=batch_size) as evaluation:  # type: ignore[arg-type]
+    with Evaluation(entry, out, OPTIONS, batch_size=batch_size) as evaluation:
         for number, _ in enumerate(evaluation, 1):
             if number == stop_after:
                 break
@@ -48,7 +49,7 @@ def test_votes_are_the_same_in_pieces(entry: str, tmp_path: Path) -> None:
     assert len(read_log(resumed).records) == 3
     assert without_times(run(entry, resumed)) == without_times(whole)
     for number in (1, 2):
-        options = CertifyOptions(**OPTIONS, shard=(number, 2))  # type: ignore[arg-type]
+        options = dataclasses.replace(OPTIONS, shard=(number, 2))
         with Evaluation(entry, tmp_path / f"{number}.tsv", options) as evaluation:
             list(evaluation)
     merged = tmp_path / "merged.tsv"
@@ -64,7 +65,7 @@ def test_a_log_of_the_first_stream_is_read_audited_and_made_again(
     entry: str, tmp_path: Path
 ) -> None:
     folder = Path(entry.removeprefix("local-dir:"))
-    with Evaluation(entry, tmp_path / "new.tsv", CertifyOptions(**OPTIONS)) as evaluation:  # type: ignore[arg-type]
+    with Evaluation(entry, tmp_path / "new.tsv", OPTIONS) as evaluation:
         protocol = msgspec.structs.replace(evaluation.protocol, stream=1)
         made = evaluation.evaluator
         old = VotingEvaluator(protocol, made.classifier, made.images)
