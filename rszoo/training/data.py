@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from rszoo.data.datasets import (
     Labelled,
-    data_root,
     get_dataset,
     image_chunks,
     list_files,
     load_images,
 )
+from rszoo.data.shapes import data_root
 from rszoo.recipe import Extra, Recipe
 from rszoo.training.stream import Stream, Upcoming
 
