@@ -4,15 +4,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
 from rszoo.errors import ascending
-from rszoo.logs.format import Given, Log, PublishedProtocol, read_log
+from rszoo.logs.format import Given, Log, PublishedProtocol, in_full, read_log
 
 if TYPE_CHECKING:
     from rszoo.logs.analysis import Published
+
+LINF = tuple(levels / 255 for levels in (0, 1, 2, 4, 8))
+"""The l-infinity radii of a table for which none are asked."""
 
 LOG_HELP = "Logs of 'rszoo evaluate' or 'rszoo attack', or files that Cohen et al. published."
 
@@ -55,6 +58,13 @@ Tolerance = Annotated[
 AtRadii = Annotated[
     str | None,
     Option("--radius", metavar="R,R,...", help="l2 radii in pixel units.", show_default="a grid"),
+]
+NormOption = Annotated[
+    Literal["l2", "linf"],
+    Option(
+        "--norm",
+        help="Of the radii; linf: those that certified l2 radii imply, as 2/255.",
+    ),
 ]
 GivenTexts = Annotated[
     list[str] | None,
@@ -149,17 +159,22 @@ def _given_values(text: str) -> dict[str, Any]:
 
 
 def parse_numbers(text: str, option: str) -> list[float]:
-    """The numbers of an option such as 0.25,0.5.
+    """The numbers of an option such as 0.25,0.5 or 1/255,2/255.
 
     Raises:
         ValueError: they are none.
     """
     try:
-        return [float(number) for number in text.split(",")]
-    except ValueError as error:
+        return [_number(number) for number in text.split(",")]
+    except (ValueError, ZeroDivisionError) as error:
         raise ValueError(
             f"Expected {option} to be numbers, got {text!r}; write for instance 0.25,0.5,0.75."
         ) from error
+
+
+def _number(text: str) -> float:
+    over, slash, under = text.partition("/")
+    return float(over) / float(under) if slash else float(text)
 
 
 def parse_radii(text: str | None, *, largest: float) -> list[float]:
@@ -174,3 +189,8 @@ def parse_radii(text: str | None, *, largest: float) -> list[float]:
     if not ascending(radii):
         raise ValueError(f"Expected radii >= 0, got {text!r}; pass distances in pixel units.")
     return radii
+
+
+def radius_text(radius: float, norm: str = "l2") -> str:
+    """A radius as the head of a column; in l-infinity in levels, as 2/255."""
+    return in_full(radius) if norm == "l2" or not radius else f"{255 * radius:g}/255"

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from typer import Option
 
 from rszoo.cli.options import (
+    LINF,
     Anyway,
     AtRadii,
     GivenTexts,
     Json,
     LowerBound,
+    NormOption,
     OptionalLogs,
     PublishedKeys,
     parse_radii,
+    radius_text,
     read_logs,
 )
 from rszoo.cli.output import Format, print_json, print_table
@@ -24,6 +27,7 @@ from rszoo.logs.tables import NOT_MEASURED, Table
 
 if TYPE_CHECKING:
     from rszoo.logs.analysis import EmpiricalRow, PredictRow, Published
+    from rszoo.logs.analysis.norms import Norm
     from rszoo.logs.analysis.tabulation import Row
 
 
@@ -39,6 +43,7 @@ def table(
     logs: OptionalLogs = None,
     *,
     radius: AtRadii = None,
+    norm: NormOption = "l2",
     format: Annotated[Format, Option(help="How to print it.")] = "terminal",
     digits: Annotated[
         int, Option(min=1, max=6, help="Decimals; lower bounds are rounded down.")
@@ -72,6 +77,11 @@ def table(
         read = [project(log, alpha=alpha, n=n, bound=bound) for log in read]
     check_comparable(read, anyway=anyway)  # after projecting: several n may have become one
     read = with_marks(read)
+    if norm == "linf" and not all(log.certifies for log in read):
+        raise ValueError(
+            "Expected logs of CERTIFY for --norm linf, got others; "
+            "l2 radii alone imply radii in l-infinity."
+        )
     if any(isinstance(log.protocol, AttackProtocol) for log in read):
         shown = _attacks(read, papers, radius, digits)
     elif read and not read[0].certifies:
@@ -81,6 +91,7 @@ def table(
             read,
             papers,
             radius,
+            norm=norm,
             digits=digits,
             rho=lower_bound,
             per_class=per_class,
@@ -100,12 +111,14 @@ def _certificates(
     papers: "Sequence[Published]",
     radius: str | None,
     *,
+    norm: "Norm",
     digits: int,
     rho: float | None,
     per_class: bool,
     envelope: bool,
 ) -> Tabulated:
     from rszoo.logs.analysis import results
+    from rszoo.logs.analysis.norms import LEGEND
     from rszoo.logs.analysis.tabulation import (
         best_row,
         bound_rows,
@@ -119,25 +132,31 @@ def _certificates(
         print("rszoo: sigma of the published files was read from their names.", file=sys.stderr)
     largest = max((float(results(log).radius.max()) for log in logs), default=0.0)
     radii = parse_radii(radius, largest=largest)
-    if radius is None and all(log.tested_radii for log in logs):
+    if norm == "linf":
+        radii = list(LINF) if radius is None else radii
+    elif radius is None and all(log.tested_radii for log in logs):
         tested = [log.tested_radii or () for log in logs] or [row.radii for row in papers]
         radii = sorted({each for one in tested for each in one})
     rows = []
     for log in logs:
-        rows.append(log_row(log, radii))
+        rows.append(log_row(log, radii, norm))
         if rho is not None:
-            rows += bound_rows(log, radii, rho=rho)
+            rows += bound_rows(log, radii, norm, rho=rho)
         if per_class:
-            rows += class_rows(log, radii)
+            rows += class_rows(log, radii, norm)
     legend = _footnotes(rows)  # a paper's dash means that it states nothing there
-    rows += [published_row(row, radii) for row in papers]
+    if norm == "linf":
+        legend.append(LEGEND)
+    rows += [published_row(row, radii, norm) for row in papers]
     if envelope and logs:
-        best = best_row(logs, radii)
+        best = best_row(logs, radii, norm)
         rows.append(best)
         places = zip(best.best or (), best.names or (), strict=True)
         titles = sorted({(place, title) for place, title in places if place is not None})
         legend.append("Best: " + ", ".join(f"({place}) {title}" for place, title in titles))
-    columns = ["log", "sigma", *map(in_full, radii), "ACR", "abstain", "images"]
+    acr = "ACR" if norm == "l2" else "ACR in l2"
+    heads = [radius_text(each, norm) for each in radii]
+    columns = ["log", "sigma", *heads, acr, "abstain", "images"]
     return Tabulated(rows, Table(columns, [_cells(row, digits) for row in rows]), legend)
 
 

@@ -3,6 +3,7 @@
 Source: Cohen, Rosenfeld & Kolter 2019, section 3.2, with PREDICT and CERTIFY.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -174,8 +175,16 @@ class SmoothedClassifier:
         validate_alpha(alpha)
         if not 0 <= (seed := as_int("seed", seed)) < 2**63:
             raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
-        stream = STREAMS[self.noise]
-        return Setting(alpha, self.sigma, self.noise, self.precision, seed, stream, self.loss)
+        return Setting(
+            alpha=alpha,
+            sigma=self.sigma,
+            noise=self.noise,
+            precision=self.precision,
+            seed=seed,
+            stream=STREAMS[self.noise],
+            loss=self.loss,
+            values=math.prod(self.input_shape),
+        )
 
     @property
     def loss(self) -> float:

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from rszoo.data.datasets import (
     Labelled,
-    data_root,
     get_dataset,
     image_chunks,
     list_files,
@@ -20,6 +19,7 @@ from rszoo.data.datasets import (
 )
 from rszoo.data.digest import digest_of, digest_of_files
 from rszoo.data.holdout import held_out
+from rszoo.data.shapes import data_root
 from rszoo.recipe import Extra, Recipe
 from rszoo.training.stream import Stream, Upcoming
 

@@ -27,6 +27,7 @@ from support.synthetic_logs import (
     write_published,
 )
 
+import rszoo.files
 from rszoo.logs.analysis import load_published, project, results
 from rszoo.logs.format import read_log, round_down
 from rszoo.plots import Curve, draw_curves
@@ -231,6 +232,17 @@ def test_the_audit_of_a_published_log_of_predict(tmp_path: Path) -> None:
     assert "1 images (10) have a base prediction below 0." in output
 
 
+def test_a_table_in_l_infinity_says_that_l2_implies_it(log: Path, tmp_path: Path) -> None:
+    text = run("table", log, "--norm", "linf", "--radius", "0,2/255,0.5/255").output
+    head, line, *_, legend = text.splitlines()
+    assert head.split()[2:8] == ["0", "0.5/255", "2/255", "ACR", "in", "l2"]
+    found = results(read_log(log))
+    assert float(line.split()[4]) == pytest.approx(found.accuracy(0.43472), abs=0.005)
+    assert "implied by l2" in legend
+    (row,) = json.loads(run("table", log, "--norm", "linf", "--json").output)
+    assert (row["norm"], row["radii"]) == ("linf", [k / 255 for k in (0, 1, 2, 4, 8)])
+
+
 def test_published_rows() -> None:
     lines = run("table", "--published", "*").output.splitlines()
     assert len(lines) == 1 + len(load_published())
@@ -293,13 +305,18 @@ def test_plot_writes_each_format(log: Path, other: Path, tmp_path: Path, suffix:
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "SVG"])
 def test_a_picture_that_cannot_be_written_leaves_the_one_before(
-    log: Path, tmp_path: Path, suffix: str, expected: Complaint
+    log: Path,
+    tmp_path: Path,
+    suffix: str,
+    expected: Complaint,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / f"x.{suffix}"
     run("plot", log, "--out", out)
     before = out.read_bytes()
-    full = out.with_name(f"{out.name}.partial")
+    full = tmp_path / f"full.{suffix}"
     full.symlink_to("/dev/full")
+    monkeypatch.setattr(rszoo.files, "unused_path", lambda path: full)
     assert f"'{out}', got 'No space left on device'" in expected("plot", log, "--out", out)
     assert out.read_bytes() == before
     assert not full.is_symlink()
@@ -452,6 +469,7 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
     half = certify_protocol(stop=200)
     short = write(tmp_path / "short", half, certify_records(half)).path
     published = write_published(tmp_path / "published", certify_records(certify_protocol())).path
+    attacked = attack_log(tmp_path / "attack.tsv", read_log(log)).path
     folder = tmp_path / "x.pdf"
     folder.mkdir()
     for words, args in {
@@ -472,6 +490,8 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
             "n=1000,alpha=0.001,sigma=0.25",
         ),
         "Expected to know sigma, n, alpha": ("table", published, "--lower-bound", 0.01),
+        "l2 radii alone imply": ("table", attacked, "--norm", "linf", "--anyway"),
+        "Expected --radius to be numbers, got '1/0'": ("table", log, "--radius", "1/0"),
         "an estimate; take the log as it is": ("table", log, "--n", 300, "--lower-bound", 0.01),
         "0 < rho < 1": ("table", log, "--lower-bound", 2),
         "to end in .png, .pdf, .svg": ("plot", log, "--out", tmp_path / "x.gif"),
@@ -494,7 +514,8 @@ def test_no_torch(log: Path, tmp_path: Path) -> None:
         "    except SystemExit as left: assert not left.code, left.code\n"
         "assert 'torch' not in sys.modules"
     )
-    verbs = f"table,{log};audit,{log};compare,{log},{log};plot,{log},--out,{tmp_path / 'x.png'}"
+    verbs = f"table,{log};table,{log},--norm,linf;audit,{log};compare,{log},{log}"
+    verbs += f";plot,{log},--out,{tmp_path / 'x.png'}"
     done = subprocess.run(
         [sys.executable, "-c", code, verbs], capture_output=True, text=True, check=False
     )

@@ -1,12 +1,15 @@
 """The numbers of a card as text: shares of images rounded to the safe side, tables in Markdown."""
 
+import math
 from collections.abc import Sequence
 
+from rszoo.bounds import implying_l2
 from rszoo.logs.analysis import Published, Results, load_published, lower_bounds
 from rszoo.logs.format import in_full, round_down, round_up
 from rszoo.logs.tables import Table
 from rszoo.publishing.cards.evidence import Evidence, FixedLog, GridLog, TwinLog
 
+CIFAR, LEVELS = 3 * 32 * 32, 2
 RHO = 0.001
 STEP = 0.25
 ACR = "average certified radius (ACR)"
@@ -38,6 +41,21 @@ def fixed_table(fixed: FixedLog) -> str:
         cells.append([*_accuracies(results, radii), _acr(results), abstained])
         cells.append([*_at_least(results, radii, alpha), "", ""])
     return _markdown(columns, cells)
+
+
+def implied_facts(fixed: FixedLog, shape: Sequence[int]) -> dict[str, str] | None:
+    """Accuracy at the l-infinity radius 2/255 that l2 radii imply; only for CIFAR-size images."""
+    values = math.prod(shape)
+    if values != CIFAR:
+        return None
+    needed = implying_l2(LEVELS / 255, values)
+    accuracy = share(fixed.results.accuracy(needed), len(fixed.results))
+    return {
+        "radius": f"{LEVELS}/255",
+        "size": f"{values:,}",
+        "l2": round_up(needed, 4),
+        "accuracy": accuracy,
+    }
 
 
 def grid_table(grid: GridLog) -> str:
