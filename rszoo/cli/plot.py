@@ -34,13 +34,22 @@ def plot(
     published: PublishedKeys = None,
     lower_bound: LowerBound = None,
     bound: Annotated[
-        list[str] | None, Option(help="Also each log projected to this bound; can be repeated.")
+        list[str] | None,
+        Option(
+            help="Also each log projected to this bound; can be repeated. Choosing one of them "
+            "after looking voids the guarantee."
+        ),
     ] = None,
     alpha: Annotated[
-        list[float] | None, Option(help="Also to this failure probability; can be repeated.")
+        list[float] | None,
+        Option(
+            help="Also to this failure probability; can be repeated. Choosing one of them after "
+            "looking voids the guarantee."
+        ),
     ] = None,
     n: Annotated[
-        list[int] | None, Option(help="Also to this number of samples; can be repeated.")
+        list[int] | None,
+        Option(help="Also to this number of samples: an estimate, no guarantee; can be repeated."),
     ] = None,
     given: GivenTexts = None,
     anyway: Anyway = False,

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from rszoo.logs.analysis.norms import Norm
     from rszoo.logs.analysis.tabulation import Row
 
+PROJECTED = (
+    "Projected: what these votes would have given in this setting. That is guaranteed only if n is "
+    "the log's and the setting was chosen before the votes were drawn; the best of several is not."
+)
+
 
 class Tabulated(NamedTuple):
     """Rows with all their numbers, as a table, and lines below it."""
@@ -50,17 +55,29 @@ def table(
     ] = 2,
     bound: Annotated[
         str | None,
-        Option(help="Project to this bound: cohen, joint, tcertify, bonferroni, lecuyer, li."),
+        Option(
+            help="Project to this bound: cohen, joint, tcertify, bonferroni, lecuyer, li. Choosing "
+            "it after looking voids the guarantee."
+        ),
     ] = None,
-    alpha: Annotated[float | None, Option(help="Project to this failure probability.")] = None,
-    n: Annotated[int | None, Option(help="Project to this number of samples.", min=1)] = None,
+    alpha: Annotated[
+        float | None,
+        Option(
+            help="Project to this failure probability; choosing it after looking voids the "
+            "guarantee."
+        ),
+    ] = None,
+    n: Annotated[
+        int | None,
+        Option(help="Project to this number of samples: an estimate, no guarantee.", min=1),
+    ] = None,
     given: GivenTexts = None,
     lower_bound: LowerBound = None,
     per_class: Annotated[
         bool, Option("--per-class", help="Also a row for each true class.")
     ] = False,
     envelope: Annotated[
-        bool, Option("--envelope", help="Also the best at each radius, with the log's place.")
+        bool, Option("--envelope", help="Also the best at each radius, chosen by its result.")
     ] = False,
     published: PublishedKeys = None,
     anyway: Anyway = False,
@@ -73,7 +90,8 @@ def table(
     from rszoo.logs.analysis import check_comparable, project, with_marks
 
     read, papers = read_logs(logs, published, given)
-    if (alpha, n, bound) != (None, None, None):
+    projected = (alpha, n, bound) != (None, None, None)
+    if projected:
         read = [project(log, alpha=alpha, n=n, bound=bound) for log in read]
     check_comparable(read, anyway=anyway)  # after projecting: several n may have become one
     read = with_marks(read)
@@ -102,7 +120,7 @@ def table(
         return
     print_table(shown.table.columns, shown.table.rows, format)
     if format in ("terminal", "markdown"):
-        for line in shown.legend:
+        for line in (*shown.legend, *([PROJECTED] if projected else [])):
             print(f"\n{line}")
 
 

@@ -90,7 +90,8 @@ class SmoothedClassifier:
         Args:
             x: an image (C, H, W) or a batch (B, C, H, W), in pixel units [0, 1], before
                 normalization.
-            n: noise samples per image.
+            n: noise samples per image. Raising it until a class is returned voids the guarantee;
+                `early` does not.
             alpha: failure probability per image.
             early: stop once the answer is settled, at the same alpha; n is then a maximum.
             seed: of the noise. Choosing among seeds after looking voids the guarantee.
@@ -132,7 +133,10 @@ class SmoothedClassifier:
     ) -> Certificate | list[Certificate]:
         """CERTIFY: a class and a radius within which g is that class; abstains from close votes.
 
-        A certificate is wrong with probability at most alpha.
+        A certificate is wrong with probability at most alpha if its settings were chosen before
+        looking. Raising n until an image is certified makes a wrong certificate several times as
+        likely: 5.6 times in a simulation. Keeping the better of fixed n and `radius` on the same
+        votes: 1.27 times. Keeping the best of several alphas, bounds or seeds voids it too.
 
         Args:
             x: an image (C, H, W) or a batch (B, C, H, W), in pixel units [0, 1], before

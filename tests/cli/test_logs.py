@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,8 +27,10 @@ from support.synthetic_logs import (
     write,
     write_published,
 )
+from typer.main import get_command
 
 import rszoo.files
+from rszoo.cli import app
 from rszoo.logs.analysis import load_published, project, results
 from rszoo.logs.format import read_log, round_down
 from rszoo.plots import Curve, draw_curves
@@ -427,6 +430,39 @@ def test_each_published_file_may_have_values_of_its_own(
     assert "name one of the logs" in expected(*both, "--given", "three:n=10")
     assert "name one of the logs" in expected(*both, *given, *given)
     assert "which states its own" in expected("table", log, "--given", f"{log}:n=10")
+
+
+def test_a_projection_says_when_it_is_guaranteed(log: Path) -> None:
+    for option in (("--alpha", 0.01), ("--bound", "joint"), ("--n", 500)):
+        for format in ("terminal", "markdown"):
+            text = run("table", log, *option, "--format", format).output
+            assert "guaranteed only if n is the log's" in text.splitlines()[-1]
+        for plain in ("csv", "latex"):
+            assert "guaranteed" not in run("table", log, *option, "--format", plain).output
+        json.loads(run("table", log, *option, "--json").output)
+    assert "guaranteed" not in run("table", log, "--lower-bound", 0.01).output
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("table", ("--alpha", "--bound", "--n", "--lower-bound")),
+        ("plot", ("--alpha", "--bound", "--n", "--lower-bound")),
+        ("certify", ("--alpha", "--bound", "--n", "--radius", "--seed")),
+        ("evaluate", ("--bound", "--n", "--radii", "--seed")),
+        ("predict", ("--alpha", "--n", "--seed")),
+    ],
+)
+def test_an_option_says_what_voids_the_guarantee(verb: str, options: tuple[str, ...]) -> None:
+    parameters = {
+        name: parameter.help
+        for parameter in get_command(app).commands[verb].params  # type: ignore[attr-defined]
+        for name in parameter.opts
+        if name in options
+    }
+    assert parameters.keys() == set(options)
+    for text in parameters.values():
+        assert re.search("void|no guarantee|chosen before the votes were drawn", text)
 
 
 def damaged(log: Path, content: bytes) -> Path:
