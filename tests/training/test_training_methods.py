@@ -91,7 +91,9 @@ def test_every_recipe_takes_a_step_on_made_up_data(
             labels,
             torch.ones(small),
             [(images, labels)],
+            "held-out",
             lambda chosen, generator, upcoming: augmented(images[chosen], "flip", generator),
+            lambda: "",
         )
 
     monkeypatch.setattr("rszoo.training.run.load_data", made_up)
