@@ -99,7 +99,7 @@ def test_every_recipe_takes_a_step_on_made_up_data(
             labels,
             torch.ones(2),
             [(images, labels)],
-            "train",
+            "held-out",
             lambda chosen, generator, upcoming: augmented(images[chosen], "flip", generator),
             lambda: "made up",
         )
