@@ -80,12 +80,12 @@ class LabelledImages:
 
 def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tensor) -> Labelled:
     """torchvision's arrays, (N, H, W), (N, H, W, C) or (N, C, H, W), as tensors."""
-    pixels = torch.as_tensor(images)
+    pixels = torch.as_tensor(images, device="cpu")
     if pixels.ndim == 3:
         pixels = pixels.unsqueeze(1)
     elif pixels.shape[-1] == 3:
         pixels = pixels.permute(0, 3, 1, 2)
-    return pixels.contiguous(), torch.as_tensor(labels).long()
+    return pixels.contiguous(), torch.as_tensor(labels, device="cpu").long()
 
 
 def _read_torchvision(kind: type, root: Path, split: Split, download: bool) -> Labelled:

@@ -25,8 +25,7 @@ from rszoo.recipe import Certification, load_recipe, recipe_names
 from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.noise import STREAMS
 from rszoo.smoothing.runtime import attack_batch, device_name
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.layout import RECIPE
+from rszoo.zoo.config import RECIPE, EntryConfig
 from rszoo.zoo.loading import is_local, open_entry
 
 PAPERS = Certification(

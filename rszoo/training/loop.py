@@ -22,7 +22,7 @@ from tqdm import tqdm
 from rszoo.data.datasets import image_chunks
 from rszoo.files import append_line, replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.smoothing.precision import isolated
+from rszoo.smoothing.precision import differentiable
 from rszoo.smoothing.runtime import device_name
 from rszoo.training.checkpoint import check_folder, resume, save
 from rszoo.training.distributed import refuse_several
@@ -70,21 +70,22 @@ def train(
     refuse_several()
     out = Path(out)
     check_folder(out)
-    run = start(recipe, device, download=download, initial=initial, compiled=compiled)
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / RUNS).open("ab") as file:
-        if not try_lock(file):
-            raise ValueError(
-                f"Expected a folder that nobody trains in, got {out}, where another process does; "
-                "choose another."
-            )
-        resume(run, out)
-        _append(out / RUNS, _description(run))
-        limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-        with _stop_signals() as signals, isolated(device):
-            _steps(run, out, limit, signals)
-        if run.step == run.steps:
-            _finish(run, out)
+    with differentiable(device):
+        run = start(recipe, device, download=download, initial=initial, compiled=compiled)
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / RUNS).open("ab") as file:
+            if not try_lock(file):
+                raise ValueError(
+                    f"Expected a folder that nobody trains in, got {out}, where another process "
+                    "does; choose another."
+                )
+            resume(run, out)
+            _append(out / RUNS, _description(run))
+            limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
+            with _stop_signals() as signals:
+                _steps(run, out, limit, signals)
+            if run.step == run.steps:
+                _finish(run, out)
     return run.step == run.steps
 
 

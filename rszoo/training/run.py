@@ -14,7 +14,7 @@ from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import Labelled, get_dataset
 from rszoo.recipe import Recipe, Training
 from rszoo.smoothing.noise import gaussian_noise, step_generator
-from rszoo.smoothing.precision import mixed_precision
+from rszoo.smoothing.precision import CPU, differentiable, isolated, mixed_precision, seeded
 from rszoo.training.data import TrainingData, load_data
 from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method
@@ -91,30 +91,38 @@ def start(
             does not have, or its batch is larger than the data set.
         FileNotFoundError: the data set or the initial weights are missing.
     """
-    training, dataset = recipe.training, get_dataset(recipe.model.dataset)
-    method = build_method(recipe.method)
-    torch.manual_seed(training.seed)
-    network = build(
-        recipe.model.architecture,
-        num_classes=dataset.num_classes,
-        mean=dataset.mean,
-        std=dataset.std,
-    )
-    if training.init_from is not None and not random_start:
-        _initialize(network, training, initial)
-    network = network.to(device).to(memory_format=torch.channels_last)
-    data = load_data(recipe, device, download=download)
-    steps_per_epoch = len(data.labels) // training.batch_size
-    if steps_per_epoch == 0:
-        raise ValueError(
-            f"Expected batch_size of at most {len(data.labels)} images, got {training.batch_size}; "
-            "lower it."
-        )
-    model: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
-    optimizers = build_optimizers(network, training)
-    schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
-    average = build_average(network, training)
+    training, method = recipe.training, build_method(recipe.method)
+    with differentiable(device):
+        network = _random_network(recipe)
+        if training.init_from is not None and not random_start:
+            _initialize(network, training, initial)
+        network = network.to(device).to(memory_format=torch.channels_last)
+        data = load_data(recipe, device, download=download)
+        steps_per_epoch = len(data.labels) // training.batch_size
+        if steps_per_epoch == 0:
+            raise ValueError(
+                f"Expected batch_size of at most {len(data.labels)} images, got "
+                f"{training.batch_size}; lower it."
+            )
+        model: nn.Module = network
+        if compiled:
+            model = torch.compile(network)  # type: ignore[assignment]
+        optimizers = build_optimizers(network, training)
+        schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
+        average = build_average(network, training)
     return Run(recipe, device, data, network, model, method, optimizers, schedulers, average)
+
+
+@differentiable(CPU)
+def _random_network(recipe: Recipe) -> NormalizedNetwork:
+    dataset = get_dataset(recipe.model.dataset)
+    with seeded(recipe.training.seed):
+        return build(
+            recipe.model.architecture,
+            num_classes=dataset.num_classes,
+            mean=dataset.mean,
+            std=dataset.std,
+        )
 
 
 def _initialize(network: NormalizedNetwork, training: Training, folder: Path | None) -> None:
@@ -125,7 +133,7 @@ def _initialize(network: NormalizedNetwork, training: Training, folder: Path | N
     name = str(training.init_from)
     entry, config = _read_named(name, folder)
     if is_growth(network.network, entry.network):
-        generator = step_generator(training.seed, "growth", 0, torch.device("cpu"))
+        generator = step_generator(training.seed, "growth", 0, CPU)
         grow(network.network, entry.network, generator)
         network.normalize.load_state_dict(entry.normalize.state_dict())
         return
@@ -161,7 +169,8 @@ def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:
     mode, correct, total = network.training, 0, 0
     network.eval()
     generator = step_generator(training.seed, "noisy accuracy", 0, run.device)
-    with torch.inference_mode(), mixed_precision(run.device, training.precision):
+    voting = mixed_precision(run.device, training.precision)
+    with isolated(run.device), torch.inference_mode(), voting:
         for images, y in chunks:
             x = images.to(run.device, memory_format=torch.channels_last).float().div_(255)
             labels = network(x + gaussian_noise(x, sigma, generator)).argmax(1).cpu()

@@ -1,6 +1,5 @@
 """The folder of a zoo entry: config and weights, written together, read strictly."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,11 +9,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from rszoo.architectures import NormalizedNetwork, build
+from rszoo.architectures import Normalize, NormalizedNetwork
 from rszoo.data.datasets import get_dataset
 from rszoo.errors import IntegrityError
 from rszoo.files import replacing
+from rszoo.smoothing.precision import CPU, differentiable
 from rszoo.zoo.config import CONFIG, WEIGHTS, EntryConfig, Source, check_sha256, read_config, sha256
+from rszoo.zoo.weights import blank, fill, first_difference
 
 SELF_TEST_IMAGES = 2
 SELF_TEST_TOLERANCE = 1e-3
@@ -47,6 +48,7 @@ def write_new_entry(folder: Path, network: NormalizedNetwork, source: Source) ->
     return config
 
 
+@differentiable(CPU)
 def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> EntryConfig:
     """Write weights and config of a network; both are complete before they replace earlier ones.
 
@@ -78,6 +80,7 @@ def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> Ent
     return config
 
 
+@differentiable(CPU)
 def read_entry(
     folder: Path, *, expected_sha256: str | None = None
 ) -> tuple[NormalizedNetwork, EntryConfig]:
@@ -93,11 +96,10 @@ def read_entry(
             logits differ from the self-test's.
     """
     config = read_config(folder, expected_sha256=expected_sha256)
-    network = build(
+    network = blank(
         config.architecture, num_classes=len(config.classes), mean=config.mean, std=config.std
     )
-    _load_strictly(network, folder / WEIGHTS, config.weights_sha256)
-    network.eval()
+    fill(network, _read_strictly(folder / WEIGHTS, config, network))
     expected, actual = torch.tensor(config.self_test), self_test(network, config.input_shape)
     if actual.shape != expected.shape or not torch.allclose(
         actual, expected, rtol=SELF_TEST_TOLERANCE, atol=SELF_TEST_TOLERANCE
@@ -109,38 +111,33 @@ def read_entry(
     return network, config
 
 
-def _load_strictly(network: NormalizedNetwork, path: Path, expected_sha256: str) -> None:
+def _read_strictly(
+    path: Path, config: EntryConfig, network: NormalizedNetwork
+) -> dict[str, Tensor]:
+    """The tensors of the file: those that the config and the architecture say, no others."""
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected weights in {path}, got no such file; fetch or install the entry again."
         )
     remedy = "the file is cut off or altered: fetch or install the entry again"
-    check_sha256(path, expected_sha256, remedy)
+    check_sha256(path, config.weights_sha256, remedy)
     try:
         tensors = load_file(path)
     except SafetensorError as error:
         raise IntegrityError(
             f"Expected safetensors in {path}, got a file with this fault: {error}; {remedy}."
         ) from error
-    own = network.state_dict()
-    if key := first_difference(own, tensors):
+    if key := first_difference(network.state_dict(), tensors):
         raise IntegrityError(
             f"Expected the tensors of the architecture in {path}, got a difference at {key!r}; "
             f"{remedy}."
         )
-    if any(not torch.equal(own[key], tensors[key]) for key in ("normalize.mean", "normalize.std")):
+    stated = Normalize(config.mean, config.std).state_dict()
+    if any(not torch.equal(stated[key], tensors[f"normalize.{key}"]) for key in stated):
         raise IntegrityError(
             f"Expected the mean and std of {CONFIG} in {path}, got others; {remedy}."
         )
-    network.load_state_dict(tensors, strict=True)
-
-
-def first_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
-    """The first tensor that only one of two state dicts has, or whose shapes differ."""
-    keys = sorted(one.keys() ^ other.keys()) or [
-        key for key in one if one[key].shape != other[key].shape
-    ]
-    return keys[0] if keys else None
+    return tensors
 
 
 def _shortest(values: Tensor) -> list[float]:
@@ -148,6 +145,7 @@ def _shortest(values: Tensor) -> list[float]:
     return [float(str(value)) for value in values.flatten().numpy()]
 
 
+@differentiable(CPU)
 def self_test(network: nn.Module, shape: tuple[int, int, int]) -> Tensor:
     """Logits on a fixed input that needs no random numbers."""
     count = SELF_TEST_IMAGES * shape[0] * shape[1] * shape[2]

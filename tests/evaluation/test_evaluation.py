@@ -265,7 +265,7 @@ def test_an_older_log_is_resumed_without_its_data(shades: str, tmp_path: Path) -
     head = log.read_text().split("\n", 1)[0]
     assert evaluate(shades, log) == whole
     assert log.read_text().split("\n", 1)[0] == head
-    assert read_log(log).protocol.data_sha256 is None  # type: ignore[union-attr]
+    assert read_log(log).protocol.data_sha256 is None
 
 
 def test_shards_of_other_data_are_not_merged(shades: str, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_shards_of_other_data_are_not_merged(shades: str, tmp_path: Path) -> Non
     assert protocol.data_sha256 == digest
     change_data_of_log(paths[0], None)
     merged = merge(paths, tmp_path / "older.tsv").protocol
-    assert merged.data_sha256 is None  # type: ignore[union-attr]
+    assert merged.data_sha256 is None
     change_data_of_log(paths[2], "0" * 64)
     with pytest.raises(ValueError, match=r"3\.tsv with data_sha256: "):
         merge(paths, tmp_path / "other.tsv")

@@ -483,7 +483,8 @@ def test_a_test_split_that_is_missing_is_found_before_the_first_step(blobs: Path
 
 @pytest.mark.slow
 def test_a_data_set_of_files_is_streamed_and_resumed(blobs: Path, tmp_path: Path) -> None:
-    (blobs / "blobs.toml").write_text(BLOBS + "streamed = true\n")
+    with (blobs / "blobs.toml").open("a") as file:
+        file.write("streamed = true\n")
     streamed = recipe(**{"crop-flip": "resized-crop-flip"})
     train(streamed, tmp_path / "whole", device=CPU)
     while not train(streamed, tmp_path / "pieces", device=CPU, time_limit=0.0):
