@@ -36,6 +36,7 @@ WITHOUT_TORCH = (
     "smoothing.procedures",
     "smoothing.requests",
     "smoothing.runtime",
+    "smoothing.soft",
     "cli",
 )
 
