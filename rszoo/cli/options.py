@@ -126,16 +126,17 @@ def parse_given(texts: Sequence[str], paths: Sequence[Path]) -> dict[Path, Given
     """
     by_path: dict[str, dict[str, float]] = {}
     for text in texts:
-        name, _, values = text.rpartition(":")
+        name, _, stated = text.rpartition(":")
         if name in by_path or (name and Path(name) not in paths):
             raise ValueError(
                 "Expected --given once for all logs, or once for each after its path and a colon, "
                 f"got {text!r}; name one of the logs."
             )
-        by_path[name] = _given_values(values)
+        by_path[name] = _given_values(stated)
     for_all = by_path.pop("", {})
-    own = {Path(name): values for name, values in by_path.items()}
-    return {path: Given(**(for_all | own.get(path, {}))) for path in paths}  # type: ignore[arg-type]
+    own = {Path(name): known for name, known in by_path.items()}
+    values = {path: for_all | own.get(path, {}) for path in paths}
+    return {path: Given(**known) for path, known in values.items()}  # type: ignore[arg-type]
 
 
 def _given_values(text: str) -> dict[str, float]:
