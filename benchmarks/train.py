@@ -84,7 +84,7 @@ def bare(prepared: Run) -> Callable[[], object]:
     def step() -> None:
         with mixed_precision(device, "bfloat16"):
             loss = F.cross_entropy(prepared.network(x), y)
-        prepared.optimizer.zero_grad()
+        prepared.network.zero_grad()
         loss.backward()
 
     return step

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rszoo.errors import HubError, IntegrityError, MissingWeightsError, UnknownModelError
     from rszoo.publishing.leaderboard import best
     from rszoo.publishing.publish import push_to_hub
-    from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction
+    from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction, SoftCertificate
     from rszoo.smoothing.classifier import SmoothedClassifier
     from rszoo.zoo.ensemble import ensemble
     from rszoo.zoo.loading import from_pretrained, load
@@ -25,6 +25,7 @@ __all__ = [
     "MissingWeightsError",
     "Prediction",
     "SmoothedClassifier",
+    "SoftCertificate",
     "UnknownModelError",
     "__version__",
     "best",
@@ -44,6 +45,7 @@ _MODULES = {
     "MissingWeightsError": "errors",
     "Prediction": "smoothing.certificate",
     "SmoothedClassifier": "smoothing.classifier",
+    "SoftCertificate": "smoothing.certificate",
     "UnknownModelError": "errors",
     "best": "publishing.leaderboard",
     "ensemble": "zoo.ensemble",

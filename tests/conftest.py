@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.training_runs import BLOBS
 from torch import Tensor, nn
 
 import rszoo.cli
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.data.datasets import data_root, get_dataset
+from rszoo.data.datasets import get_dataset
+from rszoo.data.shapes import data_root
 from rszoo.recipe import Recipe, load_recipe, recipe_text
 from rszoo.zoo.config import recipe_source
 from rszoo.zoo.entry import write_entry
@@ -30,14 +32,6 @@ shape = [3, 8, 8]
 mean = [0.5, 0.5, 0.5]
 std = [0.25, 0.25, 0.25]
 resize = 8
-"""
-
-BLOBS = """
-classes = ["dark", "light"]
-shape = [3, 32, 32]
-mean = [0.5, 0.5, 0.5]
-std = [0.3, 0.3, 0.3]
-resize = 32
 """
 
 
@@ -173,6 +167,23 @@ def shades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn_shades: Path) 
     return f"local-dir:{tmp_path / 'entry'}"
 
 
+@pytest.fixture
+def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of 64 + 16 noisy dark and light images."""
+    root = tmp_path / "data"
+    monkeypatch.setenv("RSZOO_DATA", str(root))
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 32), ("test", 8)):
+        for label, base in (("dark", 60), ("light", 150)):
+            folder = root / "blobs" / split / label
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = base + torch.randint(0, 80, (32, 32, 3), generator=generator)
+                Image.fromarray(pixels.byte().numpy()).save(folder / f"{index:02}.png")
+    (root / "blobs.toml").write_text(BLOBS)
+    return root
+
+
 def without_times(path: Path) -> list[list[str]]:
     rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
     time_column = rows[0].index("time")
@@ -198,23 +209,6 @@ def evident(shades: str) -> Path:
         with Evaluation(shades, folder / name, options) as evaluation:
             assert len(list(evaluation)) == 6
     return folder
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of 64 + 16 noisy dark and light images."""
-    root = tmp_path / "data"
-    monkeypatch.setenv("RSZOO_DATA", str(root))
-    generator = torch.Generator().manual_seed(0)
-    for split, count in (("train", 32), ("test", 8)):
-        for label, base in (("dark", 60), ("light", 150)):
-            folder = root / "blobs" / split / label
-            folder.mkdir(parents=True)
-            for index in range(count):
-                pixels = base + torch.randint(0, 80, (32, 32, 3), generator=generator)
-                Image.fromarray(pixels.byte().numpy()).save(folder / f"{index:02}.png")
-    (root / "blobs.toml").write_text(BLOBS)
-    return root
 
 
 @contextmanager

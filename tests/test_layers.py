@@ -25,6 +25,7 @@ WITHOUT_TORCH = (
     "files",
     "recipe",
     "bounds",
+    "data.shapes",
     "logs",
     "zoo.registry",
     "zoo.config",
@@ -35,6 +36,7 @@ WITHOUT_TORCH = (
     "smoothing.procedures",
     "smoothing.requests",
     "smoothing.runtime",
+    "smoothing.soft",
     "cli",
 )
 

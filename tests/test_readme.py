@@ -98,3 +98,24 @@ def test_an_entry_is_above_the_published_log_at_each_radius(
     assert all(
         max(row["accuracies"][i] for row in ours) > published["accuracies"][i] for i in stated
     )
+
+
+def test_the_radii_where_no_entry_is_above_the_paper_are_named(rows: list[dict[str, Any]]) -> None:
+    ours = [row for row in rows if row["kind"] == "log"]
+    below = []
+    for paper in (row for row in rows if row["title"].startswith("cohen-cifar10-")):
+        for i, share in enumerate(paper["accuracies"]):
+            if share is None or paper["radii"][i] == 0:
+                continue
+            best = max(
+                row["accuracies"][i]
+                for row in ours
+                if row["sigma"] == paper["sigma"] and row["accuracies"][i] is not None
+            )
+            if best <= share:
+                at = "" if below else f"for radius {paper['radii'][i]:g} at two sigmas: "
+                below.append(f"{at}{100 * best:.1f} and {100 * share:.0f} at sigma")
+                below[-1] += f" {paper['sigma']:g}"
+    assert len(below) == 2
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    assert ", ".join(below) in text

@@ -5,6 +5,7 @@ exceeds the true one with probability at most alpha; `l2_radius` converts it to 
 the rule before the votes are drawn.
 """
 
+from rszoo.bounds.betting import betting_lower
 from rszoo.bounds.binomial import clopper_pearson_lower, clopper_pearson_upper, minimum_n
 from rszoo.bounds.joint import joint
 from rszoo.bounds.prediction import (
@@ -14,7 +15,17 @@ from rszoo.bounds.prediction import (
     sequential_hung_fithian,
 )
 from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
-from rszoo.bounds.radius import BOUNDS, RadiusRule, bonferroni, cohen, l2_radius, radius_upper
+from rszoo.bounds.radius import (
+    BOUNDS,
+    RadiusRule,
+    bonferroni,
+    cohen,
+    implied_linf,
+    implying_l2,
+    l2_radius,
+    radius_upper,
+)
+from rszoo.bounds.scores import SOFT_BOUNDS, Scores, SoftBound, SoftRule
 from rszoo.bounds.sequential import POWER, RadiusTest, futile, predictive_power
 from rszoo.bounds.soft import (
     empirical_bernstein_lower,
@@ -38,9 +49,14 @@ from rszoo.bounds.votes import RadiusBound
 __all__ = [
     "BOUNDS",
     "POWER",
+    "SOFT_BOUNDS",
     "RadiusBound",
     "RadiusRule",
     "RadiusTest",
+    "Scores",
+    "SoftBound",
+    "SoftRule",
+    "betting_lower",
     "bonferroni",
     "certified_accuracy_lower",
     "certified_accuracy_lower_bernstein",
@@ -55,6 +71,8 @@ __all__ = [
     "hoeffding_lower",
     "hoeffding_upper",
     "hung_fithian",
+    "implied_linf",
+    "implying_l2",
     "joint",
     "l2_radius",
     "lecuyer_radius",

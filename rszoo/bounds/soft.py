@@ -13,7 +13,10 @@ Bernstein take the largest of the upper bounds.
 import math
 
 from rszoo.bounds.binomial import validate_alpha
-from rszoo.bounds.prior_work import cohen_radius, validate_probabilities
+from rszoo.bounds.prior_work import validate_probabilities
+from rszoo.bounds.votes import two_sided
+
+OUTWARD = 2.0**-50  # more than the rounding errors of a bound in [0, 1]
 
 
 def hoeffding_lower(mean: float, n: int, alpha: float) -> float:
@@ -25,7 +28,7 @@ def hoeffding_lower(mean: float, n: int, alpha: float) -> float:
         alpha: failure probability of this one side, in (0, 1).
 
     Returns:
-        mean - sqrt(ln(1 / alpha) / (2 n)), at least 0.
+        mean - sqrt(ln(1 / alpha) / (2 n)), at least 0, rounded down.
 
     Raises:
         ValueError: an argument is out of range.
@@ -33,7 +36,7 @@ def hoeffding_lower(mean: float, n: int, alpha: float) -> float:
     Source: Hoeffding 1963, Theorem 1 (its exponential form).
     """
     _validate(mean, n, alpha, smallest=1)
-    return max(0.0, mean - math.sqrt(math.log(1 / alpha) / (2 * n)))
+    return max(0.0, mean - math.sqrt(math.log(1 / alpha) / (2 * n)) - OUTWARD)
 
 
 def hoeffding_upper(mean: float, n: int, alpha: float) -> float:
@@ -42,7 +45,7 @@ def hoeffding_upper(mean: float, n: int, alpha: float) -> float:
     Args, Raises, Source: as `hoeffding_lower`.
 
     Returns:
-        mean + sqrt(ln(1 / alpha) / (2 n)), at most 1.
+        mean + sqrt(ln(1 / alpha) / (2 n)), at most 1, rounded up.
     """
     _validate(mean, n, alpha, smallest=1)
     return 1.0 - hoeffding_lower(1.0 - mean, n, alpha)
@@ -58,7 +61,8 @@ def empirical_bernstein_lower(mean: float, variance: float, n: int, alpha: float
         alpha: failure probability of this one side, in (0, 1).
 
     Returns:
-        mean - sqrt(2 variance ln(2 / alpha) / n) - 7 ln(2 / alpha) / (3 (n - 1)), at least 0.
+        mean - sqrt(2 variance ln(2 / alpha) / n) - 7 ln(2 / alpha) / (3 (n - 1)), at least 0,
+        rounded down.
 
     Raises:
         ValueError: an argument is out of range.
@@ -71,7 +75,8 @@ def empirical_bernstein_lower(mean: float, variance: float, n: int, alpha: float
             f"Expected variance >= 0, got {variance}; pass the sample variance (divisor n - 1)."
         )
     log = math.log(2 / alpha)
-    return max(0.0, mean - math.sqrt(2 * variance * log / n) - 7 * log / (3 * (n - 1)))
+    width = math.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1))
+    return max(0.0, mean - width - OUTWARD)
 
 
 def empirical_bernstein_upper(mean: float, variance: float, n: int, alpha: float) -> float:
@@ -80,7 +85,8 @@ def empirical_bernstein_upper(mean: float, variance: float, n: int, alpha: float
     Args, Raises, Source: as `empirical_bernstein_lower`.
 
     Returns:
-        mean + sqrt(2 variance ln(2 / alpha) / n) + 7 ln(2 / alpha) / (3 (n - 1)), at most 1.
+        mean + sqrt(2 variance ln(2 / alpha) / n) + 7 ln(2 / alpha) / (3 (n - 1)), at most 1,
+        rounded up.
     """
     _validate(mean, n, alpha, smallest=2)
     return 1.0 - empirical_bernstein_lower(1.0 - mean, variance, n, alpha)
@@ -94,14 +100,20 @@ def soft_radius(p_a_lower: float, p_b_upper: float) -> float:
         p_b_upper: upper bound on G_c(x) for every c != A, in [0, 1].
 
     Returns:
-        (z(p_a_lower) - z(p_b_upper)) / 2, or 0.0 (abstain) if that is not positive.
+        (z(p_a_lower) - z(p_b_upper)) / 2, rounded toward zero, or 0.0 (abstain) if that is not
+        positive.
 
     Raises:
         ValueError: an argument is not in [0, 1].
 
     Source: Levine et al. 2019; Salman et al. 2019, Lemma 2 and Theorem 1.
     """
-    return cohen_radius(p_a_lower, p_b_upper)
+    validate_probabilities(p_a_lower, p_b_upper)
+    if p_a_lower <= p_b_upper:
+        return 0.0
+    if p_a_lower == 1 or p_b_upper == 0:
+        return math.inf
+    return two_sided(p_a_lower, p_b_upper).radius
 
 
 def lipschitz_radius(p_a: float, p_b: float) -> float:

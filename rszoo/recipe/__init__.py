@@ -12,10 +12,14 @@ from rszoo.recipe.families import (
     toml_value,
 )
 from rszoo.recipe.tables import (
+    SGD,
+    AdamW,
     Certification,
     Cosine,
     Count,
     Extra,
+    Fraction,
+    Muon,
     Natural,
     NoiseKind,
     NonNegative,
@@ -31,10 +35,14 @@ from rszoo.recipe.tables import (
 )
 
 __all__ = [
+    "SGD",
+    "AdamW",
     "Certification",
     "Cosine",
     "Count",
     "Extra",
+    "Fraction",
+    "Muon",
     "Natural",
     "NoiseKind",
     "NonNegative",

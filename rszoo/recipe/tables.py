@@ -61,20 +61,61 @@ class Model(Table, frozen=True):
     variant: str | None = None
 
 
-class Optimizer(Table, frozen=True):
+class SGD(Table, frozen=True, tag="sgd", tag_field="name"):
     """Stochastic gradient descent.
 
     Attributes:
-        name: the only one so far.
+        name: sgd, adamw or muon.
         momentum: in [0, 1).
         nesterov: whether the momentum is Nesterov's.
         weight_decay: of all parameters.
     """
 
-    name: Literal["sgd"]
     momentum: Fraction
     nesterov: bool
     weight_decay: NonNegative
+
+
+class AdamW(Table, frozen=True, tag="adamw", tag_field="name"):
+    """Adam with decoupled weight decay.
+
+    Attributes:
+        name: sgd, adamw or muon.
+        beta1: decay of the mean of gradients, in [0, 1).
+        beta2: decay of the mean of their squares, in [0, 1).
+        eps: added to the root of that mean.
+        weight_decay: of all parameters, times the rate.
+    """
+
+    beta1: Fraction
+    beta2: Fraction
+    eps: Positive
+    weight_decay: NonNegative
+
+
+class Muon(Table, frozen=True, tag="muon", tag_field="name"):
+    """Steps along the nearest orthogonal matrix to the momentum; needs torch 2.9 or newer.
+
+    It trains the weights of the convolutions and linear layers, each as a matrix (outputs, inputs),
+    but for the first and the last layer of the network. The table `rest` trains those two, biases
+    and batch norms, by the same schedule.
+
+    Attributes:
+        name: sgd, adamw or muon.
+        momentum: in [0, 1).
+        nesterov: whether the momentum is Nesterov's.
+        weight_decay: of the matrices, times the rate.
+        scaling: of the rate by a matrix's shape, original or match_rms_adamw.
+        rest_rate: the schedule's rate for the rest.
+        rest: a table, sgd or adamw.
+    """
+
+    momentum: Fraction
+    nesterov: bool
+    weight_decay: NonNegative
+    scaling: Literal["original", "match_rms_adamw"]
+    rest_rate: Positive
+    rest: SGD | AdamW
 
 
 class OneCycle(Table, frozen=True, tag="one-cycle", tag_field="name"):
@@ -145,8 +186,8 @@ class Training(Table, frozen=True):
         noise_sigma: of the training noise, where it is not the certified sigma; 0 is no noise.
         ema_decay: makes the result an exponential moving average of the weights over steps.
         clip_norm: largest l2 norm of the whole gradient.
-        hold_out: how many training images, the last ones, to monitor instead of training on them.
-        init_from: name of the entry whose weights are the start.
+        hold_out: how many training images, the last of all or of each class, to monitor instead.
+        init_from: name of the entry whose weights are the start; a smaller one of the family grows.
         extra: a table of pseudo-labelled images, with `file` and `weight`.
     """
 
@@ -155,7 +196,7 @@ class Training(Table, frozen=True):
     augmentation: Literal["none", "flip", "crop-flip", "resized-crop-flip"]
     precision: Precision
     seed: Seed
-    optimizer: Optimizer
+    optimizer: SGD | AdamW | Muon
     schedule: OneCycle | Step | Cosine
     label_smoothing: Fraction | None = None
     noise_sigma: NonNegative | None = None

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction
+from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction, SoftCertificate
 
 if TYPE_CHECKING:
     from rszoo.smoothing.classifier import SmoothedClassifier
 
-__all__ = ["ABSTAIN", "Certificate", "Prediction", "SmoothedClassifier"]
+__all__ = ["ABSTAIN", "Certificate", "Prediction", "SmoothedClassifier", "SoftCertificate"]
 
 
 def __getattr__(name: str) -> object:

@@ -35,6 +35,7 @@ class Certificate:
             the next radius: a NO without a level) or "undecided" (no samples were left). "other
             class" if only one class was of interest and another was selected; else "".
         path: of the sequential rule: votes for `selected` at each look.
+        values: C H W, the number of values of the image; 0 where it is not known.
     """
 
     label: int
@@ -56,6 +57,7 @@ class Certificate:
     path: tuple[int, ...] = field(default=(), repr=False)
     stream: int = 1
     moved: float = 0.0
+    values: int = 0
 
     @property
     def abstained(self) -> bool:
@@ -63,20 +65,77 @@ class Certificate:
         return self.label == ABSTAIN
 
     @property
+    def implied_linf(self) -> float:
+        """The l-infinity radius that the l2 radius implies, rounded toward zero.
+
+        Raises:
+            ValueError: the number of values of the image is not known.
+
+        Source: Salman et al. 2019, section 4.
+        """
+        return _implied_linf(self.radius, self.values)
+
+    @property
     def guarantee(self) -> str:
         """What the certificate says and how far, in one sentence."""
         if self.abstained:
             return "No class is certified: the votes suffice for none."
-        reach = {
-            "float": "up to the floating-point effects of noise and addition",
-            "grid": "for the program as it runs, floating point included",
-        }
-        at = "the 8-bit image nearest to x" if self.moved else "x"
-        return (
-            f"With probability at least {1 - self.alpha:g} over the noise, the smoothed classifier "
-            f"answers {self.label} at every image closer than {self.radius:g} (l2, pixels in "
-            f"[0, 1]) to {at}, {reach[self.noise]}."
-        )
+        return _sentence(self, "the smoothed classifier answers")
+
+
+@dataclass(frozen=True)
+class SoftCertificate:
+    """The classifier of mean scores is `label` within `radius` of x, or the soft CERTIFY abstained.
+
+    It answers with the class whose softmax output has the largest mean under noise: another
+    classifier than the majority vote g of `Certificate`, so the radii of the two do not compare.
+    A wrong certificate has probability at most alpha over the noise.
+
+    Attributes:
+        label, radius, n0, n, alpha, sigma, noise, precision, seed, stream, moved, values: as in
+            `Certificate`.
+        selected: the class with the largest mean score over the n0 selection samples.
+        means: of the scores of the estimation samples, one per class.
+        lower: lower confidence bound on the mean score of `selected` under noise.
+        upper: upper confidence bound on that of every other class.
+        bound: a key of `rszoo.bounds.SOFT_BOUNDS`.
+    """
+
+    label: int
+    radius: float
+    selected: int
+    means: tuple[float, ...] = field(repr=False)
+    lower: float
+    upper: float
+    n0: int
+    n: int
+    alpha: float
+    bound: str
+    sigma: float
+    noise: str
+    precision: str
+    seed: int
+    stream: int
+    values: int
+    moved: float = 0.0
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no class was certified."""
+        return self.label == ABSTAIN
+
+    @property
+    def implied_linf(self) -> float:
+        """As that of `Certificate`."""
+        return _implied_linf(self.radius, self.values)
+
+    @property
+    def guarantee(self) -> str:
+        """What the certificate says and how far, in one sentence."""
+        if self.abstained:
+            return "No class is certified: the scores suffice for none."
+        subject = "the class with the largest mean score under noise (not the majority vote) is"
+        return _sentence(self, subject)
 
 
 @dataclass(frozen=True)
@@ -111,3 +170,23 @@ class Prediction:
     def abstained(self) -> bool:
         """Whether the vote was too close."""
         return self.label == ABSTAIN
+
+
+def _sentence(certificate: Certificate | SoftCertificate, subject: str) -> str:
+    """The guarantee of a certificate, about the subject."""
+    reach = {
+        "float": "up to the floating-point effects of noise and addition",
+        "grid": "for the program as it runs, floating point included",
+    }
+    at = "the 8-bit image nearest to x" if certificate.moved else "x"
+    return (
+        f"With probability at least {1 - certificate.alpha:g} over the noise, {subject} "
+        f"{certificate.label} at every image closer than {certificate.radius:g} (l2, pixels in "
+        f"[0, 1]) to {at}, {reach[certificate.noise]}."
+    )
+
+
+def _implied_linf(radius: float, values: int) -> float:
+    from rszoo.bounds import implied_linf  # scipy is slow to import
+
+    return implied_linf(radius, values)

@@ -1,9 +1,9 @@
 """Votes of a base classifier under noise: many images share every batch, each with its procedure.
 
-A procedure (CERTIFY, PREDICT) is a generator: it yields `Request`s, is sent the votes, and returns
-its result. It knows nothing of batches; the engine knows nothing of statistics. An image leaves
-when its procedure returns and another takes its place, so the device stays full however few samples
-an image needs.
+A procedure (CERTIFY, PREDICT) is a generator: it yields `Request`s, is sent the votes, or the
+scores where it asks for these, and returns its result. It knows nothing of batches; the engine
+knows nothing of statistics. An image leaves when its procedure returns and another takes its place,
+so the device stays full however few samples an image needs.
 """
 
 from collections import deque
@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, NamedTuple
+from itertools import compress
+from typing import Any, Generic, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rszoo.smoothing.form import VotingForm
 from rszoo.smoothing.noise import BLOCK, Noise, block_size
-from rszoo.smoothing.requests import Procedure, Request, Result, Stage
+from rszoo.smoothing.requests import Procedure, Request, Result, SoftProcedure, Stage
+from rszoo.smoothing.tallies import ScoreTally, Tally, VoteTally
 
 WINDOW = 256  # images in progress at once: bounds memory and what an interruption loses
 
@@ -38,16 +40,17 @@ class Job(Generic[Result]):
 
     image: Tensor
     key: str
-    procedure: Procedure[Result]
+    procedure: Procedure[Result] | SoftProcedure[Result]
 
 
 @dataclass(eq=False)
 class Candidate(Generic[Result]):
-    """An image in progress: its row in the table of votes, and how many samples it waits for."""
+    """An image in progress: its row in the tallies, and how many samples it waits for."""
 
     job: Job[Result]
     row: int
     waiting: int = 0
+    scored: bool = False  # whether it waits for scores
     finished: bool = False
     result: Result | None = None
     drawn: tuple[Stage, int, Callable[[], Tensor]] | None = None
@@ -68,8 +71,7 @@ class Engine(Generic[Result]):
         self.num_classes, self.batch_size = num_classes, batch_size
         workers = torch.get_num_threads() if self.device.type == "cpu" else 1
         self.round = batch_size * max(1, workers * BLOCK // batch_size)
-        size = (WINDOW, 1 + num_classes)  # the first column counts samples without a vote
-        self.votes = torch.zeros(size, dtype=torch.int64, device=self.device)
+        self.tallies: dict[bool, Tally] = {}  # by whether scores are wanted, once they are
         self.pending = 0  # samples asked for and not yet counted
         self.queue: deque[tuple[Candidate[Result], Iterator[Piece]]] = deque()
         self.rest: tuple[Candidate[Result], Piece] | None = None
@@ -77,15 +79,16 @@ class Engine(Generic[Result]):
         # network's threads
         self.pool = ThreadPoolExecutor(workers)
 
-    def resume(self, candidate: Candidate[Result], counts: list[int] | None) -> None:
-        """Hand a candidate its votes; queue what it asks for next, or keep its result."""
+    def resume(self, candidate: Candidate[Result], answer: Any) -> None:
+        """Hand a candidate its votes or scores; queue what it asks next, or keep its result."""
         procedure = candidate.job.procedure
         try:
-            request = next(procedure) if counts is None else procedure.send(counts)
+            request = next(procedure) if answer is None else procedure.send(answer)
         except StopIteration as stop:
             candidate.result, candidate.finished, candidate.drawn = stop.value, True, None
             return
-        candidate.waiting = request.stop - request.start
+        candidate.waiting, candidate.scored = request.stop - request.start, request.scores
+        self._tally(request.scores).begin(candidate.row, request)
         self.pending += candidate.waiting
         self.queue.append((candidate, candidate.pieces(request)))
 
@@ -98,17 +101,29 @@ class Engine(Generic[Result]):
             return 0
         with torch.inference_mode():
             drawn = [block()[piece.start : piece.stop] for _, piece, block in parts]
-            self._count(drawn, [candidate.row for candidate, _, _ in parts])
+            for scored, tally in self.tallies.items():
+                asked = [candidate.scored == scored for candidate, _, _ in parts]
+                rows = [candidate.row for candidate, _, _ in compress(parts, asked)]
+                if rows:
+                    tally.count(list(compress(drawn, asked)), rows)
         for candidate, piece, _ in parts:
             candidate.waiting -= piece.stop - piece.start
             self.pending -= piece.stop - piece.start
         complete = {candidate.row: candidate for candidate, _, _ in parts if candidate.waiting == 0}
-        if complete:
-            for candidate, counts in zip(
-                complete.values(), self._read(list(complete)), strict=True
-            ):
-                self.resume(candidate, counts)
+        answers: dict[int, Any] = {}
+        for scored, tally in self.tallies.items():
+            rows = [row for row, candidate in complete.items() if candidate.scored == scored]
+            if rows:
+                answers |= zip(rows, tally.read(rows), strict=True)
+        for row, candidate in complete.items():
+            self.resume(candidate, answers[row])
         return sum(map(len, drawn))
+
+    def _tally(self, scored: bool) -> Tally:
+        if scored not in self.tallies:
+            kind = ScoreTally if scored else VoteTally
+            self.tallies[scored] = kind(self.form, self.num_classes, self.batch_size, WINDOW)
+        return self.tallies[scored]
 
     def _draw(self, candidate: Candidate[Result], piece: Piece) -> Callable[[], Tensor]:
         """The block of a piece; it is kept, as the next piece may continue in it.
@@ -125,37 +140,6 @@ class Engine(Generic[Result]):
                 block = partial(_itself, self.noise.noisy(*address))
             candidate.drawn = piece.stage, piece.block, block
         return candidate.drawn[2]
-
-    def _count(self, drawn: list[Tensor], rows: list[int]) -> None:
-        """Add the votes of noisy images, one tensor per row of the table, to their rows."""
-        samples = drawn[0] if len(drawn) == 1 else torch.cat(drawn)
-        first = torch.tensor([row * (1 + self.num_classes) + 1 for row in rows], device="cpu")
-        offsets = first.repeat_interleave(torch.tensor([len(part) for part in drawn], device="cpu"))
-        chosen = torch.cat([self._vote(batch) for batch in torch.split(samples, self.batch_size)])
-        places = chosen + _sent(offsets, self.device)
-        self.votes.view(-1).scatter_add_(0, places, torch.ones_like(places))
-
-    def _read(self, rows: list[int]) -> list[list[int]]:
-        """The votes in these rows, which are cleared."""
-        with torch.inference_mode():
-            places = _sent(torch.tensor(rows, device="cpu"), self.device)
-            counts: list[list[int]] = self.votes[places].tolist()  # the one wait for the device
-            self.votes[places] = 0
-        for none, *votes in counts:
-            if none:
-                raise ValueError(
-                    f"Expected finite logits, got NaN or infinity as the largest of {none} of "
-                    f"{none + sum(votes)} noisy images; check the network's weights and its "
-                    "normalization."
-                )
-        return [votes for _, *votes in counts]
-
-    def _vote(self, batch: Tensor) -> Tensor:
-        """The votes of a batch, which is filled up on a GPU, where its shape affects rounding."""
-        missing = 0 if self.device.type == "cpu" else self.batch_size - len(batch)
-        filled = torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)]) if missing else batch
-        votes: Tensor = self.form(filled)
-        return votes[: len(batch)]
 
     def _pieces(self) -> Iterator[tuple[Candidate[Result], Piece]]:
         """Pieces that make full batches, or all that is asked for."""
@@ -182,11 +166,6 @@ class Engine(Generic[Result]):
 
 def _itself(drawn: Tensor) -> Tensor:
     return drawn
-
-
-def _sent(values: Tensor, device: torch.device) -> Tensor:
-    """A small CPU tensor on the device, without waiting for it."""
-    return values if device.type == "cpu" else values.pin_memory().to(device, non_blocking=True)
 
 
 def run(

@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rszoo.architectures import NormalizedNetwork
 from rszoo.architectures.ensemble import Ensemble
+from rszoo.bounds.scores import STEPS
 from rszoo.smoothing.precision import CPU, bfloat16_products, isolated, seeded
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -117,6 +118,19 @@ class VotingForm(nn.Module):
             return self.forward(x.expand(2, -1, -1, -1))[:1]
         logits = self.logits(x)
         return logits.argmax(1).where(logits.amax(1).isfinite(), -1)
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Softmax outputs in steps of 2^-20, rounded down: int64 (B, classes).
+
+        They are -1 where the largest logit is NaN or infinite. From float64 logits, whatever the
+        precision of the network.
+        """
+        if len(x) == 1:
+            return self.scores(x.expand(2, -1, -1, -1))[:1]
+        logits = self.logits(x).double()
+        with isolated(x.device):
+            steps = logits.softmax(1).mul(STEPS).long()
+        return steps.where(logits.amax(1, keepdim=True).isfinite(), -1)
 
 
 class AttackedForm(nn.Module):

@@ -3,7 +3,10 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from rszoo.bounds import Scores
 
 Result = TypeVar("Result")
 
@@ -18,15 +21,24 @@ class Stage(IntEnum):
 
 
 class Request(NamedTuple):
-    """The samples start, ..., stop - 1 of a stage's stream."""
+    """The samples start, ..., stop - 1 of a stage's stream.
+
+    With `scores` their softmax outputs are wanted, not their votes; those of the class `follow`
+    also one by one, in the order of drawing.
+    """
 
     stage: Stage
     start: int
     stop: int
+    scores: bool = False
+    follow: int | None = None
 
 
 Procedure = Generator[Request, list[int], Result]
 """Yields requests, is sent the votes for each (one count per class), returns a result."""
+
+SoftProcedure = Generator[Request, "Scores", Result]
+"""Yields requests for scores, is sent them, returns a result."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,7 @@ class Setting:
         stream: version of the noise's stream.
         loss: total variation between the noise of a sample and its stated law; each sample costs
             this much of alpha.
+        values: C H W, the number of values of an image.
     """
 
     alpha: float
@@ -48,6 +61,7 @@ class Setting:
     seed: int
     stream: int
     loss: float
+    values: int
 
     def level(self, n: int) -> float:
         """What n samples leave of alpha for the statistics.

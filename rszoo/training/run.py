@@ -1,29 +1,34 @@
 """A run: all that a step needs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import Labelled, get_dataset
-from rszoo.recipe import Recipe
+from rszoo.recipe import Recipe, Training
 from rszoo.smoothing.noise import gaussian_noise, step_generator
 from rszoo.smoothing.precision import CPU, differentiable, isolated, mixed_precision, seeded
 from rszoo.training.data import TrainingData, load_data
+from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method
-from rszoo.training.optimization import build_average, build_optimizer, build_scheduler
+from rszoo.training.optimization import build_average, build_optimizers, build_scheduler
+from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.entry import read_entry
 
 
 @dataclass
 class Run:
-    """A run of a recipe after `step` steps; `model` is `network`, compiled where wanted."""
+    """A run of a recipe after `step` steps; `model` is `network`, compiled where wanted.
+
+    `losses` are those of the present epoch's steps.
+    """
 
     recipe: Recipe
     device: torch.device
@@ -31,10 +36,11 @@ class Run:
     network: NormalizedNetwork
     model: nn.Module
     method: Method
-    optimizer: Optimizer
-    scheduler: LRScheduler
+    optimizers: tuple[Optimizer, ...]
+    schedulers: tuple[LRScheduler, ...]
     average: AveragedModel | None
     step: int = 0
+    losses: list[Tensor] = field(default_factory=list)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -45,6 +51,11 @@ class Run:
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.steps_per_epoch * self.recipe.training.epochs
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, of the first optimizer where there are two."""
+        return float(self.schedulers[0].get_last_lr()[0])
 
     @property
     def result(self) -> NormalizedNetwork:
@@ -76,14 +87,15 @@ def start(
         random_start: ignore the recipe's `init_from`, for a run that is only measured.
 
     Raises:
-        ValueError: the recipe names something unknown, or its batch is larger than the data set.
+        ValueError: the recipe names something unknown, something that this torch or its network
+            does not have, or its batch is larger than the data set.
         FileNotFoundError: the data set or the initial weights are missing.
     """
     training, method = recipe.training, build_method(recipe.method)
     with differentiable(device):
         network = _random_network(recipe)
         if training.init_from is not None and not random_start:
-            _initialize(network, training.init_from, initial)
+            _initialize(network, training, initial)
         network = network.to(device).to(memory_format=torch.channels_last)
         data = load_data(recipe, device, download=download)
         steps_per_epoch = len(data.labels) // training.batch_size
@@ -95,10 +107,10 @@ def start(
         model: nn.Module = network
         if compiled:
             model = torch.compile(network)  # type: ignore[assignment]
-        optimizer = build_optimizer(network.parameters(), training)
-        scheduler = build_scheduler(optimizer, training, steps_per_epoch)
+        optimizers = build_optimizers(network, training)
+        schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
         average = build_average(network, training)
-    return Run(recipe, device, data, network, model, method, optimizer, scheduler, average)
+    return Run(recipe, device, data, network, model, method, optimizers, schedulers, average)
 
 
 @differentiable(CPU)
@@ -113,8 +125,30 @@ def _random_network(recipe: Recipe) -> NormalizedNetwork:
         )
 
 
-def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> None:
-    """Copy the weights of an entry; a last layer for another number of classes stays random."""
+def _initialize(network: NormalizedNetwork, training: Training, folder: Path | None) -> None:
+    """Copy the weights of an entry, or grow those of a smaller one of its family.
+
+    A last layer for another number of classes stays random.
+    """
+    name = str(training.init_from)
+    entry, config = _read_named(name, folder)
+    if is_growth(network.network, entry.network):
+        generator = step_generator(training.seed, "growth", 0, CPU)
+        grow(network.network, entry.network, generator)
+        network.normalize.load_state_dict(entry.normalize.state_dict())
+        return
+    own, copied = network.state_dict(), entry.state_dict()
+    if own.keys() != copied.keys():
+        raise ValueError(
+            f"Expected {name} to have the architecture of this recipe, got {config.architecture}; "
+            "choose another."
+        )
+    fits = {key: value for key, value in copied.items() if value.shape == own[key].shape}
+    network.load_state_dict(own | fits)
+
+
+def _read_named(name: str, folder: Path | None) -> tuple[NormalizedNetwork, EntryConfig]:
+    """The entry in a folder, which must have this name."""
     if folder is None:
         raise FileNotFoundError(
             f"Expected the folder of {name}, from which this recipe starts, got none; "
@@ -126,14 +160,7 @@ def _initialize(network: NormalizedNetwork, name: str, folder: Path | None) -> N
         raise ValueError(
             f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}."
         )
-    own, copied = network.state_dict(), entry.state_dict()
-    if own.keys() != copied.keys():
-        raise ValueError(
-            f"Expected {name} to have the architecture of this recipe, got {config.architecture}; "
-            "choose another."
-        )
-    fits = {key: value for key, value in copied.items() if value.shape == own[key].shape}
-    network.load_state_dict(own | fits)
+    return entry, config
 
 
 def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:

@@ -22,15 +22,16 @@ MEASURED_STEPS = 5
 
 def take_step(run: Run) -> Tensor:
     """Advance the run by one step; returns the mean loss of the batch, on the device."""
-    run.optimizer.zero_grad()
+    run.network.zero_grad()
     dropout = step_seed(run.recipe.training.seed, "network", run.step)  # and its like
     with seeded(dropout, run.device):
         loss = _loss(run)
     loss.backward()  # type: ignore[no-untyped-call]
     if run.recipe.training.clip_norm is not None:
         nn.utils.clip_grad_norm_(run.network.parameters(), run.recipe.training.clip_norm)
-    run.optimizer.step()
-    run.scheduler.step()
+    for optimizer, scheduler in zip(run.optimizers, run.schedulers, strict=True):
+        optimizer.step()
+        scheduler.step()
     if run.average is not None:
         run.average.update_parameters(run.network)
     run.step += 1

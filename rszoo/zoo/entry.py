@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rszoo.architectures import Normalize, NormalizedNetwork
 from rszoo.data.datasets import get_dataset
 from rszoo.errors import IntegrityError
-from rszoo.files import replace_content, replacing
+from rszoo.files import replacing
 from rszoo.smoothing.precision import CPU, differentiable
 from rszoo.zoo.config import CONFIG, WEIGHTS, EntryConfig, Source, check_sha256, read_config, sha256
 from rszoo.zoo.weights import blank, fill, first_difference
@@ -50,11 +50,14 @@ def write_new_entry(folder: Path, network: NormalizedNetwork, source: Source) ->
 
 @differentiable(CPU)
 def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> EntryConfig:
-    """Write weights and config of a network; each file replaces an earlier one in one step."""
+    """Write weights and config of a network; both are complete before they replace earlier ones.
+
+    An earlier entry with these weights, as of the same run, loads at every moment.
+    """
     network = network.to("cpu", torch.float32).eval()
     dataset = get_dataset(source.dataset)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(folder / WEIGHTS) as partial:
+    with replacing(folder / CONFIG) as config_partial, replacing(folder / WEIGHTS) as partial:
         try:
             save_file(tensors, partial)
         except SafetensorError as error:  # raised for a full disk, without saying so
@@ -62,19 +65,18 @@ def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> Ent
                 f"Expected room for weights in {folder}, got this fault: {error}; make room."
             ) from error
         partial.chmod(0o644)  # safetensors makes files that only their owner may read
-    config = EntryConfig(
-        **vars(source),
-        classes=list(dataset.classes),
-        input_shape=dataset.shape,
-        resize=dataset.resize,
-        mean=_shortest(network.normalize.mean),
-        std=_shortest(network.normalize.std),
-        weights_sha256=sha256(folder / WEIGHTS),
-        self_test=self_test(network, dataset.shape).tolist(),
-    )
-    replace_content(
-        folder / CONFIG, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
-    )
+        config = EntryConfig(
+            **vars(source),
+            classes=list(dataset.classes),
+            input_shape=dataset.shape,
+            resize=dataset.resize,
+            mean=_shortest(network.normalize.mean),
+            std=_shortest(network.normalize.std),
+            weights_sha256=sha256(partial),
+            self_test=self_test(network, dataset.shape).tolist(),
+        )
+        text = msgspec.json.format(msgspec.json.encode(config), indent=2)
+        config_partial.write_bytes(text + b"\n")
     return config
 
 

@@ -1,4 +1,4 @@
-"""A recipe of the tests, and what a run of it logs."""
+"""A data set and a recipe of the tests, and what a run of it logs."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,13 @@ import torch
 from rszoo.recipe import Recipe, parse_recipe
 
 CPU = torch.device("cpu")
+BLOBS = """
+classes = ["dark", "light"]
+shape = [3, 32, 32]
+mean = [0.5, 0.5, 0.5]
+std = [0.3, 0.3, 0.3]
+resize = 32
+"""
 RECIPE = """
 [about]
 summary = "A test."
@@ -48,6 +55,37 @@ alpha = 0.001
 bound = "cohen"
 seed = 0
 """
+
+SGD = """
+name = "sgd"
+momentum = 0.9
+nesterov = true
+weight_decay = 5e-4
+"""
+OPTIMIZERS = {
+    "sgd": SGD,
+    "adamw": """
+name = "adamw"
+beta1 = 0.9
+beta2 = 0.99
+eps = 1e-8
+weight_decay = 0.01
+""",
+    "muon": """
+name = "muon"
+momentum = 0.95
+nesterov = true
+weight_decay = 0.01
+scaling = "original"
+rest_rate = 0.05
+[training.optimizer.rest]
+name = "sgd"
+momentum = 0.9
+nesterov = true
+weight_decay = 5e-4
+""",
+}
+"""The table of each optimizer."""
 
 
 def recipe_text(options: str = "", **replaced: str) -> str:

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 import rszoo.architectures
 from rszoo.architectures import build
+from rszoo.architectures.ensemble import Ensemble
 from rszoo.data.datasets import get_dataset
 from rszoo.training import estimate, start, train
+from rszoo.zoo.loading import fetched
 
 
 class Dropping(nn.Module):
@@ -67,3 +69,12 @@ def test_dropout_is_that_of_the_recipes_seed_and_the_step(
         while not train(wanted, tmp_path / "pieces", device=CPU, time_limit=0.0):
             pass
     assert weights(tmp_path / "pieces") == weights(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_an_ensemble_is_trained_as_one_network(blobs: Path, tmp_path: Path) -> None:
+    train(recipe(resnet20="ensemble/2xresnet20"), tmp_path / "run", device=CPU)
+    network = fetched(f"local-dir:{tmp_path / 'run'}").network.network
+    assert isinstance(network, Ensemble)
+    one, other = (member.state_dict()["network.fc.weight"] for member in network.networks)
+    assert not torch.equal(one, other)

@@ -45,6 +45,8 @@ class Protocol(
         loss: total variation between the noise of a sample and its stated law, subtracted from
             alpha once per sample; 0 without grid.
         stream: version of the noise's stream; 1 in logs of a time with only one.
+        data_sha256: of pixels and labels of the split, by `rszoo.data.datasets.digest`; None in
+            older logs, which do not say, and where shards of such logs were merged.
 
     Raises:
         ValueError: no evaluation can have these values together.
@@ -68,6 +70,7 @@ class Protocol(
     software: str
     loss: NonNegative = 0.0
     stream: Count = 1
+    data_sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a protocol that no evaluation can follow."""

@@ -31,11 +31,13 @@ class Imported:
         config: its config.
         normalization: one of `NORMALIZATIONS`, or "file" if the file holds the statistics.
         accuracies: of the normalizations that were tried, on noisy test images, in [0, 1].
+        checked: whether checksums in the file show that it is undamaged.
     """
 
     config: EntryConfig
     normalization: str
     accuracies: dict[str, float]
+    checked: bool
 
 
 @differentiable(CPU)
@@ -90,7 +92,8 @@ def import_checkpoint(  # noqa: PLR0913 - users write this call
         hits = {name: noisy_hits(net, images, sigma, device) for name, net in networks.items()}
     chosen = clear_winner(hits) if hits else next(iter(networks))
     accuracies = {name: float(right.float().mean()) for name, right in hits.items()}
-    return Imported(write_new_entry(out, networks[chosen], source), chosen, accuracies)
+    config = write_new_entry(out, networks[chosen], source)
+    return Imported(config, chosen, accuracies, checkpoint.checked)
 
 
 def _check(out: Path, sigma: float, normalization: str) -> None:
