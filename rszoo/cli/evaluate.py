@@ -89,8 +89,14 @@ def evaluate(
     run_logged(
         out or Path(f"{re.split('[/:]', name.rstrip('/'))[-1].partition('@')[0]}.tsv"),
         _options(task, vars(shared), rule, None if n is None else _numbers(n)),
-        lambda log, options, where: Evaluation(
-            name, log, options, device=where, download=download, batch_size=batch_size
+        lambda log, options, where, settle: Evaluation(
+            name,
+            log,
+            options,
+            device=where,
+            download=download,
+            batch_size=batch_size,
+            before_writing=settle,
         ),
         device=device,
     )

@@ -3,7 +3,12 @@
 from rszoo.attacks.attacker import Attacked, Attacker, Target, attack
 from rszoo.evaluation.attacking import AttackEvaluator
 from rszoo.evaluation.evaluator import Evaluator, VotingEvaluator
-from rszoo.evaluation.logged import AttackEvaluation, Evaluation, LoggedEvaluation
+from rszoo.evaluation.logged import (
+    AttackEvaluation,
+    BeforeWriting,
+    Evaluation,
+    LoggedEvaluation,
+)
 from rszoo.evaluation.options import (
     AttackOptions,
     CertifyOptions,
@@ -27,6 +32,7 @@ __all__ = [
     "AttackOptions",
     "Attacked",
     "Attacker",
+    "BeforeWriting",
     "CertifyOptions",
     "Challenge",
     "ChallengeOptions",
