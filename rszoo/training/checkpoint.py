@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from rszoo.files import replace_content, replacing
+from rszoo.training.methods import Weighing
 from rszoo.training.run import Run
 from rszoo.zoo.config import CONFIG, EPOCHS, WEIGHTS
 
@@ -66,6 +67,8 @@ def _parts(run: Run) -> dict[str, Any]:
     ):
         suffix = f" {number}" if number else ""
         parts |= {f"optimizer{suffix}": optimizer, f"scheduler{suffix}": scheduler}
+    parts["teacher"] = run.teacher
+    parts["sampler"] = run.sampler if isinstance(run.method, Weighing) else None
     return {name: part for name, part in parts.items() if part is not None}
 
 

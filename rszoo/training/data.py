@@ -1,6 +1,6 @@
 """The images of a run: on the device as uint8, so that a step never waits for them, or streamed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from rszoo.recipe import Extra, Recipe
 from rszoo.training.stream import Stream, Upcoming
 
 MONITORED = 2000
+CHUNK = 256  # images per pass of a measurement
 PADDING = {"none": None, "flip": 0, "crop-flip": 4}
 """Zeros around the image before a random crop and flip; None leaves the image alone."""
 
@@ -34,12 +35,14 @@ class TrainingData:
         monitored: images and labels for the noisy accuracy during the run: those held out, or some
             of the test images.
         batch: augmented images of some indices, uint8 (B, C, H, W), on the device.
+        clean: all images as they are, in order, in chunks, uint8 (B, C, H, W).
     """
 
     labels: Tensor
     weights: Tensor
     monitored: list[Labelled]
     batch: Callable[[Tensor, torch.Generator, Upcoming], Tensor]
+    clean: Callable[[], Iterable[Tensor]]
 
 
 def augmented(images: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
@@ -109,7 +112,10 @@ def _resident(recipe: Recipe, device: torch.device, download: bool) -> TrainingD
     def batch(chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
         return augmented(images[chosen], training.augmentation, generator)
 
-    return TrainingData(labels.to(device), weights.to(device), monitored, batch)
+    def clean() -> Iterable[Tensor]:
+        return (images[first : first + CHUNK] for first in range(0, len(images), CHUNK))
+
+    return TrainingData(labels.to(device), weights.to(device), monitored, batch, clean)
 
 
 def _streamed(recipe: Recipe, device: torch.device) -> TrainingData:
@@ -124,7 +130,11 @@ def _streamed(recipe: Recipe, device: torch.device) -> TrainingData:
     monitored = list(image_chunks(dataset.name, "test", limit=MONITORED))
     labels, weights = files.labels.to(device), torch.ones(len(files.labels), device=device)
     stream = Stream(files, dataset.shape[1:], training.seed)
-    return TrainingData(labels, weights, monitored, stream.batch)
+
+    def clean() -> Iterable[Tensor]:
+        return (chunk for chunk, _ in image_chunks(dataset.name, "train", size=CHUNK))
+
+    return TrainingData(labels, weights, monitored, stream.batch, clean)
 
 
 def _extra_images(extra: Extra, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,5 @@
 """A run: all that a step needs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +10,15 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.data.datasets import Labelled, get_dataset
+from rszoo.data.datasets import Dataset, get_dataset
 from rszoo.recipe import Recipe, Training
-from rszoo.smoothing.noise import gaussian_noise, step_generator
-from rszoo.smoothing.precision import mixed_precision
+from rszoo.smoothing.noise import step_generator
 from rszoo.training.data import TrainingData, load_data
 from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method
 from rszoo.training.optimization import build_average, build_optimizers, build_scheduler
+from rszoo.training.sampling import Sampler
+from rszoo.training.teacher import Teacher, check_fits, check_teacher, made_up_votes
 from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.entry import read_entry
 
@@ -36,6 +36,8 @@ class Run:
     optimizers: tuple[Optimizer, ...]
     schedulers: tuple[LRScheduler, ...]
     average: AveragedModel | None
+    sampler: Sampler
+    teacher: Teacher | None = None
     step: int = 0
 
     @property
@@ -69,6 +71,7 @@ def start(
     *,
     download: bool = False,
     initial: Path | None = None,
+    teacher: Path | None = None,
     compiled: bool = False,
     random_start: bool = False,
 ) -> Run:
@@ -79,8 +82,10 @@ def start(
         device: where to train.
         download: fetch the data set if it is missing.
         initial: folder of the entry that the recipe's `init_from` names.
+        teacher: folder of the entry that the recipe's `teacher` names.
         compiled: run the network through torch.compile, which changes speed and rounding.
-        random_start: ignore the recipe's `init_from`, for a run that is only measured.
+        random_start: for a run that is only measured: ignore the recipe's `init_from`, and learn
+            from a teacher of the recipe's architecture with random weights.
 
     Raises:
         ValueError: the recipe names something unknown, something that this torch or its network
@@ -89,6 +94,7 @@ def start(
     """
     training, dataset = recipe.training, get_dataset(recipe.model.dataset)
     method = build_method(recipe.method)
+    check_teacher(recipe, method)
     torch.manual_seed(training.seed)
     network = build(
         recipe.model.architecture,
@@ -110,7 +116,26 @@ def start(
     optimizers = build_optimizers(network, training)
     schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
     average = build_average(network, training)
-    return Run(recipe, device, data, network, model, method, optimizers, schedulers, average)
+    sampler = Sampler(training.seed, len(data.labels), device)
+    taught = None
+    if training.teacher is not None and random_start:
+        taught = Teacher(network, "random")
+        taught.votes = made_up_votes(len(data.labels), dataset.num_classes, device)
+    elif training.teacher is not None:
+        taught = _teacher(training.teacher, teacher, dataset, device)
+    return Run(
+        recipe,
+        device,
+        data,
+        network,
+        model,
+        method,
+        optimizers,
+        schedulers,
+        average,
+        sampler,
+        taught,
+    )
 
 
 def _initialize(network: NormalizedNetwork, training: Training, folder: Path | None) -> None:
@@ -119,7 +144,7 @@ def _initialize(network: NormalizedNetwork, training: Training, folder: Path | N
     A last layer for another number of classes stays random.
     """
     name = str(training.init_from)
-    entry, config = _read_named(name, folder)
+    entry, config = _read_named(name, folder, "from which this recipe starts")
     if is_growth(network.network, entry.network):
         generator = step_generator(training.seed, "growth", 0, torch.device("cpu"))
         grow(network.network, entry.network, generator)
@@ -135,12 +160,18 @@ def _initialize(network: NormalizedNetwork, training: Training, folder: Path | N
     network.load_state_dict(own | fits)
 
 
-def _read_named(name: str, folder: Path | None) -> tuple[NormalizedNetwork, EntryConfig]:
+def _teacher(name: str, folder: Path | None, dataset: Dataset, device: torch.device) -> Teacher:
+    network, config = _read_named(name, folder, "the teacher of this recipe")
+    check_fits(config, dataset)
+    network = network.to(device).to(memory_format=torch.channels_last)
+    return Teacher(network, config.weights_sha256)
+
+
+def _read_named(name: str, folder: Path | None, role: str) -> tuple[NormalizedNetwork, EntryConfig]:
     """The entry in a folder, which must have this name."""
     if folder is None:
         raise FileNotFoundError(
-            f"Expected the folder of {name}, from which this recipe starts, got none; "
-            "pass its folder."
+            f"Expected the folder of {name}, {role}, got none; pass its folder."
         )
     entry, config = read_entry(folder)
     is_place = ":" in name or "/" in name or Path(name).is_dir()
@@ -149,19 +180,3 @@ def _read_named(name: str, folder: Path | None) -> tuple[NormalizedNetwork, Entr
             f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}."
         )
     return entry, config
-
-
-def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:
-    """The network's accuracy under one draw of N(0, sigma^2) noise per image, in [0, 1]."""
-    network, training, sigma = run.result, run.recipe.training, run.recipe.model.sigma
-    mode, correct, total = network.training, 0, 0
-    network.eval()
-    generator = step_generator(training.seed, "noisy accuracy", 0, run.device)
-    with torch.inference_mode(), mixed_precision(run.device, training.precision):
-        for images, y in chunks:
-            x = images.to(run.device, memory_format=torch.channels_last).float().div_(255)
-            labels = network(x + gaussian_noise(x, sigma, generator)).argmax(1).cpu()
-            correct += int((labels == y).sum())
-            total += len(y)
-    network.train(mode)
-    return correct / total

@@ -82,6 +82,9 @@ def _text(parts: re.Match[str], base: Recipe, example: Recipe | None) -> str:
     method = build_method(_placeholders(name) if example is None else example.method)
     paper = "" if example is None else example.about.paper
     origin = "placeholders: choose" if example is None else f"those of {example.name}"
+    teacher, votes = None, None
+    if example is not None:
+        teacher, votes = example.training.teacher, example.training.teacher_votes
     tables = {
         "about": replace(base.about, summary=f"{_summary(method)}.", paper=paper, notes=""),
         "model": replace(
@@ -89,7 +92,7 @@ def _text(parts: re.Match[str], base: Recipe, example: Recipe | None) -> str:
             **{key: parts[key] for key in ("dataset", "architecture", "variant")},
         ),
         "method": method,
-        "training": base.training,
+        "training": replace(base.training, teacher=teacher, teacher_votes=votes),
         "inference": replace(base.inference, noise="grid"),
         "certification": base.certification,
     }

@@ -5,15 +5,15 @@
 CE_(1) <= ... <= CE_(m) are the cross entropies at m noisy copies in ascending order, and K is drawn
 from Bin(m, p_y), at least 1: an image with little confidence p_y in its label is trained on its
 easiest copies only. Where K = m the worst noise counts too: delta*_i is delta_i after T steps of
-ascent on the mean of KL(y_hat || F(x + delta_i)), within l2 distance eps of delta_i and with its mean
-and root mean square. y_hat is the teacher's smoothed prediction, the shares of its votes.
+ascent on the mean of KL(y_hat || F(x + delta_i)), within l2 distance eps of delta_i and with its
+mean and root mean square. y_hat is the teacher's smoothed prediction, the shares of its votes.
 
-Source: Jeong, Kim & Shin 2023, section 3. Differs from the authors' code in: a batch is not cut into
-m mini-batches with an optimizer step each.
+Source: Jeong, Kim & Shin 2023, section 3. Differs from the authors' code in: a batch is not cut
+into m mini-batches with an optimizer step each.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,8 @@ class CatRS:
         confidence: where p_y is from: the "votes" of these m copies, or the "teacher".
     """
 
+    learns_from: ClassVar[Literal["votes"]] = "votes"
+
     m: Count
     lam: NonNegative
     eps: Positive
@@ -57,7 +59,7 @@ class CatRS:
         Raises:
             ValueError: the run has no teacher.
         """
-        target = draw.smoothed_prediction()
+        target = draw.teacher_prediction()
         noise = noise_vectors(x, self.m, draw)
         logits = noisy_logits(model, x, noise)
         kept = self._kept(logits, target, y, draw)

@@ -6,11 +6,11 @@ T is the softmax of the teacher's network. No labels and no attacks are needed, 
 learns what an expensive method taught a large one at the price of Gaussian training plus the
 teacher's forward passes.
 
-Source: Vaishnavi, Eykholt & Rahmati 2022 (Compact robust training), section 3. There is no official
-setting of m; theirs is 1.
+Source: Vaishnavi, Eykholt & Rahmati 2022 (certified robustness transfer), section 3, where m = 1.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ class Distilled:
         m: noise vectors per image.
     """
 
+    learns_from: ClassVar[Literal["network"]] = "network"
+
     m: Count
 
     @property
@@ -43,6 +45,7 @@ class Distilled:
         """
         noise = noise_vectors(x, self.m, draw)
         with torch.no_grad():
-            target = noisy_logits(draw.teacher_network(), x, noise).float().softmax(2)
-        difference = noisy_logits(model, x, noise).float().softmax(2) - target
-        return torch.linalg.vector_norm(difference + torch.finfo(torch.float32).tiny, dim=2).mean(0)
+            target = noisy_logits(draw.teacher_network(), x, noise).softmax(2)
+        difference = noisy_logits(model, x, noise).softmax(2) - target
+        distance: Tensor = torch.linalg.vector_norm(difference, dim=2)
+        return distance.mean(0)

@@ -1,4 +1,4 @@
-"""Training for the average certified radius: leave out what is hopeless, repeat what is nearly there.
+"""Training for the average certified radius: drop the hopeless images, repeat those nearly there.
 
     1/m sum_i -log F(x + delta*_i)_y
 
@@ -9,15 +9,16 @@ counted as 3/4. delta*_i is attacked noise: up to T steps of length `eps` along 
 cross entropy, each followed by a return to the norm of delta_i; the first noise that is
 misclassified is kept, delta_i itself included.
 
-Source: Sun, Mao, Mueller & Vechev 2025, section 5. Differs from the authors' code in: a batch is not
-cut into m mini-batches with an optimizer step each.
+Source: Sun, Mao, Mueller & Vechev 2025, section 5. Differs from the authors' code in: a batch is
+not cut into m mini-batches with an optimizer step each; the votes that leave images out make the
+first weights too.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 from torch import Tensor, nn
 
@@ -29,6 +30,7 @@ from rszoo.recipe import Count, Fraction, Natural, Positive
 from rszoo.training.methods.base import Draw, nll, noise_vectors
 
 LEAST_SHARE, LEVEL = 0.75, 0.1
+"""Shares of votes below the first count as it; the level of the bound."""
 TINY = 1e-8
 
 
@@ -56,6 +58,13 @@ class Reweighted:
     votes: Count
     first_votes: Count
 
+    def __post_init__(self) -> None:
+        if not _radius(0, self.votes) > 0:
+            raise ValueError(
+                f"Expected votes enough that {LEAST_SHARE:g} of them certify a radius, got "
+                f"{self.votes}; use 16."
+            )
+
     @property
     def passes(self) -> int:
         """Passes per image and step after `start`; see `Method.passes`."""
@@ -74,35 +83,37 @@ class Reweighted:
             return 0
         return self.first_votes if epoch == self.start else self.votes
 
-    def weights(self, epoch: int, right: NDArray[np.int64], before: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The weight with which each image is drawn, after a measurement.
-
-        Args:
-            epoch: that begins.
-            right: votes for the label among `measures(epoch)`, one number per image.
-            before: the weights so far; 0 is left out for good.
-        """
-        votes = self.measures(epoch)
-        kept = (right >= self.threshold * votes) if epoch == self.start else before > 0
-        if votes != self.votes:  # the weights of the first epochs are of as many votes as later ones
-            right = right * self.votes // votes
-        clipped = np.maximum(right, int(LEAST_SHARE * self.votes))
-        radius = special.ndtri(clopper_pearson_lower(clipped, self.votes, LEVEL))
-        return np.where(kept, np.maximum(radius, 0.0), 0.0)
+    def weights(
+        self, epoch: int, right: NDArray[np.int64], before: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """About the certified radius, in units of sigma; 0 for images left out for good."""
+        measured = self.measures(epoch)
+        kept = right >= self.threshold * measured if epoch == self.start else before > 0
+        scaled = (
+            right * self.votes // measured
+        )  # the first radii are of as many votes as later ones
+        return np.where(kept, _radius(scaled, self.votes), 0.0)
 
     def _attacked(self, model: nn.Module, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:
         length = norms(noise.flatten(0, 1))
-        moved, kept = noise.flatten(0, 1), noise.flatten(0, 1)
-        found = torch.zeros(len(moved), 1, 1, 1, dtype=torch.bool, device=x.device)
+        moved = kept = noise.flatten(0, 1)
+        done = torch.zeros(len(moved), 1, 1, 1, dtype=torch.bool, device=x.device)
         with frozen(model), torch.enable_grad():
             for _ in range(self.steps):
                 point = moved.detach().requires_grad_()
                 logits = noisy_logits(model, x, point.view_as(noise))
-                wrong = (logits.argmax(2) != y).flatten().view(-1, 1, 1, 1)
-                kept = torch.where(wrong & ~found, point.detach(), kept)
-                found |= wrong
+                wrong = (logits.argmax(2) != y).view(-1, 1, 1, 1)
+                kept = torch.where(wrong & ~done, point.detach(), kept)
+                done = done | wrong
                 objective = -pick(logits.log_softmax(2), y).sum() / self.m
                 (gradient,) = torch.autograd.grad(objective, point)
                 moved = point + self.eps * gradient / (norms(gradient) + TINY)
                 moved = moved / (norms(moved) + TINY) * length
-        return torch.where(found, kept, moved).detach().view_as(noise)
+        return torch.where(done, kept, moved).detach().view_as(noise)
+
+
+def _radius(k: ArrayLike, n: int) -> NDArray[np.float64]:
+    """The radius that k of n votes certify, in units of sigma; that of 3/4 of them for fewer."""
+    clipped = np.maximum(np.asarray(k), int(LEAST_SHARE * n))
+    radius: NDArray[np.float64] = special.ndtri(clopper_pearson_lower(clipped, n, LEVEL))
+    return radius
