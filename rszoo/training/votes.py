@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
-from rszoo.data.datasets import Labelled
+from rszoo.data.datasets import Labelled, get_dataset
 from rszoo.smoothing.noise import gaussian_noise, step_generator
 from rszoo.smoothing.precision import mixed_precision
 from rszoo.training.methods import Weighing
@@ -72,19 +73,19 @@ def class_votes(run: Run, network: nn.Module, votes: int, purpose: str) -> Tenso
     Returns:
         Per image and class, int64 (N, classes), on the device.
     """
-    recipe, counts = run.recipe, []
+    recipe, classes = run.recipe, get_dataset(run.recipe.model.dataset).num_classes
+    counts: list[Tensor] = []
     with _answering(run, network):
         for number, images in enumerate(run.data.clean()):
             generator = step_generator(
                 recipe.training.seed, f"votes of {purpose}", number, run.device
             )
             x = _pixels(run, images)
-            for draw in range(votes):
-                logits = network(x + gaussian_noise(x, recipe.model.sigma, generator))
-                if draw == 0:
-                    count = torch.zeros(logits.shape, dtype=torch.int64, device=run.device)
-                count[torch.arange(len(x)), logits.argmax(1)] += 1
-            counts.append(count)
+            labels = [
+                network(x + gaussian_noise(x, recipe.model.sigma, generator)).argmax(1)
+                for _ in range(votes)
+            ]
+            counts.append(one_hot(torch.stack(labels), classes).sum(0))
     return torch.cat(counts)
 
 
