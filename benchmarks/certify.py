@@ -12,6 +12,10 @@ or counting. Its batches take turns, so that none is already in the processor's 
 the same pass with torch's own kernels for the precision, which differ on processors without
 bfloat16 instructions.
 
+A second table divides the time of a sample of `certify` into noise, network and the rest, for both
+kinds of noise: the noise alone as the engine draws it, a block on each core, and the bare forward
+pass.
+
 The numbers are medians of alternating runs.
 """
 
@@ -28,6 +32,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 
 import torch
@@ -37,6 +42,8 @@ import rszoo
 from rszoo.architectures import build
 from rszoo.data.datasets import get_dataset
 from rszoo.smoothing.form import PRECISIONS
+from rszoo.smoothing.noise import STREAMS, Noise, block_size
+from rszoo.smoothing.requests import Stage
 from rszoo.smoothing.runtime import device_name, find_device
 
 ROUNDS = 5
@@ -85,19 +92,33 @@ def plain_loop(architecture: str, device: torch.device, n: int) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+def draw(classifier: rszoo.SmoothedClassifier, x: torch.Tensor, n: int) -> None:
+    """The noisy images of n samples, drawn as the engine draws them."""
+    noise = Noise.newest(classifier.noise, classifier.sigma, 0)
+    blocks = range(-(-n // block_size(tuple(x.shape), x.device)))
+    with ThreadPoolExecutor(torch.get_num_threads() if x.device.type == "cpu" else 1) as pool:
+        for _ in pool.map(lambda block: noise.noisy(x, "x", Stage.ESTIMATE, block), blocks):
+            pass
+
+
 def measure(
     architecture: str, precision: str, device: torch.device, seconds: float
 ) -> dict[str, float]:
     base = network(architecture, device)
-    classifier = rszoo.smooth(
-        base,
-        sigma=SIGMA,
-        num_classes=10,
-        input_shape=(3, 32, 32),
-        precision=precision,
-        device=device,
-    )
-    x = torch.rand(3, 32, 32)
+    kinds = {
+        noise: rszoo.smooth(
+            base,
+            sigma=SIGMA,
+            num_classes=10,
+            input_shape=(3, 32, 32),
+            precision=precision,
+            noise=noise,
+            device=device,
+        )
+        for noise in STREAMS
+    }
+    classifier = kinds["grid"]
+    x = torch.randint(0, 256, (3, 32, 32)) / 255
     batches = [
         torch.rand(size, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
         for size in BATCHES
@@ -120,6 +141,9 @@ def measure(
     runs: dict[str, tuple[Callable[[], object], int]] = {
         "paper": (lambda: paper_loop(base, x.to(device), n // 4), n // 4),
         "certify": (lambda: classifier.certify(x, n0=100, n=n - 100), n),
+        "float": (lambda: kinds["float"].certify(x, n0=100, n=n - 100), n),
+        "noise grid": (lambda: draw(classifier, x.to(device), n), n),
+        "noise float": (lambda: draw(kinds["float"], x.to(device), n), n),
         "forward": (
             lambda: [forward(fresh[i % len(fresh)]) for i in range(repeats)],
             repeats * len(best),
@@ -170,6 +194,7 @@ def main() -> None:
         f"{torch.get_num_threads()} threads"
     )
     print("samples per second, medians of", ROUNDS)
+    shares = []
     rates = ("plain", "paper", "certify", "forward", "torch")
     others = ("plain", "paper", "forward", "torch")
     heads = [*rates, *(f"/{other}" for other in others)]
@@ -179,6 +204,16 @@ def main() -> None:
         numbers = [f"{speed[name]:8.0f}" for name in rates]
         numbers += [f"{speed['certify'] / speed[other]:8.2f}" for other in others]
         print(f"{architecture:<10} {options.precision:<9} " + " ".join(numbers))
+        for noise, name in (("grid", "certify"), ("float", "float")):
+            noisy, network_alone = (
+                speed[name] / speed[f"noise {noise}"],
+                speed[name] / speed["forward"],
+            )
+            parts = (noisy, network_alone, 1 - noisy - network_alone)
+            cells = " ".join(f"{100 * part:7.1f} %" for part in parts)
+            shares.append(f"{architecture:<10} {noise:<9} {speed[name]:8.0f} {cells}")
+    print(f"\n{'network':<10} {'noise':<9} {'certify':>8} {'noise':>9} {'network':>9} {'rest':>9}")
+    print("\n".join(shares))
 
 
 if __name__ == "__main__":

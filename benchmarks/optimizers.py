@@ -4,7 +4,7 @@
         [--factors 1] [--ema 0.99] [--seeds 1] [--architecture resnet20] [--batch 256]
         [--device cpu]
 
-Gaussian augmentation on CIFAR-10 at sigma 0.25, without the last 5,000 training images: on these
+Gaussian augmentation on CIFAR-10 at sigma 0.25, without 5,000 training images: on these
 the accuracy is measured, under one draw of noise per image. Each run has a whole one-cycle, of as
 many steps as the optimizer makes in the time: a few steps are measured first. `--factors`
 multiplies the rates below, which are a start, not tuned. The average comes from the same run as

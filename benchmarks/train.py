@@ -78,7 +78,9 @@ def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> Training
         labels,
         torch.ones(count, device=device),
         [(images, labels)],
+        "held-out",
         lambda chosen, generator, upcoming: augmented(images[chosen], augmentation, generator),
+        lambda: "made up",
         lambda: [images],
     )
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 import rszoo.cli
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.data.datasets import data_root, get_dataset
+from rszoo.data.datasets import get_dataset
+from rszoo.data.shapes import data_root
 from rszoo.recipe import Recipe, load_recipe, recipe_text
 from rszoo.zoo.config import recipe_source
 from rszoo.zoo.entry import write_entry

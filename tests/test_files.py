@@ -1,16 +1,35 @@
 """A file is replaced whole or not at all."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import disk_of
 
+import rszoo.files
 from rszoo.architectures import NormalizedNetwork
-from rszoo.files import replace_content, replacing
+from rszoo.files import (
+    append_line,
+    exchange,
+    remove_leftovers,
+    replace_content,
+    replacing,
+    whole_lines,
+)
 from rszoo.recipe import Recipe
 from rszoo.zoo.config import recipe_source
-from rszoo.zoo.entry import write_entry
+from rszoo.zoo.entry import read_entry, write_entry
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from rszoo.files import replacing
+with replacing(Path(sys.argv[1])) as partial:
+    partial.write_text("half")
+    os._exit(9)
+"""
 
 
 def test_a_file_is_replaced_and_nothing_lies_beside_it(tmp_path: Path) -> None:
@@ -47,12 +66,59 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_system_names_the_file_that_was_meant(tmp_path: Path) -> None:
-    (tmp_path / "full.partial").symlink_to("/dev/full")
-    for path in (tmp_path / "full", tmp_path / "absent" / "x"):
-        with pytest.raises(OSError, match="No") as caught:
-            replace_content(path, "text")
+    for path, text in ((tmp_path / "full", "x" * 2000), (tmp_path / "absent" / "x", "text")):
+        with disk_of(1000), pytest.raises(OSError, match=r"No|large") as caught:
+            replace_content(path, text)
         assert caught.value.filename == str(path)
     assert not list(tmp_path.iterdir())
+
+
+def test_no_file_of_the_user_is_taken_for_a_temporary_one(tmp_path: Path) -> None:
+    names = ("x.partial", ".x.partial", ".x.0123.partial", "y.tmp")
+    for name in names:
+        (tmp_path / name).write_text(name)
+    replace_content(tmp_path / "x", "text")
+    remove_leftovers(tmp_path / "x")
+    assert [(tmp_path / name).read_text() for name in names] == list(names)
+
+
+def test_what_a_kill_left_is_removed_by_whoever_asks(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("before")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert (done.returncode, path.read_text(), len(list(tmp_path.iterdir()))) == (9, "before", 2)
+    remove_leftovers(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_folders_are_exchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(rszoo.files, "_exchange_at_once", lambda one, other: False)
+    one, other = tmp_path / "one", tmp_path / "ö ther"
+    for folder in (one, other):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    exchange(one, other)
+    assert [path.name for folder in (one, other) for path in folder.iterdir()] == ["ö ther", "one"]
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "absent", other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "ö ther"]
+
+
+def test_a_line_is_appended_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    append_line(path, '{"step": 1}')
+    with disk_of(20), pytest.raises(OSError, match="large") as caught:
+        append_line(path, '{"step": 2, "loss": 0.5}')
+    assert (caught.value.filename, path.read_bytes()) == (str(path), b'{"step": 1}\n')
+    for cut, kept in ((b'{"st', b""), (b'{"step": 2}', b'{"step": 2}\n')):
+        path.write_bytes(b'{"step": 1}\n' + cut)
+        assert whole_lines(path.read_bytes()) == (b'{"step": 1}\n' + kept).splitlines()
+        append_line(path, '{"step": 3}')
+        assert path.read_bytes() == b'{"step": 1}\n' + kept + b'{"step": 3}\n'
 
 
 def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
@@ -69,3 +135,19 @@ def test_a_full_disk_leaves_the_weights_that_were_there(
     with disk_of(1000), pytest.raises(OSError, match="Expected room for weights in"):
         write_entry(entry, network, recipe_source(recipe))
     assert {path: path.read_bytes() for path in entry.iterdir()} == before
+
+
+def test_an_entry_of_the_same_weights_loads_whenever_writing_it_stops(
+    entry: Path, network: NormalizedNetwork, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, calls = os.replace, []
+
+    def stopped(source: Path, target: Path) -> None:
+        calls.append(target.name)
+        read_entry(entry)
+        replace(source, target)
+        read_entry(entry)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    write_entry(entry, network, recipe_source(recipe))
+    assert calls == ["model.safetensors", "config.json"]

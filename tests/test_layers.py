@@ -25,6 +25,7 @@ WITHOUT_TORCH = (
     "files",
     "recipe",
     "bounds",
+    "data.shapes",
     "logs",
     "zoo.registry",
     "zoo.config",

@@ -20,7 +20,7 @@ from rszoo.smoothing.certificate import Prediction
 from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.form import AttackedForm
 from rszoo.smoothing.noise import Stream, block_size, normal_block
-from rszoo.smoothing.precision import isolated
+from rszoo.smoothing.precision import differentiable
 from rszoo.smoothing.requests import Procedure, Stage
 from rszoo.smoothing.runtime import attack_batch
 
@@ -88,16 +88,16 @@ class Attacker:
             targets: B of them, all with the same number K > 0 of distances besides 0.
         """
         device, k = self.classifier.device, len(distances(targets[0]))
-        eps = torch.tensor([distances(target) for target in targets], dtype=torch.float64)
-        eps = eps.to(device).view(-1, 1, 1, 1)
-        x = torch.stack([target.x for target in targets]).to(device).repeat_interleave(k, 0)
-        x = x.contiguous(memory_format=torch.channels_last)
-        y = torch.tensor([target.label for target in targets], device=device)
-        attack = self.plan.at(eps.float(), seed=self.seed, max_batch=self.batch)
-        with isolated(device):
+        with differentiable(device):
+            eps = torch.tensor([distances(target) for target in targets], dtype=torch.float64)
+            eps = eps.to(device).view(-1, 1, 1, 1)
+            x = torch.stack([target.x for target in targets]).to(device).repeat_interleave(k, 0)
+            x = x.contiguous(memory_format=torch.channels_last)
+            y = torch.tensor([target.label for target in targets], device=device)
+            attack = self.plan.at(eps.float(), seed=self.seed, max_batch=self.batch)
             noise = self._noise([target.key for target in targets], k)
             adversarial = attack(self.network, x, y.repeat_interleave(k), noise)
-        return self._within(x, adversarial, eps).view(len(targets), k, *x.shape[1:])
+            return self._within(x, adversarial, eps).view(len(targets), k, *x.shape[1:])
 
     def distance(self, x: Tensor, images: Tensor) -> Tensor:
         """l2 distances of images (B, C, H, W) from x as PREDICT sees them, float64 (B,)."""

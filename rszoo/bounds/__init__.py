@@ -14,7 +14,16 @@ from rszoo.bounds.prediction import (
     sequential_hung_fithian,
 )
 from rszoo.bounds.prior_work import cohen_radius, lecuyer_radius, li_radius
-from rszoo.bounds.radius import BOUNDS, RadiusRule, bonferroni, cohen, l2_radius, radius_upper
+from rszoo.bounds.radius import (
+    BOUNDS,
+    RadiusRule,
+    bonferroni,
+    cohen,
+    implied_linf,
+    implying_l2,
+    l2_radius,
+    radius_upper,
+)
 from rszoo.bounds.sequential import POWER, RadiusTest, futile, predictive_power
 from rszoo.bounds.soft import (
     empirical_bernstein_lower,
@@ -55,6 +64,8 @@ __all__ = [
     "hoeffding_lower",
     "hoeffding_upper",
     "hung_fithian",
+    "implied_linf",
+    "implying_l2",
     "joint",
     "l2_radius",
     "lecuyer_radius",

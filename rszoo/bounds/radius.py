@@ -11,6 +11,7 @@ the true runner-up, N_(2) >= N_j, hence "the bound of the largest count is below
 bound of N_j is below p_j" (an intersection-union test, Berger 1982; Voracek 2024, Appendix B).
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -94,6 +95,49 @@ def l2_radius(bound_radius: float, sigma: float) -> float:
     if not bound_radius >= 0:
         raise ValueError(f"Expected a radius >= 0, got {bound_radius}; pass RadiusBound.radius.")
     return toward_zero(sigma * bound_radius)
+
+
+def implied_linf(radius: float, values: int) -> float:
+    """The l-infinity radius that an l2 radius implies, rounded toward zero.
+
+    A change of each of d values by at most r has an l2 norm of at most r sqrt(d). The radius is
+    implied, not certified by a method for l-infinity.
+
+    Args:
+        radius: an l2 radius, >= 0.
+        values: d, the number of values of an image: C H W.
+
+    Returns:
+        radius / sqrt(values), in the unit of the radius.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: Salman et al. 2019, section 4.
+    """
+    _check_values(radius, values)
+    return toward_zero(radius / math.sqrt(values))
+
+
+def implying_l2(radius: float, values: int) -> float:
+    """The smallest l2 radius that implies an l-infinity radius, rounded up.
+
+    Args, Raises, Source: as `implied_linf`, for an l-infinity radius.
+
+    Returns:
+        radius sqrt(values); 2/255 on CIFAR-10 takes 0.4348.
+    """
+    _check_values(radius, values)
+    return radius * math.sqrt(values) * (1 + OUTWARD)
+
+
+def _check_values(radius: float, values: int) -> None:
+    if not 0 <= radius < math.inf:
+        raise ValueError(f"Expected a radius >= 0, got {radius}; pass a distance in pixel units.")
+    if values < 1:
+        raise ValueError(
+            f"Expected the number of values of an image, got {values}; pass C H W, as 3 * 32 * 32."
+        )
 
 
 def radius_upper(counts: Counts, top: int, alpha: float, *, top_alone: bool = False) -> float:

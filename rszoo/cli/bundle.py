@@ -1,12 +1,14 @@
 """`rszoo bundle`: a finished run into the package, or beside it if it is large. For maintainers."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument
 
-from rszoo.files import replace_content
+from rszoo.files import exchange, replace_content, unused_path
 from rszoo.recipe import Recipe, load_recipe, recipe_text
 from rszoo.zoo.config import (
     BESIDE,
@@ -57,12 +59,11 @@ def bundle(
                 f"Expected weights of at most {PACKAGED_BYTES} bytes, got {weights.stat().st_size} "
                 f"of {config.name}; run 'rszoo bundle' in a checkout, which has a place for them."
             )
-    _copy(run, folder, recipe)
-    pinned = sha256(folder / CONFIG)
-    if config.name not in list_models() or get_entry(config.name).config_sha256 != pinned:
-        pin(config.name, Entry(config_sha256=pinned))  # a revision on the Hub holds other weights
-    if in_checkout():
-        shutil.rmtree(other, ignore_errors=True)  # where weights of another size were before
+    pinned = _copy(run, folder, recipe)
+    if in_checkout() and other.exists():  # where weights of another size were before
+        stale = unused_path(other)
+        other.rename(stale)
+        shutil.rmtree(stale, ignore_errors=True)
     print(f"Bundled {config.name} in {folder}, pinned at sha256 {pinned}.")
 
 
@@ -90,30 +91,51 @@ def _checked_recipe(config: EntryConfig) -> Recipe:
     return recipe
 
 
-def _copy(run: Path, folder: Path, recipe: Recipe) -> None:
-    """Copy the files to `folder` once copies of them pass every check of an entry and its evidence.
+def _copy(run: Path, folder: Path, recipe: Recipe) -> str:
+    """Let a folder with the files take the place of `folder` after every check; pin its config.
 
-    A folder outside the package gets the recipe too.
+    A folder outside the package gets the recipe too. Files that are no entry's are kept. After an
+    error folder and pin are as they were.
     """
     from rszoo.publishing.cards import read_evidence
     from rszoo.zoo.entry import read_entry
 
-    staging = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
+    staging = unused_path(folder)
     staging.mkdir(parents=True)
     try:
+        if folder.exists():
+            shutil.copytree(folder, staging, symlinks=True, dirs_exist_ok=True)
         for name in (*FILES, *BESIDE):
+            (staging / name).unlink(missing_ok=True)
             if (run / name).is_file():
                 shutil.copyfile(run / name, staging / name)
         if folder == staged_folder(recipe.name):
             replace_content(staging / RECIPE, recipe_text(recipe) + "\n")
         read_entry(staging)
         read_evidence(staging, recipe)
-        folder.mkdir(exist_ok=True)
-        copied = {path.name for path in staging.iterdir()}
-        for name in copied:
-            (staging / name).replace(folder / name)
-        for name in set(BESIDE) - copied:  # left by other weights
-            (folder / name).unlink(missing_ok=True)
+        pinned = sha256(staging / CONFIG)
+        with _in_place(staging, folder):
+            _pin(recipe.name, pinned)
+        return pinned
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _pin(name: str, pinned: str) -> None:
+    if name not in list_models() or get_entry(name).config_sha256 != pinned:
+        pin(name, Entry(config_sha256=pinned))  # a revision on the Hub holds other weights
+
+
+@contextmanager
+def _in_place(staging: Path, folder: Path) -> Iterator[None]:
+    """Put one folder in the place of another, which is then where the first was, if there was one.
+
+    After an error in the block both are where they were.
+    """
+    move = exchange if folder.exists() else Path.rename
+    move(staging, folder)
+    try:
+        yield
+    except BaseException:
+        move(folder, staging)
+        raise

@@ -30,10 +30,20 @@ def certify(
     images: Images,
     *,
     n0: Annotated[int, Option(help="Noise samples that select the class.")] = 100,
-    n: Annotated[int, Option(help="Noise samples that bound its probability.")] = 100_000,
+    n: Annotated[
+        int,
+        Option(
+            help="Noise samples that bound its probability; raising it until an image is certified "
+            "voids alpha."
+        ),
+    ] = 100_000,
     alpha: Alpha = 0.001,
     bound: Annotated[
-        str, Option(help="The radius rule: cohen, joint, tcertify or bonferroni.")
+        str,
+        Option(
+            help="The radius rule: cohen, joint, tcertify or bonferroni; keeping the best of "
+            "several voids alpha."
+        ),
     ] = "cohen",
     radius: Radii = None,
     tolerance: Tolerance = None,

@@ -2,13 +2,17 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
 from rszoo.cli.options import Anyway, AtRadii, Json, parse_radii
 from rszoo.cli.output import print_json, print_table, round_up
-from rszoo.logs.format import read_log
+from rszoo.logs.format import in_full, read_log
+from rszoo.logs.tables import NOT_MEASURED
+
+if TYPE_CHECKING:
+    from rszoo.logs.analysis.comparison import Pair
 
 
 def compare(
@@ -30,7 +34,7 @@ def compare(
     a, b = with_marks([read_log(first), read_log(second)])
     check_comparable([a, b], anyway=anyway)
     if radius is None and (tested := a.tested_radii or b.tested_radii):
-        radii = [each for each in tested if a.answers(each) and b.answers(each)]
+        radii = [each for each in tested if all(results(log).answers(each) for log in (a, b))]
     else:
         radii = parse_radii(radius, largest=max(float(results(log).radius.max()) for log in (a, b)))
     comparison = compared(a, b, radii)
@@ -46,20 +50,21 @@ def compare(
     print(f"{comparison.images} images in both{alone if some_alone else ''}.\n")
     print_table(
         ("radius", "only A", "only B", "p_value"),
-        [
-            (
-                f"{pair.radius:g}",
-                str(pair.only_first),
-                str(pair.only_second),
-                round_up(pair.p_value, 2),
-            )
-            for pair in comparison.pairs
-        ],
+        [_cells(pair) for pair in comparison.pairs],
     )
     print()
+    if any(pair.p_value is None for pair in comparison.pairs):
+        print(NOT_MEASURED)
     if comparison.difference is not None:
         print(
             f"ACR of A minus ACR of B: {comparison.difference:+.4f}, "
             f"standard error {comparison.standard_error:.4f}."
         )
     print("Each p-value (McNemar, exact, two-sided) is for one radius, chosen beforehand.")
+
+
+def _cells(pair: "Pair") -> list[str]:
+    if pair.p_value is None:
+        return [in_full(pair.radius), "-", "-", "-"]
+    counts = (str(pair.only_first), str(pair.only_second))
+    return [in_full(pair.radius), *counts, round_up(pair.p_value, 2)]

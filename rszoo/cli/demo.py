@@ -85,10 +85,12 @@ def _panel(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows: s
 
 def _words(certificate: Certificate, shows: str, *, values: int) -> list[str]:
     """The certificate of an image with that many pixel values, for a reader new to certificates."""
+    from rszoo.bounds import implied_linf  # scipy is slow to import
+
     subject, p_lower = f"The photograph shows: {shows}.", round_down(certificate.p_lower, 4)
     if certificate.abstained:
         return [subject, "No class can be certified.", f"p_lower = {p_lower}"]
-    levels = round_down(255 * certificate.radius / values**0.5, 1)
+    levels = round_down(255 * implied_linf(certificate.radius, values), 1)
     return [
         subject,
         f"Certified l2 radius {round_down(certificate.radius, 3)}: the same answer if, say,",

@@ -35,17 +35,24 @@ def evaluate(
     n: Annotated[
         str | None,
         Option(
-            help="Samples that bound its probability; for predict, one or more, as 100,1000.",
+            help="Samples that bound its probability; for predict, one or more, as 100,1000. "
+            "Raising it until images are certified voids alpha.",
             show_default="recipe",
         ),
     ] = None,
-    bound: Annotated[str | None, Option(help="The radius rule.", show_default="recipe")] = None,
+    bound: Annotated[
+        str | None,
+        Option(
+            help="The radius rule; keeping the best of several voids alpha.", show_default="recipe"
+        ),
+    ] = None,
     radii: Annotated[
         str | None,
         Option(
             "--radii",
             "--radius",
-            help="Test only these radii, in pixel units, as 0,0.25,0.5; n is then the most.",
+            help="Test only these radii, in pixel units, as 0,0.25,0.5; n is then the most. "
+            "Keeping the better of this and a fixed n voids alpha.",
         ),
     ] = None,
     tolerance: Tolerance = None,

@@ -38,11 +38,15 @@ class Voted(Generic[Result]):
     resized: bool
 
     def as_json(self) -> dict[str, object]:
-        """All fields, for JSON."""
+        """All fields, for JSON, and the l-infinity radius that a certificate implies."""
+        implied: dict[str, float] = {}
+        if not isinstance(self.result, Prediction):
+            implied["implied_linf"] = self.result.implied_linf
         return {
             "image": str(self.path),
             "class": self.label,
             **asdict(self.result),
+            **implied,
             "seconds": round(self.seconds, 3),
             "resized": self.resized,
         }

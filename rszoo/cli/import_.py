@@ -54,6 +54,8 @@ def import_entry(
     )
     for name, accuracy in imported.accuracies.items():
         print(f"Accuracy with normalization {name}: {accuracy:.1%} on noisy test images.")
+    if not imported.checked:
+        print("The file has no checksums, so that damage to a weight would not have been noticed.")
     config = imported.config
     print(f"Normalization: {imported.normalization}, mean {config.mean}, std {config.std}.")
     if config.license == "unknown":

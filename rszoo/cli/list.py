@@ -8,10 +8,10 @@ from typing import Annotated, cast, get_args
 
 from typer import Argument, Option
 
-from rszoo.cli.options import Json, parse_radii
+from rszoo.cli.options import Json, NormOption, parse_radii, radius_text
 from rszoo.cli.output import print_json, print_table
 from rszoo.logs.format import round_down, round_up
-from rszoo.logs.tables import Table
+from rszoo.logs.tables import NOT_MEASURED, Table
 from rszoo.publishing.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
 from rszoo.recipe import recipe_names
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models, staged_folder
@@ -32,9 +32,10 @@ def list_entries(
         list[str] | None,
         Option(
             metavar="R,R,...",
-            help="Also certified accuracy at these l2 radii, in pixel units, from bundled logs.",
+            help="Also certified accuracy at these radii, in pixel units, from bundled logs.",
         ),
     ] = None,
+    norm: NormOption = "l2",
     sort: Annotated[
         bool, Option("--sort", help="The best first: at the first --radius; without one, by ACR.")
     ] = False,
@@ -66,7 +67,8 @@ def list_entries(
     names = set(list_models(pattern))
     if everything:
         names |= {name for name in recipe_names() if fnmatchcase(name, pattern)}
-    rows = standings(sorted(names), radii if certified or json else None, wanted=wanted)
+    asked = radii if certified or json else None
+    rows = standings(sorted(names), asked, norm=norm, wanted=wanted)
     entries = ordered(rows, order)
     if json:
         print_json([{**asdict(entry), "weights": place(entry.name)} for entry in entries])
@@ -121,7 +123,8 @@ def _print(entries: Sequence[Standing], radii: Sequence[float] | None) -> None:
     if radii is None:
         print_table(COLUMNS, [_facts(entry) for entry in entries])
         return
-    columns = (*COLUMNS, *(f"{radius:g}" for radius in radii), *EVIDENCE)
+    norm = entries[0].norm
+    columns = (*COLUMNS, *(radius_text(radius, norm) for radius in radii), *EVIDENCE)
     table = Table(columns, [_facts(entry) + _certificates(entry) for entry in entries])
     shared: list[str] = []
     if sys.stdout.isatty():
@@ -129,6 +132,12 @@ def _print(entries: Sequence[Standing], radii: Sequence[float] | None) -> None:
     print_table(table.columns, table.rows)
     if shared:
         print("All: " + ", ".join(shared))
+    if any(entry.logs and None in entry.accuracies for entry in entries):
+        print(NOT_MEASURED)
+    if norm == "linf":
+        from rszoo.logs.analysis.norms import LEGEND  # scipy is slow to import
+
+        print(f"{LEGEND} The ACR is in l2.")
 
 
 def distinguishing_columns(table: Table) -> tuple[Table, list[str]]:

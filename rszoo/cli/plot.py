@@ -9,7 +9,7 @@ from typer import Option
 
 from rszoo.cli.options import (
     Anyway,
-    GivenText,
+    GivenTexts,
     LowerBound,
     OptionalLogs,
     PublishedKeys,
@@ -34,15 +34,24 @@ def plot(
     published: PublishedKeys = None,
     lower_bound: LowerBound = None,
     bound: Annotated[
-        list[str] | None, Option(help="Also each log projected to this bound; can be repeated.")
+        list[str] | None,
+        Option(
+            help="Also each log projected to this bound; can be repeated. Choosing one of them "
+            "after looking voids the guarantee."
+        ),
     ] = None,
     alpha: Annotated[
-        list[float] | None, Option(help="Also to this failure probability; can be repeated.")
+        list[float] | None,
+        Option(
+            help="Also to this failure probability; can be repeated. Choosing one of them after "
+            "looking voids the guarantee."
+        ),
     ] = None,
     n: Annotated[
-        list[int] | None, Option(help="Also to this number of samples; can be repeated.")
+        list[int] | None,
+        Option(help="Also to this number of samples: an estimate, no guarantee; can be repeated."),
     ] = None,
-    given: GivenText = None,
+    given: GivenTexts = None,
     anyway: Anyway = False,
 ) -> None:
     """Draw the certified accuracy of logs against the radius, as exact steps.
@@ -126,4 +135,5 @@ def _envelope(logs: Sequence[Log]) -> "Curve":
     summaries = [results(log) for log in logs]
     radii = sorted({radius for each in summaries for radius in each.curve()[0].tolist()})
     highest = [max(each.accuracy(radius) for each in summaries) for radius in radii]
-    return Curve("best of the logs", radii, highest, "envelope")
+    end = max(each.reach for each in summaries)
+    return Curve("best of the logs", radii, highest, "envelope", end=end)

@@ -13,7 +13,13 @@ def predict(
     name: Name,
     images: Images,
     *,
-    n: Annotated[int, Option(help="Noise samples per image.")] = 1000,
+    n: Annotated[
+        int,
+        Option(
+            help="Noise samples per image; raising it until a class is returned voids alpha "
+            "(--early does not)."
+        ),
+    ] = 1000,
     alpha: Alpha = 0.001,
     early: Annotated[
         bool, Option("--early", help="Stop as soon as the answer is settled, at the same alpha.")

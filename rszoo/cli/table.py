@@ -8,54 +8,76 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from typer import Option
 
 from rszoo.cli.options import (
+    LINF,
     Anyway,
     AtRadii,
-    GivenText,
+    GivenTexts,
     Json,
     LowerBound,
+    NormOption,
     OptionalLogs,
     PublishedKeys,
     parse_radii,
+    radius_text,
     read_logs,
 )
 from rszoo.cli.output import Format, print_json, print_table
-from rszoo.logs.format import AttackProtocol, Log, PublishedProtocol, round_down
-from rszoo.logs.tables import Table
+from rszoo.logs.format import AttackProtocol, Log, PublishedProtocol, in_full, round_down
+from rszoo.logs.tables import NOT_MEASURED, Table
 
 if TYPE_CHECKING:
     from rszoo.logs.analysis import EmpiricalRow, PredictRow, Published
+    from rszoo.logs.analysis.norms import Norm
     from rszoo.logs.analysis.tabulation import Row
+
+PROJECTED = (
+    "Projected: what these votes would have given in this setting. That is guaranteed only if n is "
+    "the log's and the setting was chosen before the votes were drawn; the best of several is not."
+)
 
 
 class Tabulated(NamedTuple):
-    """Rows with all their numbers, as a table, and a line below it."""
+    """Rows with all their numbers, as a table, and lines below it."""
 
     rows: "Sequence[Row | EmpiricalRow | PredictRow]"
     table: Table
-    legend: str = ""
+    legend: Sequence[str] = ()
 
 
 def table(
     logs: OptionalLogs = None,
     *,
     radius: AtRadii = None,
+    norm: NormOption = "l2",
     format: Annotated[Format, Option(help="How to print it.")] = "terminal",
     digits: Annotated[
         int, Option(min=1, max=6, help="Decimals; lower bounds are rounded down.")
     ] = 2,
     bound: Annotated[
         str | None,
-        Option(help="Project to this bound: cohen, joint, tcertify, bonferroni, lecuyer, li."),
+        Option(
+            help="Project to this bound: cohen, joint, tcertify, bonferroni, lecuyer, li. Choosing "
+            "it after looking voids the guarantee."
+        ),
     ] = None,
-    alpha: Annotated[float | None, Option(help="Project to this failure probability.")] = None,
-    n: Annotated[int | None, Option(help="Project to this number of samples.", min=1)] = None,
-    given: GivenText = None,
+    alpha: Annotated[
+        float | None,
+        Option(
+            help="Project to this failure probability; choosing it after looking voids the "
+            "guarantee."
+        ),
+    ] = None,
+    n: Annotated[
+        int | None,
+        Option(help="Project to this number of samples: an estimate, no guarantee.", min=1),
+    ] = None,
+    given: GivenTexts = None,
     lower_bound: LowerBound = None,
     per_class: Annotated[
         bool, Option("--per-class", help="Also a row for each true class.")
     ] = False,
     envelope: Annotated[
-        bool, Option("--envelope", help="Also the best at each radius, with the log's place.")
+        bool, Option("--envelope", help="Also the best at each radius, chosen by its result.")
     ] = False,
     published: PublishedKeys = None,
     anyway: Anyway = False,
@@ -68,10 +90,16 @@ def table(
     from rszoo.logs.analysis import check_comparable, project, with_marks
 
     read, papers = read_logs(logs, published, given)
-    if (alpha, n, bound) != (None, None, None):
+    projected = (alpha, n, bound) != (None, None, None)
+    if projected:
         read = [project(log, alpha=alpha, n=n, bound=bound) for log in read]
     check_comparable(read, anyway=anyway)  # after projecting: several n may have become one
     read = with_marks(read)
+    if norm == "linf" and not all(log.certifies for log in read):
+        raise ValueError(
+            "Expected logs of CERTIFY for --norm linf, got others; "
+            "l2 radii alone imply radii in l-infinity."
+        )
     if any(isinstance(log.protocol, AttackProtocol) for log in read):
         shown = _attacks(read, papers, radius, digits)
     elif read and not read[0].certifies:
@@ -81,6 +109,7 @@ def table(
             read,
             papers,
             radius,
+            norm=norm,
             digits=digits,
             rho=lower_bound,
             per_class=per_class,
@@ -90,8 +119,9 @@ def table(
         print_json([asdict(row) for row in shown.rows])
         return
     print_table(shown.table.columns, shown.table.rows, format)
-    if shown.legend and format in ("terminal", "markdown"):
-        print(f"\n{shown.legend}")
+    if format in ("terminal", "markdown"):
+        for line in (*shown.legend, *([PROJECTED] if projected else [])):
+            print(f"\n{line}")
 
 
 def _certificates(
@@ -99,12 +129,14 @@ def _certificates(
     papers: "Sequence[Published]",
     radius: str | None,
     *,
+    norm: "Norm",
     digits: int,
     rho: float | None,
     per_class: bool,
     envelope: bool,
 ) -> Tabulated:
     from rszoo.logs.analysis import results
+    from rszoo.logs.analysis.norms import LEGEND
     from rszoo.logs.analysis.tabulation import (
         best_row,
         bound_rows,
@@ -118,26 +150,37 @@ def _certificates(
         print("rszoo: sigma of the published files was read from their names.", file=sys.stderr)
     largest = max((float(results(log).radius.max()) for log in logs), default=0.0)
     radii = parse_radii(radius, largest=largest)
-    if radius is None and all(log.tested_radii for log in logs):
+    if norm == "linf":
+        radii = list(LINF) if radius is None else radii
+    elif radius is None and all(log.tested_radii for log in logs):
         tested = [log.tested_radii or () for log in logs] or [row.radii for row in papers]
         radii = sorted({each for one in tested for each in one})
     rows = []
     for log in logs:
-        rows.append(log_row(log, radii))
+        rows.append(log_row(log, radii, norm))
         if rho is not None:
-            rows += bound_rows(log, radii, rho=rho)
+            rows += bound_rows(log, radii, norm, rho=rho)
         if per_class:
-            rows += class_rows(log, radii)
-    rows += [published_row(row, radii) for row in papers]
-    legend = ""
+            rows += class_rows(log, radii, norm)
+    legend = _footnotes(rows)  # a paper's dash means that it states nothing there
+    if norm == "linf":
+        legend.append(LEGEND)
+    rows += [published_row(row, radii, norm) for row in papers]
     if envelope and logs:
-        best = best_row(logs, radii)
+        best = best_row(logs, radii, norm)
         rows.append(best)
         places = zip(best.best or (), best.names or (), strict=True)
         titles = sorted({(place, title) for place, title in places if place is not None})
-        legend = "Best: " + ", ".join(f"({place}) {title}" for place, title in titles)
-    columns = ["log", "sigma", *(f"{each:g}" for each in radii), "ACR", "abstain", "images"]
+        legend.append("Best: " + ", ".join(f"({place}) {title}" for place, title in titles))
+    acr = "ACR" if norm == "l2" else "ACR in l2"
+    heads = [radius_text(each, norm) for each in radii]
+    columns = ["log", "sigma", *heads, acr, "abstain", "images"]
     return Tabulated(rows, Table(columns, [_cells(row, digits) for row in rows]), legend)
+
+
+def _footnotes(rows: "Sequence[Row | EmpiricalRow]") -> list[str]:
+    """Why an accuracy is missing, where one of a log is."""
+    return [NOT_MEASURED] if any(None in row.accuracies for row in rows) else []
 
 
 def _cells(row: "Row", digits: int) -> list[str]:
@@ -150,7 +193,7 @@ def _cells(row: "Row", digits: int) -> list[str]:
         ]
     return [
         f"  {row.title}" if row.kind in ("lower bound", "class") else row.title,
-        "-" if row.sigma is None else f"{row.sigma:g}",
+        "-" if row.sigma is None else in_full(row.sigma),
         *accuracies,
         # a paper's ACR as it is stated, ours rounded down like every radius
         _number(row.average_radius, 3, down=row.kind != "published"),
@@ -185,8 +228,8 @@ def _attacks(
         if row.kind == "attack":
             abstentions = [_number(value, digits) for value in row.abstentions]
             cells.append(["", "  abstains", "", "", "", *abstentions, ""])
-    columns = ["log", "result", "m", "T", "n", *(f"{eps:g}" for eps in distances), "images"]
-    return Tabulated(rows, Table(columns, cells))
+    columns = ["log", "result", "m", "T", "n", *map(in_full, distances), "images"]
+    return Tabulated(rows, Table(columns, cells), _footnotes(rows))
 
 
 def _predictions(logs: Sequence[Log], digits: int) -> Tabulated:
@@ -205,4 +248,8 @@ def _predictions(logs: Sequence[Log], digits: int) -> Tabulated:
         for row in rows
     ]
     columns = ["log", "n", *(share.replace("_", ", ") for share in shares), "images"]
+    if any(row.base_accuracy is not None for row in rows):
+        columns.insert(-1, "base network")
+        for line, row in zip(cells, rows, strict=True):
+            line.insert(-1, _number(row.base_accuracy, digits))
     return Tabulated(rows, Table(columns, cells))

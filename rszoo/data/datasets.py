@@ -6,7 +6,6 @@ with the keys of `Folder`, describes `<name>/train` and `<name>/test`. Its class
 the class folders in sorted order, or other names for them in the same order.
 """
 
-import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from rszoo.data.folders import (
     list_folder,
     read_folder,
 )
+from rszoo.data.shapes import SHAPES, data_root
 from rszoo.errors import decoded
 
 Split = Literal["train", "test"]
@@ -80,12 +80,12 @@ class LabelledImages:
 
 def _tensors(images: np.ndarray | Tensor, labels: list[int] | np.ndarray | Tensor) -> Labelled:
     """torchvision's arrays, (N, H, W), (N, H, W, C) or (N, C, H, W), as tensors."""
-    pixels = torch.as_tensor(images)
+    pixels = torch.as_tensor(images, device="cpu")
     if pixels.ndim == 3:
         pixels = pixels.unsqueeze(1)
     elif pixels.shape[-1] == 3:
         pixels = pixels.permute(0, 3, 1, 2)
-    return pixels.contiguous(), torch.as_tensor(labels).long()
+    return pixels.contiguous(), torch.as_tensor(labels, device="cpu").long()
 
 
 def _read_torchvision(kind: type, root: Path, split: Split, download: bool) -> Labelled:
@@ -119,7 +119,7 @@ DATASETS = {
         Dataset(
             name="cifar10",
             classes=tuple(CIFAR10.split()),
-            shape=(3, 32, 32),
+            shape=SHAPES["cifar10"],
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2470, 0.2435, 0.2616),
             resize=32,
@@ -128,7 +128,7 @@ DATASETS = {
         Dataset(
             name="cifar100",
             classes=tuple(CIFAR100.split()),
-            shape=(3, 32, 32),
+            shape=SHAPES["cifar100"],
             mean=(0.5071, 0.4865, 0.4409),
             std=(0.2673, 0.2564, 0.2762),
             resize=32,
@@ -137,7 +137,7 @@ DATASETS = {
         Dataset(
             name="svhn",
             classes=DIGITS,
-            shape=(3, 32, 32),
+            shape=SHAPES["svhn"],
             mean=(0.4377, 0.4438, 0.4728),
             std=(0.1980, 0.2010, 0.1970),
             resize=32,
@@ -146,7 +146,7 @@ DATASETS = {
         Dataset(
             name="mnist",
             classes=DIGITS,
-            shape=(1, 28, 28),
+            shape=SHAPES["mnist"],
             mean=(0.1307,),
             std=(0.3081,),
             resize=28,
@@ -155,7 +155,7 @@ DATASETS = {
         Dataset(
             name="fashionmnist",
             classes=tuple(FASHION.split(",")),
-            shape=(1, 28, 28),
+            shape=SHAPES["fashionmnist"],
             mean=(0.2860,),
             std=(0.3530,),
             resize=28,
@@ -164,7 +164,7 @@ DATASETS = {
         Dataset(
             name="imagenet",
             classes=IMAGENET,
-            shape=(3, 224, 224),
+            shape=SHAPES["imagenet"],
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),
             resize=256,
@@ -200,11 +200,6 @@ def get_dataset(name: str) -> Dataset:
     return Dataset(
         name, folder.classes, folder.shape, folder.mean, folder.std, folder.resize, read, files
     )
-
-
-def data_root() -> Path:
-    """The folder that holds data sets: `RSZOO_DATA`, or `~/.cache/rszoo/data`."""
-    return Path(os.environ.get("RSZOO_DATA") or Path.home() / ".cache" / "rszoo" / "data")
 
 
 def load_images(name: str, split: Split, *, download: bool = False) -> Labelled:

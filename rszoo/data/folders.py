@@ -139,7 +139,7 @@ def list_folder(
             f"got no file of {', '.join(IMG_EXTENSIONS)}; add some."
         )
     paths = [path for path, _ in source.samples]
-    return LabelledFiles(paths, torch.tensor(source.targets), place)
+    return LabelledFiles(paths, torch.tensor(source.targets, device="cpu"), place)
 
 
 def _class_folders(place: Path) -> list[str]:

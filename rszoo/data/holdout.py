@@ -28,7 +28,7 @@ def held_out(labels: Tensor, count: int) -> Tensor:
             f"got {count}; hold out fewer."
         )
     classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)[1:]
-    last = torch.arange(total - count, total)
+    last = torch.arange(total - count, total, device=labels.device)
     if count == 0 or _is_fair(torch.bincount(classes[last], minlength=len(sizes)), sizes):
         return last
     quotas = _quotas(sizes.tolist(), count)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -46,8 +47,9 @@ def _transform(image: Image.Image, *, shape: tuple[int, int, int], resize: int) 
             f"{place(image)}; use resize={max(height, width)}, or crop the image to that shape."
         )
     cropped = functional.center_crop(scaled, [height, width])
+    pixels = np.array(cropped).reshape(height, width, -1)  # from_numpy asks for no default device
     tensor: Tensor = functional.to_dtype(
-        functional.pil_to_tensor(cropped), torch.float32, scale=True
+        torch.from_numpy(pixels).permute(2, 0, 1), torch.float32, scale=True
     )
     return tensor
 

@@ -11,7 +11,13 @@ from rszoo.evaluation.options import (
     Options,
     PredictOptions,
 )
-from rszoo.evaluation.protocols import PAPERS, software, usual_protocol
+from rszoo.evaluation.protocols import (
+    PAPERS,
+    check_same_data,
+    software,
+    usual_protocol,
+    versions,
+)
 from rszoo.evaluation.tightness import Challenge, Tightness, challenge, tally
 
 __all__ = [
@@ -34,7 +40,9 @@ __all__ = [
     "VotingEvaluator",
     "attack",
     "challenge",
+    "check_same_data",
     "software",
     "tally",
     "usual_protocol",
+    "versions",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import inf
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -13,13 +14,19 @@ import torch
 from rszoo.bounds import POWER, minimum_n_predict
 from rszoo.data.datasets import LabelledImages, open_images
 from rszoo.evaluation.options import AttackOptions, CertifyOptions, Options, PredictOptions
-from rszoo.logs.format import AttackProtocol, CertifyProtocol, PredictProtocol, validated
+from rszoo.logs.format import (
+    AnyProtocol,
+    AttackProtocol,
+    CertifyProtocol,
+    PredictProtocol,
+    validated,
+)
 from rszoo.recipe import Certification, load_recipe, recipe_names
 from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.noise import STREAMS
 from rszoo.smoothing.runtime import attack_batch, device_name
-from rszoo.zoo.config import EntryConfig
-from rszoo.zoo.loading import open_entry
+from rszoo.zoo.config import RECIPE, EntryConfig
+from rszoo.zoo.loading import is_local, open_entry
 
 PAPERS = Certification(
     split="test", stride=20, n0=100, n=100_000, alpha=0.001, bound="cohen", seed=0
@@ -30,12 +37,32 @@ TABLE_4 = (100, 1000, 10_000)
 Kind = TypeVar("Kind", CertifyProtocol, PredictProtocol, AttackProtocol)
 
 
-def usual_protocol(config: EntryConfig) -> Certification:
-    """The protocol of the recipe that made an entry; the papers' if that recipe is not at hand."""
-    if config.name not in recipe_names():
-        return PAPERS
-    recipe = load_recipe(config.name)
-    return recipe.certification if recipe.fingerprint == config.recipe_fingerprint else PAPERS
+def usual_protocol(config: EntryConfig, folder: Path | None = None) -> Certification:
+    """The protocol of the recipe that made an entry; the papers' if that recipe is not at hand.
+
+    Args:
+        config: of the entry.
+        folder: of the entry; a recipe in it comes before the package's.
+
+    Raises:
+        ValueError: the recipe in the folder cannot be read.
+    """
+    own = [] if folder is None or not (folder / RECIPE).is_file() else [str(folder / RECIPE)]
+    packaged = [config.name] if config.name in recipe_names() else []
+    for recipe in map(load_recipe, own + packaged):
+        if recipe.fingerprint == config.recipe_fingerprint:
+            return recipe.certification
+    return PAPERS
+
+
+def check_same_data(protocol: AnyProtocol, images: LabelledImages) -> None:
+    """Raise ValueError if a log says of which images it is, and these are others."""
+    if protocol.data_sha256 not in (None, images.digest()):
+        raise ValueError(
+            f"Expected the images of {protocol.dataset} {protocol.split} that the log is of, with "
+            f"SHA-256 {protocol.data_sha256}, got others, with {images.digest()}; "
+            "put those of the log back, or evaluate these."
+        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +85,8 @@ def open_subject(
         FileNotFoundError: the data set is not there.
     """
     entry = open_entry(name, device=device, sigma=options.sigma, precision=options.precision)
-    config, classifier, usual = entry.config, entry.classifier, usual_protocol(entry.config)
+    config, classifier = entry.config, entry.classifier
+    usual = usual_protocol(config, entry.folder if is_local(name) else None)
     images = open_images(config.dataset, options.split or usual.split, download=download)
     if options.shard is not None and not 1 <= options.shard[0] <= options.shard[1]:
         number, count = options.shard
@@ -86,14 +114,19 @@ def open_subject(
         "stop": stop,
         "loss": classifier.loss,
         "stream": STREAMS[classifier.noise],
+        "data_sha256": images.digest(),
     }
     return Subject(classifier, images, usual, facts)
 
 
 def software(classifier: SmoothedClassifier) -> str:
     """The versions and the processor that draw the noise and vote."""
-    numerics = f"torch {torch.__version__}, numpy {np.__version__}"
-    return f"rszoo {version('rszoo')}, {numerics}, {device_name(classifier.device)}"
+    return f"{versions()}, {device_name(classifier.device)}"
+
+
+def versions() -> str:
+    """The versions of what draws the noise and votes."""
+    return f"rszoo {version('rszoo')}, torch {torch.__version__}, numpy {np.__version__}"
 
 
 def voting_protocol(

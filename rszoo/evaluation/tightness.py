@@ -15,7 +15,7 @@ from rszoo.attacks.attacker import Attacked, Attacker, Target, attack
 from rszoo.bounds import surprise
 from rszoo.data.datasets import open_images
 from rszoo.evaluation.options import CHALLENGE, ChallengeOptions
-from rszoo.evaluation.protocols import ascending, check_decides
+from rszoo.evaluation.protocols import ascending, check_decides, check_same_data
 from rszoo.logs.analysis import results
 from rszoo.logs.format import CertifyProtocol, Record, read_log
 from rszoo.smoothing.certificate import ABSTAIN
@@ -161,6 +161,7 @@ class Challenge:
             entry.classifier, options.plan, seed=options.seed, batch=options.attack_batch
         )
         self.data = open_images(self.protocol.dataset, self.protocol.split)
+        check_same_data(self.protocol, self.data)
 
     def __len__(self) -> int:
         return len(self.certified)

@@ -1,5 +1,6 @@
 """Certified accuracy against radius as exact steps; accuracy under attack and papers' as marks."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
 MANY_TITLES, MANY_WIDTH_INCHES = 12, 7.2
 LONGEST_LABEL = 48  # characters beside the axis
 LONGEST_LINE, LONGEST_OF_MANY = 76, 46  # characters of the legend
+ROUNDING = 2e-6  # of a radius in a log
 WIDE_TITLE = 41  # with longer titles the legend of a few curves has one column
 
 
@@ -53,6 +55,8 @@ class Curve:
             published "points"; accuracy under "attack", in the colour of the classifier's first
             curve.
         of: the classifier, where there are attacks.
+        end: the largest radius at which the accuracy is known; a curve that is above 0 up to there
+            ends there, others fall to 0 after their last radius.
     """
 
     title: str
@@ -60,18 +64,25 @@ class Curve:
     accuracies: Sequence[float]
     kind: Literal["curve", "bound", "envelope", "points", "attack"] = "curve"
     of: str = ""
+    end: float = math.inf
+
+    @property
+    def falls(self) -> bool:
+        """Whether the accuracy is known to be 0 above the last of the radii."""
+        return self.end - self.radii[-1] > ROUNDING
 
 
 def accuracy_curve(title: str, results: Results, *, of: str = "") -> Curve:
-    """Certified accuracy at all radii."""
+    """Certified accuracy at all radii that the votes can certify."""
     radii, accuracies = results.curve()
-    return Curve(title, radii.tolist(), accuracies.tolist(), of=of)
+    return Curve(title, radii.tolist(), accuracies.tolist(), of=of, end=results.reach)
 
 
 def bound_curve(proven: Results, radii: Sequence[float], *, alpha: float, rho: float) -> Curve:
     """The lower bound that holds at all radii at once; see `rszoo.logs.analysis.lower_bounds`."""
     _, everywhere = lower_bounds(proven, radii, alpha=alpha, rho=rho)
-    return Curve(f"thin: lower bound at all radii, rho={rho:g}", radii, everywhere, "bound")
+    title = f"thin: lower bound at all radii, rho={rho:g}"
+    return Curve(title, radii, everywhere, "bound", end=proven.reach)
 
 
 def published_points(row: Published, title: str, images: int | None) -> Curve:
@@ -127,8 +138,8 @@ def _draw_all(ax: Axes, curves: Sequence[Curve], folded: Mapping[str, str]) -> N
             marker = MARKERS[marked % len(MARKERS)]
             ax.plot(curve.radii, curve.accuracies, marker, markerfacecolor=face, **look)
         else:
-            # above its last radius a curve is 0
-            x, y = [*curve.radii, curve.radii[-1]], [*curve.accuracies, 0.0]
+            fall = ([curve.radii[-1]], [0.0]) if curve.falls else ([], [])
+            x, y = [*curve.radii, *fall[0]], [*curve.accuracies, *fall[1]]
             style = STYLES[number % len(STYLES)] if curve.kind == "curve" else "-"
             ax.step(x, y, where="pre", linestyle=style, **look)
         if curve.kind == "bound":

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rszoo.errors import as_float
+from rszoo.logs.format import in_full
 from rszoo.recipe import load_recipe
 from rszoo.zoo.config import EVIDENCE, read_config
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models
 
 if TYPE_CHECKING:
+    from rszoo.logs.analysis.norms import Norm
     from rszoo.logs.format import CertifyProtocol, Log
 
 MEGABYTE = 10**6
@@ -27,11 +29,14 @@ class Standing:
     Attributes:
         name, dataset, architecture, method, sigma, license: as in its recipe.
         size: of the weights in the package, in bytes.
-        radii: l2 radii in pixel units.
+        radii: in pixel units.
+        norm: of the radii: "l2", or "linf" for l-infinity radii that l2 radii imply.
         accuracies: certified accuracy at each radius: from the log of given radii if that tested
-            this one, on the same images and at the same alpha; else from the log with a fixed n.
+            this one, on the same images and at the same alpha; else from the log with a fixed n. In
+            l-infinity from the log with a fixed n, if there is one. None above the largest radius
+            that n votes can certify, where nothing was measured.
         samples: the most samples per image, at each radius.
-        average_radius: ACR, from the log with a fixed n.
+        average_radius: ACR, in l2, from the log with a fixed n.
         abstention: share of images, from the log with a fixed n if there is one.
         images: how many were certified.
         n: samples per image behind the ACR.
@@ -55,6 +60,7 @@ class Standing:
     n: int | None = None
     alpha: float | None = None
     logs: tuple[str, ...] = ()
+    norm: "Norm" = "l2"
 
     def accuracy(self, radius: float) -> float | None:
         """Certified accuracy at one of the radii."""
@@ -106,13 +112,18 @@ class Filter:
 
 
 def standings(
-    names: Iterable[str], radii: Sequence[float] | None = None, *, wanted: Filter | None = None
+    names: Iterable[str],
+    radii: Sequence[float] | None = None,
+    *,
+    norm: "Norm" = "l2",
+    wanted: Filter | None = None,
 ) -> list[Standing]:
     """What is known about these entries, in the order of the names.
 
     Args:
         names: of recipes, with or without weights.
-        radii: l2 radii in pixel units, at which to give the certified accuracy; None reads no log.
+        radii: in pixel units, at which to give the certified accuracy; None reads no log.
+        norm: of the radii; "linf" gives the accuracy at l-infinity radii that l2 radii imply.
         wanted: the entries to keep.
 
     Raises:
@@ -123,7 +134,9 @@ def standings(
     entries = [_described(name) for name in names]
     if wanted is not None:
         entries = [entry for entry in entries if wanted.admits(entry)]
-    return entries if radii is None else [_certified(entry, tuple(radii)) for entry in entries]
+    if radii is None:
+        return entries
+    return [_certified(entry, tuple(radii), norm) for entry in entries]
 
 
 def _described(name: str) -> Standing:
@@ -139,22 +152,24 @@ def _described(name: str) -> Standing:
     )
 
 
-def _certified(standing: Standing, radii: tuple[float, ...]) -> Standing:
+def _certified(standing: Standing, radii: tuple[float, ...], norm: "Norm") -> Standing:
     """`standing` with the numbers of its logs."""
     logs, unknown = _read_logs(standing.name), (None,) * len(radii)
+    standing = replace(standing, radii=radii, norm=norm, accuracies=unknown, samples=unknown)
     if not logs:
-        return replace(standing, radii=radii, accuracies=unknown, samples=unknown)
+        return standing
     from rszoo.logs.analysis.tabulation import log_row
 
-    rows = [log_row(log, radii) for log in logs]
+    rows = [log_row(log, radii, norm) for log in logs]
     first = rows[0]
-    chosen = [  # at each radius the last log that has an accuracy there
-        next((row for row in reversed(rows) if row.accuracies[j] is not None), None)
+    # a test of given radii comes first at these; what a larger one of them implies comes last
+    preferred = rows[::-1] if norm == "l2" else rows
+    chosen = [
+        next((row for row in preferred if row.accuracies[j] is not None), None)
         for j in range(len(radii))
     ]
     return replace(
         standing,
-        radii=radii,
         accuracies=tuple(row.accuracies[j] if row else None for j, row in enumerate(chosen)),
         samples=tuple(row.n if row else None for row in chosen),
         average_radius=first.average_radius,
@@ -236,18 +251,22 @@ def best(
     method: str | None = None,
     architecture: str | None = None,
     max_size: float | None = None,
+    norm: "Norm" = "l2",
 ) -> str:
     """The name of the entry with the largest certified accuracy at a radius, by bundled logs alone.
 
     Logs are compared as they are, even if their images, samples or alpha differ, which
-    `rszoo list --radius` shows. The certified accuracy of an entry chosen by it is a little
-    optimistic, the more so the more entries there are.
+    `rszoo list --radius` shows; an entry whose votes cannot certify the radius is left out. The
+    certified accuracy of an entry chosen by it is a little optimistic, the more so the more entries
+    there are.
 
     Args:
         dataset: that the entry classifies.
-        radius: l2 radius in pixel units; at 0, the accuracy of the smoothed classifier counts.
+        radius: in pixel units; at 0, the accuracy of the smoothed classifier counts.
         method, architecture: only entries of these.
         max_size: only entries whose weights take at most this many MB (10**6 bytes).
+        norm: of the radius: "l2", or "linf" for an l-infinity radius, such as 2/255, that the l2
+            radii imply.
 
     Returns:
         The name, for `rszoo.load`; ties go to the larger average certified radius, then to the
@@ -259,12 +278,16 @@ def best(
     """
     if not 0 <= as_float("a radius", radius) < math.inf:
         raise ValueError(f"Expected a radius >= 0, got {radius}; pass a distance in pixel units.")
+    if norm not in ("l2", "linf"):
+        raise ValueError(f"Expected norm 'l2' or 'linf', got {norm!r}; choose one of these.")
     wanted = Filter(dataset=dataset, architecture=architecture, method=method, max_size=max_size)
-    entries = ordered(standings(list_models(), (radius,), wanted=wanted), radius)
+    entries = ordered(standings(list_models(), (radius,), norm=norm, wanted=wanted), radius)
     if not entries or not entries[0].accuracy(radius):
+        at = in_full(radius)
         raise ValueError(
-            f"Expected an entry of {wanted} with certificates for radius {radius:g}, got none; "
-            f"'rszoo list --radius {radius:g}' prints what there is; "
+            f"Expected an entry of {wanted} with certificates for radius {at}, got none; "
+            f"'rszoo list --radius {at}{'' if norm == 'l2' else ' --norm linf'}' prints what there "
+            "is; "
             "'rszoo evaluate RUN --out RUN/certify.tsv' and 'rszoo bundle RUN' add some."
         )
     return entries[0].name

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from rszoo.bounds import radius_upper
 from rszoo.data.datasets import open_images
 from rszoo.errors import IntegrityError
-from rszoo.evaluation import VotingEvaluator, software
+from rszoo.evaluation import VotingEvaluator, check_same_data, software
 from rszoo.logs.analysis import audit
 from rszoo.logs.format import CertifyProtocol, Log, Record, logged_radius
 from rszoo.recipe import Recipe, load_recipe, recipe_names
@@ -204,6 +204,7 @@ def _again(
         images = open_images(protocol.dataset, protocol.split)
     except (ValueError, OSError) as error:
         raise Skipped(f"the data set cannot be read here: {error}") from error
+    check_same_data(protocol, images)
     stop, size = protocol.stop, len(images.labels)
     if stop > size:
         raise ValueError(f"it is of {stop} images, but {protocol.dataset} has {size}")

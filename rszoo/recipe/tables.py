@@ -186,7 +186,7 @@ class Training(Table, frozen=True):
         noise_sigma: of the training noise, where it is not the certified sigma; 0 is no noise.
         ema_decay: makes the result an exponential moving average of the weights over steps.
         clip_norm: largest l2 norm of the whole gradient.
-        hold_out: how many training images, the last ones, to monitor instead of training on them.
+        hold_out: how many training images, the last of all or of each class, to monitor instead.
         init_from: name of the entry whose weights are the start; a smaller one of the family grows.
         teacher: name of the entry that a method learns from, catrs or distilled.
         teacher_votes: the teacher's votes per training image, for catrs.

@@ -35,6 +35,7 @@ class Certificate:
             the next radius: a NO without a level) or "undecided" (no samples were left). "other
             class" if only one class was of interest and another was selected; else "".
         path: of the sequential rule: votes for `selected` at each look.
+        values: C H W, the number of values of the image; 0 where it is not known.
     """
 
     label: int
@@ -56,11 +57,25 @@ class Certificate:
     path: tuple[int, ...] = field(default=(), repr=False)
     stream: int = 1
     moved: float = 0.0
+    values: int = 0
 
     @property
     def abstained(self) -> bool:
         """Whether no class was certified."""
         return self.label == ABSTAIN
+
+    @property
+    def implied_linf(self) -> float:
+        """The l-infinity radius that the l2 radius implies, rounded toward zero.
+
+        Raises:
+            ValueError: the number of values of the image is not known.
+
+        Source: Salman et al. 2019, section 4.
+        """
+        from rszoo.bounds import implied_linf  # scipy is slow to import
+
+        return implied_linf(self.radius, self.values)
 
     @property
     def guarantee(self) -> str:

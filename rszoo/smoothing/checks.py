@@ -10,6 +10,7 @@ from torch import Tensor
 from rszoo.errors import as_float
 from rszoo.smoothing.form import VotingForm
 from rszoo.smoothing.grid import check_sigma
+from rszoo.smoothing.precision import seeded
 
 PROBES = 5
 ROUNDING = 1e-3  # how much a gap between logits may change with the batch, relative to these logits
@@ -81,10 +82,8 @@ def check_form(
 
 def _logits(form: VotingForm, image: Tensor, companion: Tensor) -> Tensor:
     """Logits of an image beside another one; random numbers of the network itself are repeated."""
-    devices = [image.device] if image.device.type == "cuda" else []
     try:
-        with torch.inference_mode(), torch.random.fork_rng(devices):
-            torch.manual_seed(0)
+        with torch.inference_mode(), seeded(0, image.device):
             return form.logits(torch.cat([image, companion])).float()
     except (RuntimeError, AssertionError) as error:  # torch's, and timm's, for shapes that misfit
         fault = str(error).splitlines()[0] if str(error) else type(error).__name__

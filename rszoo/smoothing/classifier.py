@@ -3,6 +3,7 @@
 Source: Cohen, Rosenfeld & Kolter 2019, section 3.2, with PREDICT and CERTIFY.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -89,7 +90,8 @@ class SmoothedClassifier:
         Args:
             x: an image (C, H, W) or a batch (B, C, H, W), in pixel units [0, 1], before
                 normalization.
-            n: noise samples per image.
+            n: noise samples per image. Raising it until a class is returned voids the guarantee;
+                `early` does not.
             alpha: failure probability per image.
             early: stop once the answer is settled, at the same alpha; n is then a maximum.
             seed: of the noise. Choosing among seeds after looking voids the guarantee.
@@ -131,7 +133,10 @@ class SmoothedClassifier:
     ) -> Certificate | list[Certificate]:
         """CERTIFY: a class and a radius within which g is that class; abstains from close votes.
 
-        A certificate is wrong with probability at most alpha.
+        A certificate is wrong with probability at most alpha if its settings were chosen before
+        looking. Raising n until an image is certified makes a wrong certificate several times as
+        likely: 5.6 times in a simulation. Keeping the better of fixed n and `radius` on the same
+        votes: 1.27 times. Keeping the best of several alphas, bounds or seeds voids it too.
 
         Args:
             x: an image (C, H, W) or a batch (B, C, H, W), in pixel units [0, 1], before
@@ -174,8 +179,16 @@ class SmoothedClassifier:
         validate_alpha(alpha)
         if not 0 <= (seed := as_int("seed", seed)) < 2**63:
             raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
-        stream = STREAMS[self.noise]
-        return Setting(alpha, self.sigma, self.noise, self.precision, seed, stream, self.loss)
+        return Setting(
+            alpha=alpha,
+            sigma=self.sigma,
+            noise=self.noise,
+            precision=self.precision,
+            seed=seed,
+            stream=STREAMS[self.noise],
+            loss=self.loss,
+            values=math.prod(self.input_shape),
+        )
 
     @property
     def loss(self) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rszoo.architectures import NormalizedNetwork
-from rszoo.smoothing.precision import bfloat16_products, isolated
+from rszoo.smoothing.precision import CPU, bfloat16_products, isolated, seeded
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FOLDING_TOLERANCE = 1e-3
@@ -62,8 +62,7 @@ class VotingForm(nn.Module):
                 "pass the module that it was made of."
             )
         self.dtype = PRECISIONS[precision]
-        leave_random_numbers = torch.random.fork_rng(devices=[])
-        with isolated(torch.device("cpu")), torch.inference_mode(False), leave_random_numbers:
+        with isolated(CPU), torch.inference_mode(False), seeded(0):
             base = copy.deepcopy(base).eval().cpu().requires_grad_(False)
             network: nn.Module = base
             self.normalize: nn.Module = nn.Identity()
@@ -121,7 +120,8 @@ class AttackedForm(nn.Module):
 
     def __init__(self, form: VotingForm) -> None:
         super().__init__()
-        self.form = form if form.dtype == torch.float32 else copy.deepcopy(form).float()
+        with torch.inference_mode(False):
+            self.form = form if form.dtype == torch.float32 else copy.deepcopy(form).float()
         self.form.dtype = torch.float32
 
     def forward(self, x: Tensor) -> Tensor:

@@ -24,6 +24,9 @@ FLOATING |= {torch.linspace, torch.logspace}
 FACTORIES = FLOATING | {torch.full, torch.tensor, torch.arange, torch.as_tensor, torch.asarray}
 FACTORIES |= {torch.randint, torch.randperm, torch.scalar_tensor}
 
+INITIAL = {Tensor.normal_, Tensor.uniform_}  # of weights; on the meta device there are none
+
+CPU = torch.device("cpu")
 PLAIN = ("ieee", "none", "highest")  # "none": as the settings above it, which are plain then too
 
 
@@ -41,6 +44,32 @@ def isolated(device: torch.device) -> Iterator[None]:
         stack.enter_context(_FLAGS)
         if torch.get_default_dtype() != torch.float32 or torch.get_default_device().type != "cpu":
             stack.enter_context(PlainFactories())
+        yield
+
+
+@contextmanager
+def differentiable(device: torch.device) -> Iterator[None]:
+    """`isolated`, and gradients can be taken even where the caller is in inference mode."""
+    with isolated(device), torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+_GLOBAL_RANDOMNESS = threading.RLock()
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device = CPU) -> Iterator[None]:
+    """Code that draws from torch's global generators, of the CPU and the device, draws this seed's.
+
+    Afterwards the generators are where the caller left them. They belong to the process, so only
+    one thread at a time is in here.
+    """
+    on_gpu = device.type == "cuda"
+    with _GLOBAL_RANDOMNESS, torch.random.fork_rng([device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
 
 
@@ -131,7 +160,14 @@ def _flags() -> tuple[_Flag, ...]:
 
 
 class PlainFactories(TorchFunctionMode):
-    """New tensors are float32 on the CPU where the code names no type or device."""
+    """New tensors are float32 on this device where the code names no type or device.
+
+    On the "meta" device they have a shape and no values, and random numbers are not drawn.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__()
+        self.device = device
 
     def __torch_function__(
         self,
@@ -141,11 +177,13 @@ class PlainFactories(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         options = dict(kwargs or {})
+        if func in INITIAL and self.device == args[0].device.type == "meta":
+            return args[0]  # torch would load its compiler, for a second or two
         if func not in FACTORIES:
             return func(*args, **options)
         data = args[0] if args else None
         if options.get("device") is None:
-            options["device"] = data.device if isinstance(data, Tensor) else "cpu"
+            options["device"] = data.device if isinstance(data, Tensor) else self.device
         if options.get("dtype") is None and func in FLOATING:
             options["dtype"] = torch.float32
         made = func(*args, **options)

@@ -244,6 +244,7 @@ def _select(
         counts=(0,) * len(votes),
         rule=rule,
         stopped="other class",
+        values=setting.values,
     )
     return selected, max(votes), blank
 

@@ -39,6 +39,7 @@ class Setting:
         stream: version of the noise's stream.
         loss: total variation between the noise of a sample and its stated law; each sample costs
             this much of alpha.
+        values: C H W, the number of values of an image.
     """
 
     alpha: float
@@ -48,6 +49,7 @@ class Setting:
     seed: int
     stream: int
     loss: float
+    values: int
 
     def level(self, n: int) -> float:
         """What n samples leave of alpha for the statistics.

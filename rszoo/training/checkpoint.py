@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from rszoo.files import replace_content, replacing
+from rszoo.files import remove_leftovers, replace_content, replacing, whole_lines
 from rszoo.training.methods import Weighing
 from rszoo.training.run import Run
+from rszoo.training.sealing import is_intact, seal
 from rszoo.zoo.config import CONFIG, EPOCHS, WEIGHTS
 
 CHECKPOINT = "checkpoint.pt"
@@ -21,12 +22,14 @@ def save(run: Run, folder: Path) -> None:
     state = {name: part.state_dict() for name, part in _parts(run).items()}
     identity = {
         "fingerprint": run.recipe.fingerprint,
-        "data": _data_digest(run),
+        "data_sha256": run.data.digest(),
         "device": run.device.type,
     }
+    losses = torch.stack(run.losses) if run.losses else torch.zeros(0)
     with replacing(folder / CHECKPOINT) as partial:
         try:
-            torch.save({**state, **identity, "step": run.step}, partial)
+            torch.save({**state, **identity, "step": run.step, "losses": losses}, partial)
+            seal(partial)
         except RuntimeError as error:  # torch's words for a file that cannot be written
             raise OSError(
                 f"Expected room for a checkpoint in {folder}, got this fault: {error}; make room."
@@ -40,6 +43,7 @@ def resume(run: Run, folder: Path) -> None:
         ValueError: the folder holds a run of another recipe, on other data or on another kind of
             device, or a damaged checkpoint or log.
     """
+    remove_leftovers(folder / CHECKPOINT)
     if (folder / CHECKPOINT).exists():
         _restore(run, folder)
     if (folder / EPOCHS).exists():
@@ -72,17 +76,26 @@ def _parts(run: Run) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def _data_digest(run: Run) -> str:
-    """SHA-256 of the labels, which tells data sets of one name apart."""
-    return hashlib.sha256(run.data.labels.cpu().numpy().tobytes()).hexdigest()
+def _is_same_data(run: Run, state: dict[str, Any]) -> bool:
+    """Whether the run is on the data of a checkpoint; an old one knows only its labels."""
+    if "data_sha256" in state:
+        return bool(state["data_sha256"] == run.data.digest())
+    labels = run.data.labels.cpu().numpy().tobytes()
+    return bool(state["data"] == hashlib.sha256(labels).hexdigest())
 
 
 def _restore(run: Run, folder: Path) -> None:
     recipe, device = run.recipe, run.device.type
     try:
+        if not is_intact(folder / CHECKPOINT):
+            raise ValueError("its checksum is that of another file")
         state = torch.load(folder / CHECKPOINT, map_location=run.device, weights_only=True)
-        fingerprint, data, step = state["fingerprint"], state["data"], state["step"]
-    except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError) as error:
+        fingerprint, step, same_data = (
+            state["fingerprint"],
+            state["step"],
+            _is_same_data(run, state),
+        )
+    except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError, ValueError) as error:
         raise ValueError(
             f"Expected a checkpoint of a run, got {folder / CHECKPOINT}, which is damaged or "
             "another file; delete it."
@@ -95,7 +108,7 @@ def _restore(run: Run, folder: Path) -> None:
             "a run of another recipe; choose another folder",
         ),
         (
-            data == _data_digest(run),
+            same_data,
             f"a run on {recipe.model.dataset} as it is now",
             "a run on other data; choose another folder, or put the data back",
         ),
@@ -109,16 +122,16 @@ def _restore(run: Run, folder: Path) -> None:
     for passed, expected, got in checks:
         if not passed:
             raise ValueError(f"Expected {expected} in {folder}, got {got}.")
-    run.step = step
+    run.step, run.losses = step, list(state.get("losses", torch.zeros(0)).unbind())
     for name, part in _parts(run).items():
         part.load_state_dict(state[name])
 
 
 def _cut_log(path: Path, step: int) -> None:
     """Keep the complete lines up to this step."""
-    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
     try:
-        kept = "".join(line for line in lines if json.loads(line)["step"] <= step)
+        lines = whole_lines(path.read_bytes())
+        kept = b"".join(line + b"\n" for line in lines if json.loads(line)["step"] <= step)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"Expected one JSON object per line in {path}, got others; restore or delete it."

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache, partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,12 +12,14 @@ from torch.nn import functional as F
 
 from rszoo.data.datasets import (
     Labelled,
-    data_root,
     get_dataset,
     image_chunks,
     list_files,
     load_images,
 )
+from rszoo.data.digest import digest_of, digest_of_files
+from rszoo.data.holdout import held_out
+from rszoo.data.shapes import data_root
 from rszoo.recipe import Extra, Recipe
 from rszoo.training.stream import Stream, Upcoming
 
@@ -33,15 +37,20 @@ class TrainingData:
         labels: int64 (N,), on the device.
         weights: of the losses, (N,), on the device.
         monitored: images and labels for the noisy accuracy during the run: those held out, or some
-            of the test images.
+            of the training images; never the test images, which would tempt to choose by them.
+        monitored_split: which of the two.
         batch: augmented images of some indices, uint8 (B, C, H, W), on the device.
+        digest: SHA-256 of the images that are trained on, and of their labels; see `digest_of` and
+            `digest_of_files`.
         clean: all images as they are, in order, in chunks, uint8 (B, C, H, W).
     """
 
     labels: Tensor
     weights: Tensor
     monitored: list[Labelled]
+    monitored_split: Literal["held-out", "train"]
     batch: Callable[[Tensor, torch.Generator, Upcoming], Tensor]
+    digest: Callable[[], str]
     clean: Callable[[], Iterable[Tensor]]
 
 
@@ -91,31 +100,35 @@ def load_data(recipe: Recipe, device: torch.device, *, download: bool) -> Traini
 def _resident(recipe: Recipe, device: torch.device, download: bool) -> TrainingData:
     training, dataset = recipe.training, recipe.model.dataset
     images, labels = load_images(dataset, "train", download=download)
-    held = training.hold_out or 0
-    if held >= len(images):
-        raise ValueError(
-            f"Expected hold_out below the {len(images)} training images, got {held}; "
-            "hold out fewer."
-        )
-    if held:
-        monitored = [(images[-held:], labels[-held:])]
-        images, labels = images[:-held], labels[:-held]
+    held = held_out(labels, training.hold_out or 0)
+    if len(held):
+        monitored = [(images[held], labels[held])]
+        rest = torch.ones(len(labels), dtype=torch.bool).index_fill(0, held, False)
+        images, labels = images[rest], labels[rest]
     else:
-        monitored = list(image_chunks(dataset, "test", limit=MONITORED))
+        load_images(dataset, "test")  # the end of the run needs them: a missing file is found now
+        some = torch.arange(0, len(labels), max(1, len(labels) // MONITORED))
+        chunks = torch.split(some, CHUNK)
+        monitored = [(images[indices], labels[indices]) for indices in chunks]
     weights = torch.ones(len(images))
     if training.extra:
         more, more_labels = _extra_images(training.extra, images)
         images, labels = torch.cat([images, more]), torch.cat([labels, more_labels])
         weights = torch.cat([weights, torch.full((len(more),), training.extra.weight)])
-    images = images.to(device)
+    images, labels = images.to(device), labels.to(device)
 
     def batch(chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
         return augmented(images[chosen], training.augmentation, generator)
 
-    def clean() -> Iterable[Tensor]:
-        return (images[first : first + CHUNK] for first in range(0, len(images), CHUNK))
-
-    return TrainingData(labels.to(device), weights.to(device), monitored, batch, clean)
+    return TrainingData(
+        labels,
+        weights.to(device),
+        monitored,
+        "held-out" if len(held) else "train",
+        batch,
+        cache(partial(digest_of, images, labels)),
+        lambda: (images[first : first + CHUNK] for first in range(0, len(images), CHUNK)),
+    )
 
 
 def _streamed(recipe: Recipe, device: torch.device) -> TrainingData:
@@ -127,14 +140,16 @@ def _streamed(recipe: Recipe, device: torch.device) -> TrainingData:
             "change the recipe."
         )
     files = list_files(dataset.name, "train")
-    monitored = list(image_chunks(dataset.name, "test", limit=MONITORED))
+    list_files(dataset.name, "test")  # the end of the run needs them: a missing file is found now
+    monitored = list(image_chunks(dataset.name, "train", limit=MONITORED))
     labels, weights = files.labels.to(device), torch.ones(len(files.labels), device=device)
     stream = Stream(files, dataset.shape[1:], training.seed)
+    digest = cache(partial(digest_of_files, files, dataset.shape, dataset.resize))
 
     def clean() -> Iterable[Tensor]:
         return (chunk for chunk, _ in image_chunks(dataset.name, "train", size=CHUNK))
 
-    return TrainingData(labels, weights, monitored, stream.batch, clean)
+    return TrainingData(labels, weights, monitored, "train", stream.batch, digest, clean)
 
 
 def _extra_images(extra: Extra, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,13 +17,12 @@ from types import FrameType
 
 import msgspec
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from rszoo.data.datasets import image_chunks
-from rszoo.files import replace_content, try_lock
+from rszoo.files import append_line, replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.smoothing.precision import isolated
+from rszoo.smoothing.precision import differentiable
 from rszoo.smoothing.runtime import device_name
 from rszoo.training.checkpoint import check_folder, resume, save
 from rszoo.training.distributed import refuse_several
@@ -74,54 +73,54 @@ def train(
     refuse_several()
     out = Path(out)
     check_folder(out)
-    run = start(
-        recipe, device, download=download, initial=initial, teacher=teacher, compiled=compiled
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / RUNS).open("ab") as file:
-        if not try_lock(file):
-            raise ValueError(
-                f"Expected a folder that nobody trains in, got {out}, where another process does; "
-                "choose another."
-            )
-        resume(run, out)
-        _append(out / RUNS, _description(run))
-        limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-        with isolated(device):
+    with differentiable(device):
+        run = start(
+            recipe, device, download=download, initial=initial, teacher=teacher, compiled=compiled
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / RUNS).open("ab") as file:
+            if not try_lock(file):
+                raise ValueError(
+                    f"Expected a folder that nobody trains in, got {out}, where another process "
+                    "does; choose another."
+                )
+            resume(run, out)
+            _append(out / RUNS, _description(run))
+            limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
             prepare_teacher(run)
-        with _stop_signals() as signals, isolated(device):
-            _steps(run, out, limit, signals)
-        if run.step == run.steps:
-            _finish(run, out)
+            with _stop_signals() as signals:
+                _steps(run, out, limit, signals)
+            if run.step == run.steps:
+                _finish(run, out)
     return run.step == run.steps
 
 
 def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
     saved = began = time.monotonic()
-    losses: list[Tensor] = []
+    timed_from = run.step
     run.network.train()
     with tqdm(total=run.steps, initial=run.step, unit="step", desc=run.recipe.name) as bar:
         while run.step < run.steps:
             weigh(run)
-            losses.append(take_step(run))
+            run.losses.append(take_step(run))
             bar.update()
             if run.step % run.steps_per_epoch == 0:
-                _check_finite(run, losses)
-                _log(run, out, losses, time.monotonic() - began)
-                losses, began = [], time.monotonic()
+                _check_finite(run)
+                _log(run, out, (time.monotonic() - began) / (run.step - timed_from))
+                run.losses, began, timed_from = [], time.monotonic(), run.step
             now = time.monotonic()
             stop = bool(signals) or now > limit
             if stop or now - saved > CHECKPOINT_SECONDS or run.step == run.steps:
-                _check_finite(run, losses)
+                _check_finite(run)
                 save(run, out)
                 saved = now
             if stop:
                 return
 
 
-def _check_finite(run: Run, losses: list[Tensor]) -> None:
+def _check_finite(run: Run) -> None:
     """A run that has diverged ends before its checkpoint is replaced by one of no use."""
-    if losses and not bool(torch.stack(losses).isfinite().all()):
+    if run.losses and not bool(torch.stack(run.losses).isfinite().all()):
         raise ValueError(
             f"Expected a finite loss, got NaN or infinity by step {run.step} of {run.recipe.name}, "
             f"at a rate of {run.rate:g}; lower the recipe's rate, or clip "
@@ -129,17 +128,17 @@ def _check_finite(run: Run, losses: list[Tensor]) -> None:
         )
 
 
-def _log(run: Run, out: Path, losses: list[Tensor], seconds: float) -> None:
+def _log(run: Run, out: Path, seconds_per_step: float) -> None:
     line: dict[str, float] = {
         "step": run.step,
         "epoch": run.step / run.steps_per_epoch,
-        "loss": float(torch.stack(losses).mean()),
+        "loss": float(torch.stack(run.losses).mean()),
         "noisy_accuracy": noisy_accuracy(run, run.data.monitored),
         "rate": run.rate,
-        "images_per_second": len(losses) * run.recipe.training.batch_size / seconds,
-        "seconds_left": seconds * (run.steps - run.step) / len(losses),
+        "images_per_second": run.recipe.training.batch_size / seconds_per_step,
+        "seconds_left": seconds_per_step * (run.steps - run.step),
     }
-    _append(out / EPOCHS, line)
+    _append(out / EPOCHS, {**line, "monitored": run.data.monitored_split})
     if find_spec("tensorboard") is not None:
         from torch.utils.tensorboard import SummaryWriter
 
@@ -161,6 +160,7 @@ def _description(run: Run) -> dict[str, object]:
     return {
         "recipe": msgspec.to_builtins(run.recipe),
         "fingerprint": run.recipe.fingerprint,
+        "data_sha256": run.data.digest(),
         "versions": {name: version(name) for name in ("rszoo", "torch", "torchvision", "numpy")},
         "device": device_name(run.device),
         "processes": 1,
@@ -171,8 +171,7 @@ def _description(run: Run) -> dict[str, object]:
 
 
 def _append(path: Path, line: Mapping[str, object]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    append_line(path, json.dumps(line))
 
 
 @contextmanager

@@ -1,31 +1,35 @@
 """A run: all that a step needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.data.datasets import Dataset, get_dataset
+from rszoo.data.datasets import get_dataset
 from rszoo.recipe import Recipe, Training
 from rszoo.smoothing.noise import step_generator
+from rszoo.smoothing.precision import CPU, differentiable, seeded
 from rszoo.training.data import TrainingData, load_data
 from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method
 from rszoo.training.optimization import build_average, build_optimizers, build_scheduler
 from rszoo.training.sampling import Sampler
-from rszoo.training.teacher import Teacher, check_fits, check_teacher, made_up_votes
+from rszoo.training.teacher import Teacher, check_fits, check_teacher
 from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.entry import read_entry
 
 
 @dataclass
 class Run:
-    """A run of a recipe after `step` steps; `model` is `network`, compiled where wanted."""
+    """A run of a recipe after `step` steps; `model` is `network`, compiled where wanted.
+
+    `losses` are those of the present epoch's steps.
+    """
 
     recipe: Recipe
     device: torch.device
@@ -39,6 +43,7 @@ class Run:
     sampler: Sampler
     teacher: Teacher | None = None
     step: int = 0
+    losses: list[Tensor] = field(default_factory=list)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -92,50 +97,52 @@ def start(
             does not have, or its batch is larger than the data set.
         FileNotFoundError: the data set or the initial weights are missing.
     """
-    training, dataset = recipe.training, get_dataset(recipe.model.dataset)
-    method = build_method(recipe.method)
+    training, method = recipe.training, build_method(recipe.method)
     check_teacher(recipe, method)
-    torch.manual_seed(training.seed)
-    network = build(
-        recipe.model.architecture,
-        num_classes=dataset.num_classes,
-        mean=dataset.mean,
-        std=dataset.std,
-    )
-    if training.init_from is not None and not random_start:
-        _initialize(network, training, initial)
-    network = network.to(device).to(memory_format=torch.channels_last)
-    data = load_data(recipe, device, download=download)
-    steps_per_epoch = len(data.labels) // training.batch_size
-    if steps_per_epoch == 0:
-        raise ValueError(
-            f"Expected batch_size of at most {len(data.labels)} images, got {training.batch_size}; "
-            "lower it."
+    with differentiable(device):
+        network = _random_network(recipe)
+        if training.init_from is not None and not random_start:
+            _initialize(network, training, initial)
+        network = network.to(device).to(memory_format=torch.channels_last)
+        data = load_data(recipe, device, download=download)
+        steps_per_epoch = len(data.labels) // training.batch_size
+        if steps_per_epoch == 0:
+            raise ValueError(
+                f"Expected batch_size of at most {len(data.labels)} images, got "
+                f"{training.batch_size}; lower it."
+            )
+        model: nn.Module = network
+        if compiled:
+            model = torch.compile(network)  # type: ignore[assignment]
+        optimizers = build_optimizers(network, training)
+        schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
+        return Run(
+            recipe,
+            device,
+            data,
+            network,
+            model,
+            method,
+            optimizers,
+            schedulers,
+            average=build_average(network, training),
+            sampler=Sampler(training.seed, len(data.labels), device),
+            teacher=_random_teacher(network, data, recipe)
+            if random_start
+            else _teacher(recipe, teacher, device),
         )
-    model: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
-    optimizers = build_optimizers(network, training)
-    schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
-    average = build_average(network, training)
-    sampler = Sampler(training.seed, len(data.labels), device)
-    taught = None
-    if training.teacher is not None and random_start:
-        taught = Teacher(network, "random")
-        taught.votes = made_up_votes(len(data.labels), dataset.num_classes, device)
-    elif training.teacher is not None:
-        taught = _teacher(training.teacher, teacher, dataset, device)
-    return Run(
-        recipe,
-        device,
-        data,
-        network,
-        model,
-        method,
-        optimizers,
-        schedulers,
-        average,
-        sampler,
-        taught,
-    )
+
+
+@differentiable(CPU)
+def _random_network(recipe: Recipe) -> NormalizedNetwork:
+    dataset = get_dataset(recipe.model.dataset)
+    with seeded(recipe.training.seed):
+        return build(
+            recipe.model.architecture,
+            num_classes=dataset.num_classes,
+            mean=dataset.mean,
+            std=dataset.std,
+        )
 
 
 def _initialize(network: NormalizedNetwork, training: Training, folder: Path | None) -> None:
@@ -146,7 +153,7 @@ def _initialize(network: NormalizedNetwork, training: Training, folder: Path | N
     name = str(training.init_from)
     entry, config = _read_named(name, folder, "from which this recipe starts")
     if is_growth(network.network, entry.network):
-        generator = step_generator(training.seed, "growth", 0, torch.device("cpu"))
+        generator = step_generator(training.seed, "growth", 0, CPU)
         grow(network.network, entry.network, generator)
         network.normalize.load_state_dict(entry.normalize.state_dict())
         return
@@ -160,11 +167,26 @@ def _initialize(network: NormalizedNetwork, training: Training, folder: Path | N
     network.load_state_dict(own | fits)
 
 
-def _teacher(name: str, folder: Path | None, dataset: Dataset, device: torch.device) -> Teacher:
-    network, config = _read_named(name, folder, "the teacher of this recipe")
-    check_fits(config, dataset)
+def _teacher(recipe: Recipe, folder: Path | None, device: torch.device) -> Teacher | None:
+    if recipe.training.teacher is None:
+        return None
+    role = "the teacher of this recipe"
+    network, config = _read_named(recipe.training.teacher, folder, role)
+    check_fits(config, get_dataset(recipe.model.dataset))
     network = network.to(device).to(memory_format=torch.channels_last)
     return Teacher(network, config.weights_sha256)
+
+
+def _random_teacher(network: nn.Module, data: TrainingData, recipe: Recipe) -> Teacher | None:
+    """A teacher like the network, with made-up votes, for a run that is only measured."""
+    if recipe.training.teacher is None:
+        return None
+    teacher = Teacher(network, "random")
+    classes = get_dataset(recipe.model.dataset).num_classes
+    teacher.votes = torch.ones(
+        len(data.labels), classes, dtype=torch.int64, device=data.labels.device
+    )
+    return teacher
 
 
 def _read_named(name: str, folder: Path | None, role: str) -> tuple[NormalizedNetwork, EntryConfig]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from rszoo.recipe import Recipe
-from rszoo.smoothing.noise import step_generator
-from rszoo.smoothing.precision import isolated, mixed_precision
+from rszoo.smoothing.noise import step_generator, step_seed
+from rszoo.smoothing.precision import differentiable, mixed_precision, seeded
 from rszoo.training.methods import Draw, Weighing
 from rszoo.training.run import Run, start
 
@@ -22,7 +22,9 @@ MEASURED_STEPS = 5
 def take_step(run: Run) -> Tensor:
     """Advance the run by one step; returns the mean loss of the batch, on the device."""
     run.network.zero_grad()
-    loss = _loss(run)
+    dropout = step_seed(run.recipe.training.seed, "network", run.step)  # and its like
+    with seeded(dropout, run.device):
+        loss = _loss(run)
     loss.backward()  # type: ignore[no-untyped-call]
     if run.recipe.training.clip_norm is not None:
         nn.utils.clip_grad_norm_(run.network.parameters(), run.recipe.training.clip_norm)
@@ -87,11 +89,11 @@ def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) ->
     weights is measured with random ones: the cost is the same. A teacher is taken to have the
     recipe's architecture; counting its votes, and measuring the weights of images, is left out.
     """
-    run = start(recipe, device, download=download, random_start=True)
-    run.network.train()
-    measured = min(MEASURED_STEPS, run.steps - 1)
-    run.step = run.steps - measured - 1
-    with isolated(device):
+    with differentiable(device):
+        run = start(recipe, device, download=download, random_start=True)
+        run.network.train()
+        measured = min(MEASURED_STEPS, run.steps - 1)
+        run.step = run.steps - measured - 1
         seconds = _seconds(run, 1)  # the first step warms up, and counts only if it is the last
         if measured:
             seconds = _seconds(run, measured) / measured

@@ -33,7 +33,7 @@ class _Crops(TorchDataset[Tensor]):
     def __getitem__(self, place: Place) -> Tensor:
         index, seed = place
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
             crop: Tensor = self.transform(self.files.image(index))
         return crop
 

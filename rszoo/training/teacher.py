@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from rszoo.data.datasets import Dataset
@@ -81,8 +80,3 @@ def check_fits(config: EntryConfig, dataset: Dataset) -> None:
             f"Expected a teacher for {dataset.num_classes} classes of images {dataset.shape}, got "
             f"{config.name} for {classes} of {shape}; choose another."
         )
-
-
-def made_up_votes(count: int, classes: int, device: torch.device) -> Tensor:
-    """Votes for a run that is only measured."""
-    return torch.ones(count, classes, dtype=torch.int64, device=device)

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from rszoo.data.datasets import Labelled, get_dataset
 from rszoo.smoothing.noise import gaussian_noise, step_generator
-from rszoo.smoothing.precision import mixed_precision
+from rszoo.smoothing.precision import isolated, mixed_precision
 from rszoo.training.methods import Weighing
 from rszoo.training.run import Run
 
@@ -94,7 +94,8 @@ def _answering(run: Run, network: nn.Module) -> Iterator[None]:
     """The network in evaluation mode and the recipe's precision, without gradients."""
     mode = network.training
     network.eval()
-    with torch.inference_mode(), mixed_precision(run.device, run.recipe.training.precision):
+    precision = mixed_precision(run.device, run.recipe.training.precision)
+    with isolated(run.device), torch.inference_mode(), precision:
         yield
     network.train(mode)
 

@@ -1,6 +1,5 @@
 """The folder of a zoo entry: config and weights, written together, read strictly."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,11 +9,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from rszoo.architectures import NormalizedNetwork, build
+from rszoo.architectures import Normalize, NormalizedNetwork
 from rszoo.data.datasets import get_dataset
 from rszoo.errors import IntegrityError
-from rszoo.files import replace_content, replacing
+from rszoo.files import replacing
+from rszoo.smoothing.precision import CPU, differentiable
 from rszoo.zoo.config import CONFIG, WEIGHTS, EntryConfig, Source, check_sha256, read_config, sha256
+from rszoo.zoo.weights import blank, fill, first_difference
 
 SELF_TEST_IMAGES = 2
 SELF_TEST_TOLERANCE = 1e-3
@@ -47,12 +48,16 @@ def write_new_entry(folder: Path, network: NormalizedNetwork, source: Source) ->
     return config
 
 
+@differentiable(CPU)
 def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> EntryConfig:
-    """Write weights and config of a network; each file replaces an earlier one in one step."""
+    """Write weights and config of a network; both are complete before they replace earlier ones.
+
+    An earlier entry with these weights, as of the same run, loads at every moment.
+    """
     network = network.to("cpu", torch.float32).eval()
     dataset = get_dataset(source.dataset)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(folder / WEIGHTS) as partial:
+    with replacing(folder / CONFIG) as config_partial, replacing(folder / WEIGHTS) as partial:
         try:
             save_file(tensors, partial)
         except SafetensorError as error:  # raised for a full disk, without saying so
@@ -60,22 +65,22 @@ def write_entry(folder: Path, network: NormalizedNetwork, source: Source) -> Ent
                 f"Expected room for weights in {folder}, got this fault: {error}; make room."
             ) from error
         partial.chmod(0o644)  # safetensors makes files that only their owner may read
-    config = EntryConfig(
-        **vars(source),
-        classes=list(dataset.classes),
-        input_shape=dataset.shape,
-        resize=dataset.resize,
-        mean=_shortest(network.normalize.mean),
-        std=_shortest(network.normalize.std),
-        weights_sha256=sha256(folder / WEIGHTS),
-        self_test=self_test(network, dataset.shape).tolist(),
-    )
-    replace_content(
-        folder / CONFIG, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
-    )
+        config = EntryConfig(
+            **vars(source),
+            classes=list(dataset.classes),
+            input_shape=dataset.shape,
+            resize=dataset.resize,
+            mean=_shortest(network.normalize.mean),
+            std=_shortest(network.normalize.std),
+            weights_sha256=sha256(partial),
+            self_test=self_test(network, dataset.shape).tolist(),
+        )
+        text = msgspec.json.format(msgspec.json.encode(config), indent=2)
+        config_partial.write_bytes(text + b"\n")
     return config
 
 
+@differentiable(CPU)
 def read_entry(
     folder: Path, *, expected_sha256: str | None = None
 ) -> tuple[NormalizedNetwork, EntryConfig]:
@@ -91,11 +96,10 @@ def read_entry(
             logits differ from the self-test's.
     """
     config = read_config(folder, expected_sha256=expected_sha256)
-    network = build(
+    network = blank(
         config.architecture, num_classes=len(config.classes), mean=config.mean, std=config.std
     )
-    _load_strictly(network, folder / WEIGHTS, config.weights_sha256)
-    network.eval()
+    fill(network, _read_strictly(folder / WEIGHTS, config, network))
     expected, actual = torch.tensor(config.self_test), self_test(network, config.input_shape)
     if actual.shape != expected.shape or not torch.allclose(
         actual, expected, rtol=SELF_TEST_TOLERANCE, atol=SELF_TEST_TOLERANCE
@@ -107,38 +111,33 @@ def read_entry(
     return network, config
 
 
-def _load_strictly(network: NormalizedNetwork, path: Path, expected_sha256: str) -> None:
+def _read_strictly(
+    path: Path, config: EntryConfig, network: NormalizedNetwork
+) -> dict[str, Tensor]:
+    """The tensors of the file: those that the config and the architecture say, no others."""
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected weights in {path}, got no such file; fetch or install the entry again."
         )
     remedy = "the file is cut off or altered: fetch or install the entry again"
-    check_sha256(path, expected_sha256, remedy)
+    check_sha256(path, config.weights_sha256, remedy)
     try:
         tensors = load_file(path)
     except SafetensorError as error:
         raise IntegrityError(
             f"Expected safetensors in {path}, got a file with this fault: {error}; {remedy}."
         ) from error
-    own = network.state_dict()
-    if key := first_difference(own, tensors):
+    if key := first_difference(network.state_dict(), tensors):
         raise IntegrityError(
             f"Expected the tensors of the architecture in {path}, got a difference at {key!r}; "
             f"{remedy}."
         )
-    if any(not torch.equal(own[key], tensors[key]) for key in ("normalize.mean", "normalize.std")):
+    stated = Normalize(config.mean, config.std).state_dict()
+    if any(not torch.equal(stated[key], tensors[f"normalize.{key}"]) for key in stated):
         raise IntegrityError(
             f"Expected the mean and std of {CONFIG} in {path}, got others; {remedy}."
         )
-    network.load_state_dict(tensors, strict=True)
-
-
-def first_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
-    """The first tensor that only one of two state dicts has, or whose shapes differ."""
-    keys = sorted(one.keys() ^ other.keys()) or [
-        key for key in one if one[key].shape != other[key].shape
-    ]
-    return keys[0] if keys else None
+    return tensors
 
 
 def _shortest(values: Tensor) -> list[float]:
@@ -146,6 +145,7 @@ def _shortest(values: Tensor) -> list[float]:
     return [float(str(value)) for value in values.flatten().numpy()]
 
 
+@differentiable(CPU)
 def self_test(network: nn.Module, shape: tuple[int, int, int]) -> Tensor:
     """Logits on a fixed input that needs no random numbers."""
     count = SELF_TEST_IMAGES * shape[0] * shape[1] * shape[2]

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from rszoo.files import whole_lines
 from rszoo.recipe import Recipe
 from rszoo.zoo.config import EPOCHS, RUNS, EntryConfig
 
@@ -97,7 +98,7 @@ def read_history(folder: Path, config: EntryConfig, recipe: Recipe | None) -> Hi
 
 def _lines(path: Path, kind: type[Line]) -> tuple[Line, ...]:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = whole_lines(path.read_bytes())
         records = tuple(msgspec.json.decode(line, type=kind) for line in lines)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(

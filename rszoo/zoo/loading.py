@@ -121,6 +121,12 @@ def locate(name: str, *, also: Sequence[str] = ()) -> tuple[Path, str | None]:
     return place.fetched(also=also), place.pinned
 
 
+def is_local(name: str) -> bool:
+    """Whether a name for `load` is a folder of the user's, not of the zoo or the Hub."""
+    place = _place(name)
+    return place.folder is not None and place.pinned is None
+
+
 class _Place(NamedTuple):
     """A folder, or else a Hub repository; and the SHA-256 of the entry's config, if pinned."""
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from rszoo.architectures import ARCHITECTURES, Normalize, NormalizedNetwork, build
+from rszoo.architectures import ARCHITECTURES, Normalize, NormalizedNetwork
 from rszoo.data.datasets import Dataset, get_dataset
 from rszoo.smoothing.classifier import SmoothedClassifier
+from rszoo.smoothing.precision import CPU, differentiable
 from rszoo.zoo.config import EntryConfig, source_without_recipe
-from rszoo.zoo.entry import first_difference, self_test, write_new_entry
+from rszoo.zoo.entry import self_test, write_new_entry
+from rszoo.zoo.weights import blank, fill, first_difference
 
 SAME = 1e-5  # relative; one machine computes both: an entry's self-test allows for other machines
 
@@ -26,6 +28,7 @@ class OwnClassifier(SmoothedClassifier):
 
     base: nn.Module
 
+    @differentiable(CPU)
     def save(
         self,
         folder: str | Path,
@@ -98,17 +101,19 @@ def _rebuilt(
 ) -> NormalizedNetwork:
     """The network of an entry with this architecture and the weights of `base`."""
     mean, std, network = _parts(base, channels)
-    rebuilt = build(architecture, num_classes=num_classes, mean=mean, std=std)
-    tensors = network.state_dict()
-    if key := first_difference(rebuilt.network.state_dict(), tensors):
+    rebuilt = blank(architecture, num_classes=num_classes, mean=mean, std=std)
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= Normalize(mean, std).state_dict(prefix="normalize.")
+    if key := first_difference(rebuilt.state_dict(), tensors):
+        key = key.removeprefix("network.")
         raise ValueError(
             f"Expected the tensors of {architecture}, got a network that differs at {key!r}; name "
             f"its architecture ({', '.join(ARCHITECTURES)}, timm/<name>, torchvision/<name>), pass "
             "the network itself instead of a wrapper, or add an architecture of your own: an item "
             "of rszoo.architectures.ARCHITECTURES, or an entry point."
         )
-    rebuilt.network.load_state_dict(tensors, strict=True)
-    return rebuilt.eval()
+    fill(rebuilt, tensors)
+    return rebuilt
 
 
 def _parts(base: nn.Module, channels: int) -> tuple[list[float], list[float], nn.Module]:
@@ -145,6 +150,7 @@ def _check_units(name: str, values: Sequence[float]) -> None:
             )
 
 
+@differentiable(CPU)
 def smooth(  # noqa: PLR0913 - users write this call
     module: nn.Module,
     *,

@@ -22,6 +22,8 @@ from rszoo.bounds import (
     clopper_pearson_lower,
     clopper_pearson_upper,
     cohen,
+    implied_linf,
+    implying_l2,
     l2_radius,
     radius_upper,
 )
@@ -281,3 +283,17 @@ def test_l2_radius_rounds_toward_zero(radius: float, sigma: float) -> None:
 def test_l2_radius_names_bad_arguments(radius: float, sigma: float, named: str) -> None:
     with pytest.raises(ValueError, match=re.escape(named)):
         l2_radius(radius, sigma)
+
+
+def test_the_l_infinity_radius_that_l2_implies_is_never_too_large() -> None:
+    assert 0.43471 < implying_l2(2 / 255, 3 * 32 * 32) < 0.4348  # Salman et al. 2019: 0.435
+    for values in (1, 3, 784, 3072, 150_528):
+        for radius in (0.0, 1e-9, 0.25, 0.4348, 3.7):
+            implied = implied_linf(radius, values)
+            assert implied**2 * values <= radius**2
+            assert implied == pytest.approx(radius / values**0.5, rel=1e-11)
+            assert radius <= implying_l2(radius, values) / values**0.5 <= radius * (1 + 1e-11)
+    with pytest.raises(ValueError, match=r"Expected a radius >= 0, got nan"):
+        implied_linf(float("nan"), 3072)
+    with pytest.raises(ValueError, match=r"number of values of an image, got 0; pass C H W"):
+        implied_linf(0.5, 0)

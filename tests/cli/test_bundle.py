@@ -9,11 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 import rszoo.training
+from rszoo.architectures import build
 from rszoo.cli import app
 from rszoo.errors import IntegrityError
-from rszoo.recipe import load_recipe, recipe_text
+from rszoo.files import exchange
+from rszoo.recipe import Recipe, load_recipe, recipe_text
 from rszoo.zoo import registry
-from rszoo.zoo.config import sha256
+from rszoo.zoo.config import recipe_source, sha256
+from rszoo.zoo.entry import read_entry, write_entry
 from rszoo.zoo.registry import Entry, bundled_folder, get_entry, pin
 
 NAME = "cifar10-resnet20-gaussian-s0.25"
@@ -123,6 +126,46 @@ def test_a_damaged_run_leaves_the_package_as_it_was(package: Path, entry: Path) 
     assert sha256(bundled_folder(NAME) / "model.safetensors") == before
     assert entries(package) == [NAME, "registry.json"]
     assert rszoo.load(NAME).sigma == 0.25
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "pin"])
+def test_a_bundle_that_stops_leaves_the_old_entry_or_the_new_one(
+    package: Path, entry: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    bundle(entry)
+    folder = bundled_folder(NAME)
+    (folder / "notes.txt").write_text("kept")
+    (folder / "certify.tsv").write_text("of the old weights")
+    (folder.parent / f"{NAME}.partial").write_text("the user's")
+    old = sha256(folder / "config.json")
+    other = build("resnet20", num_classes=10, mean=(0.5,) * 3, std=(0.5,) * 3)
+    write_entry(entry, other, recipe_source(recipe))
+    verb = import_module("rszoo.cli.bundle")
+
+    def exchanged(one: Path, two: Path) -> None:
+        if moment == "before":
+            raise KeyboardInterrupt
+        exchange(one, two)
+        if moment == "after":
+            read_entry(folder)
+
+    def pinned(name: str, entry: Entry) -> None:
+        if moment == "pin":
+            raise OSError("full")
+        pin(name, entry)
+
+    monkeypatch.setattr(verb, "exchange", exchanged)
+    monkeypatch.setattr(verb, "pin", pinned)
+    if moment == "after":
+        bundle(entry)
+    else:
+        with pytest.raises((KeyboardInterrupt, OSError)):
+            verb.bundle(entry)
+    assert (sha256(folder / "config.json") == old) == (moment != "after")
+    assert (folder / "certify.tsv").exists() == (moment != "after")
+    assert (folder / "notes.txt").read_text() == "kept"
+    assert rszoo.load(NAME).sigma == 0.25
+    assert entries(package) == [NAME, f"{NAME}.partial", "registry.json"]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from conftest import Complaint
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.stats import norm
 from support.commands import run
 from support.synthetic_logs import (
     attack_log,
@@ -24,7 +27,10 @@ from support.synthetic_logs import (
     write,
     write_published,
 )
+from typer.main import get_command
 
+import rszoo.files
+from rszoo.cli import app
 from rszoo.logs.analysis import load_published, project, results
 from rszoo.logs.format import read_log, round_down
 from rszoo.plots import Curve, draw_curves
@@ -182,6 +188,64 @@ def test_a_table_of_predict(tmp_path: Path) -> None:
     assert "400 (taken for g)" in run("table", path).output
 
 
+def write_published_predictions(path: Path, predictions: Sequence[tuple[int, int]]) -> Path:
+    """A published log of PREDICT with the base network's predictions; every label is 1."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["idx\tlabel\tpredict\tbasePredict\tcorrect\ttime"]
+    for place, (predict, base) in enumerate(predictions):
+        cells = (10 * place, 1, predict, base, int(predict == 1), "0:00:01.5")
+        lines.append("\t".join(map(str, cells)))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_published_logs_with_predictions_of_the_base_network(tmp_path: Path) -> None:
+    few = write_published_predictions(tmp_path / "N_100", [(1, 1), (-1, 1), (2, 2), (1, 0)])
+    many = write_published_predictions(tmp_path / "N_1000", [(1, 1), (1, 1), (2, 2), (1, 0)])
+    rows = json.loads(run("table", few, many, "--json").output)
+    assert [(row["n"], row["reference"], row["abstain"]) for row in rows] == [
+        (100, False, 0.25),
+        (1000, True, 0.0),
+    ]
+    assert [row["base_accuracy"] for row in rows] == [0.5, 0.5]
+    header, first, _ = run("table", few, many).output.splitlines()
+    assert header.split()[-3:] == ["base", "network", "images"]
+    assert first.split()[-2:] == ["0.50", "4"]
+    audited = run("audit", few, many).output.splitlines()
+    assert [line.partition(": ")[2] for line in audited] == [
+        "note: There are 4 images, from 0 to 30 at a stride of 10."
+    ] * 2
+
+
+def test_a_published_log_of_predict_that_does_not_name_its_n(tmp_path: Path) -> None:
+    one = write_published_predictions(tmp_path / "one.tsv", [(1, 1), (-1, 1)])
+    other = write_published_predictions(tmp_path / "other.tsv", [(1, 1), (1, 0)])
+    with pytest.raises(ValueError, match=r"rename it, as N_100, or pass --given n=100"):
+        run("table", one)
+    rows = json.loads(run("table", one, other, "--given", "n=100", "--json").output)
+    assert [(row["n"], row["reference"]) for row in rows] == [(100, True)] * 2
+    assert [row["base_accuracy"] for row in rows] == [1.0, 0.5]
+
+
+def test_the_audit_of_a_published_log_of_predict(tmp_path: Path) -> None:
+    path = write_published_predictions(tmp_path / "N_100", [(1, 1), (2, -1), (0, 1)])
+    path.write_text(path.read_text().replace("\t0\t1\t0\t0:", "\t0\t1\t1\t0:"))
+    output = run("audit", path, code=1).output
+    assert "1 images (20) are called correct although label and predict differ" in output
+    assert "1 images (10) have a base prediction below 0." in output
+
+
+def test_a_table_in_l_infinity_says_that_l2_implies_it(log: Path, tmp_path: Path) -> None:
+    text = run("table", log, "--norm", "linf", "--radius", "0,2/255,0.5/255").output
+    head, line, *_, legend = text.splitlines()
+    assert head.split()[2:8] == ["0", "0.5/255", "2/255", "ACR", "in", "l2"]
+    found = results(read_log(log))
+    assert float(line.split()[4]) == pytest.approx(found.accuracy(0.43472), abs=0.005)
+    assert "implied by l2" in legend
+    (row,) = json.loads(run("table", log, "--norm", "linf", "--json").output)
+    assert (row["norm"], row["radii"]) == ("linf", [k / 255 for k in (0, 1, 2, 4, 8)])
+
+
 def test_published_rows() -> None:
     lines = run("table", "--published", "*").output.splitlines()
     assert len(lines) == 1 + len(load_published())
@@ -244,13 +308,18 @@ def test_plot_writes_each_format(log: Path, other: Path, tmp_path: Path, suffix:
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "SVG"])
 def test_a_picture_that_cannot_be_written_leaves_the_one_before(
-    log: Path, tmp_path: Path, suffix: str, expected: Complaint
+    log: Path,
+    tmp_path: Path,
+    suffix: str,
+    expected: Complaint,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / f"x.{suffix}"
     run("plot", log, "--out", out)
     before = out.read_bytes()
-    full = out.with_name(f"{out.name}.partial")
+    full = tmp_path / f"full.{suffix}"
     full.symlink_to("/dev/full")
+    monkeypatch.setattr(rszoo.files, "unused_path", lambda path: full)
     assert f"'{out}', got 'No space left on device'" in expected("plot", log, "--out", out)
     assert out.read_bytes() == before
     assert not full.is_symlink()
@@ -281,7 +350,7 @@ def test_the_drawn_steps_are_the_accuracies(
 def test_the_published_files_at_the_command_line() -> None:
     paths = [cifar10_log(sigma) for sigma in ("0.12", "0.25", "0.50", "1.00")]
     text = run("table", *paths, "--envelope", "--radius", "0,0.25,0.5,0.75,1").output
-    assert "resnet110/noise_0.25/test/sigma_0.25 0.25 0.75 0.60 0.43 0.27 0.00" in " ".join(
+    assert "resnet110/noise_0.25/test/sigma_0.25 0.25 0.75 0.60 0.43 0.27 -" in " ".join(
         text.split()
     )
     assert "sigma of the published files was read from their names" in text
@@ -289,6 +358,111 @@ def test_the_published_files_at_the_command_line() -> None:
         run("table", paths[2], "--alpha", 0.001, "--given", "n=100000,alpha=0.01", "--json").stdout
     )
     assert rows[0]["alpha"] == 0.001
+
+
+def test_what_no_vote_can_certify_was_not_measured(
+    log: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1000 votes certify up to 0.61 at sigma 0.25 and up to 1.23 at 0.5."""
+    radii = ("--radius", "0,0.6,0.7")
+    rows = json.loads(
+        run("table", log, *radii, "--per-class", "--lower-bound", 0.01, "--json").output
+    )
+    assert all(row["accuracies"][2] is None for row in rows)
+    assert all(row["accuracies"][1] is not None for row in rows)
+    text = run("table", log, *radii).output
+    assert text.splitlines()[1].split()[-4] == "-"
+    assert "not measured: the radius is above the largest that n votes can certify" in text
+    assert "not measured" in run("table", log, *radii, "--format", "markdown").output
+    assert "not measured" not in run("table", log, *radii, "--format", "csv").output
+    assert "not measured" not in run("table", log, "--radius", "0,0.6").output
+    attack = attack_log(tmp_path / "attack.tsv", read_log(log)).path
+    assert "not measured" in run("table", log, attack, *radii).output
+    (more,) = json.loads(run("table", log, *radii, "--n", 100_000, "--json").output)
+    assert more["accuracies"][2] is not None
+    pairs = json.loads(run("compare", log, other, *radii, "--json").output)["pairs"]
+    assert [pair["p_value"] is None for pair in pairs] == [False, False, True]
+    lines = run("compare", log, other, *radii).output.splitlines()
+    assert ["0.7", "-", "-", "-"] in [line.split() for line in lines]
+    assert any(line.startswith("-: not measured") for line in lines)
+    curves: list[Curve] = []
+    monkeypatch.setattr(
+        "rszoo.plots.draw_curves",
+        lambda given, **kw: curves.extend(given) or draw_curves(given, **kw),
+    )
+    run("plot", log, "--bound", "bonferroni", "--envelope", "--out", tmp_path / "x.png")
+    assert [curve.end for curve in curves] == pytest.approx(
+        [0.25 * norm.ppf(level**1e-3) for level in (0.001, 0.001, 0.0005)], abs=2e-6
+    )
+
+
+@pytest.mark.parametrize(("largest", "last"), [(0.5, 0.0), (1.0, 0.75)])
+def test_a_curve_ends_where_the_votes_certify_no_more(largest: float, last: float) -> None:
+    curve = Curve("x", [0.0, largest], [1.0, 0.75], end=1.0)
+    (line,) = draw_curves([curve], images=4).axes[0].get_lines()
+    assert np.asarray(line.get_xydata())[-1].tolist() == [largest, last]
+
+
+def test_headings_have_all_digits_of_a_radius(log: Path, other: Path) -> None:
+    radii = ("--radius", "0,0.16666666,0.16666667")
+    expected = ["0", "0.16666666", "0.16666667"]
+    for format in ("terminal", "csv", "markdown"):
+        head = run("table", log, *radii, "--format", format).output.splitlines()[0]
+        assert head.replace("|", " ").replace(",", " ").split()[2:5] == expected
+    lines = run("compare", log, other, *radii).output.splitlines()
+    assert [line.split()[0] for line in lines[5:8]] == expected
+
+
+def test_each_published_file_may_have_values_of_its_own(
+    log: Path, tmp_path: Path, expected: Complaint
+) -> None:
+    records = read_log(log).records
+    one, two = (write_published(tmp_path / name, records).path for name in ("one", "two"))
+    both = ("table", one, two, "--anyway", "--json")
+    given = ("--given", "n=1000,alpha=0.001,sigma=0.25")
+    rows = json.loads(run(*both, *given, "--given", f"{two}:sigma=0.5,alpha=0.01").output)
+    assert [(row["n"], row["alpha"], row["sigma"]) for row in rows] == [
+        (1000, 0.001, 0.25),
+        (1000, 0.01, 0.5),
+    ]
+    (same, other) = json.loads(run(*both, *given).output)
+    assert same["sigma"] == other["sigma"] == 0.25
+    assert "name one of the logs" in expected(*both, "--given", "three:n=10")
+    assert "name one of the logs" in expected(*both, *given, *given)
+    assert "which states its own" in expected("table", log, "--given", f"{log}:n=10")
+
+
+def test_a_projection_says_when_it_is_guaranteed(log: Path) -> None:
+    for option in (("--alpha", 0.01), ("--bound", "joint"), ("--n", 500)):
+        for format in ("terminal", "markdown"):
+            text = run("table", log, *option, "--format", format).output
+            assert "guaranteed only if n is the log's" in text.splitlines()[-1]
+        for plain in ("csv", "latex"):
+            assert "guaranteed" not in run("table", log, *option, "--format", plain).output
+        json.loads(run("table", log, *option, "--json").output)
+    assert "guaranteed" not in run("table", log, "--lower-bound", 0.01).output
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("table", ("--alpha", "--bound", "--n", "--lower-bound")),
+        ("plot", ("--alpha", "--bound", "--n", "--lower-bound")),
+        ("certify", ("--alpha", "--bound", "--n", "--radius", "--seed")),
+        ("evaluate", ("--bound", "--n", "--radii", "--seed")),
+        ("predict", ("--alpha", "--n", "--seed")),
+    ],
+)
+def test_an_option_says_what_voids_the_guarantee(verb: str, options: tuple[str, ...]) -> None:
+    parameters = {
+        name: parameter.help
+        for parameter in get_command(app).commands[verb].params  # type: ignore[attr-defined]
+        for name in parameter.opts
+        if name in options
+    }
+    assert parameters.keys() == set(options)
+    for text in parameters.values():
+        assert re.search("void|no guarantee|chosen before the votes were drawn", text)
 
 
 def damaged(log: Path, content: bytes) -> Path:
@@ -331,6 +505,7 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
     half = certify_protocol(stop=200)
     short = write(tmp_path / "short", half, certify_records(half)).path
     published = write_published(tmp_path / "published", certify_records(certify_protocol())).path
+    attacked = attack_log(tmp_path / "attack.tsv", read_log(log)).path
     folder = tmp_path / "x.pdf"
     folder.mkdir()
     for words, args in {
@@ -351,6 +526,8 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
             "n=1000,alpha=0.001,sigma=0.25",
         ),
         "Expected to know sigma, n, alpha": ("table", published, "--lower-bound", 0.01),
+        "l2 radii alone imply": ("table", attacked, "--norm", "linf", "--anyway"),
+        "Expected --radius to be numbers, got '1/0'": ("table", log, "--radius", "1/0"),
         "an estimate; take the log as it is": ("table", log, "--n", 300, "--lower-bound", 0.01),
         "0 < rho < 1": ("table", log, "--lower-bound", 2),
         "to end in .png, .pdf, .svg": ("plot", log, "--out", tmp_path / "x.gif"),
@@ -373,7 +550,8 @@ def test_no_torch(log: Path, tmp_path: Path) -> None:
         "    except SystemExit as left: assert not left.code, left.code\n"
         "assert 'torch' not in sys.modules"
     )
-    verbs = f"table,{log};audit,{log};compare,{log},{log};plot,{log},--out,{tmp_path / 'x.png'}"
+    verbs = f"table,{log};table,{log},--norm,linf;audit,{log};compare,{log},{log}"
+    verbs += f";plot,{log},--out,{tmp_path / 'x.png'}"
     done = subprocess.run(
         [sys.executable, "-c", code, verbs], capture_output=True, text=True, check=False
     )

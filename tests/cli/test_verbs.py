@@ -220,6 +220,8 @@ def test_certify_prints_what_the_classifier_returns(entry: Path, image: Path) ->
     )
     assert isinstance(expected, rszoo.Certificate)
     assert row["counts"] == list(expected.counts)
+    assert (row["values"], row["implied_linf"]) == (3072, expected.implied_linf)
+    assert 0 <= row["implied_linf"] * 3072**0.5 <= row["radius"]
     assert (row["radius"], row["p_lower"], row["bound"], row["seed"]) == (
         expected.radius,
         expected.p_lower,

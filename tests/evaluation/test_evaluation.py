@@ -1,9 +1,13 @@
+import json
 import os
 import platform
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Complaint, without_times
+from conftest import RECIPE, Complaint, without_times
+from PIL import Image
 
 import rszoo
 from rszoo.cli import main
@@ -26,7 +31,9 @@ from rszoo.evaluation import (
 )
 from rszoo.logs.analysis import audit
 from rszoo.logs.format import CertifyProtocol, logged_radius, merge, read_log
+from rszoo.recipe import load_recipe, recipe_text
 from rszoo.smoothing.precision import multiplies_bfloat16
+from rszoo.zoo.config import read_config
 from rszoo.zoo.loading import open_entry
 
 PROTOCOL: dict[str, Any] = {
@@ -199,6 +206,105 @@ def test_shards_make_the_log_of_one_piece(shades: str, tmp_path: Path, count: in
         evaluate(shades, path, shard=(number, count))
     merge(paths, tmp_path / "merged.tsv")
     assert without_times(tmp_path / "merged.tsv") == whole
+
+
+def inverted(data: Path) -> None:
+    for path in (data / "shades" / "test").rglob("*.png"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+
+
+def exchanged(data: Path) -> None:
+    """The same pixels and labels in another order."""
+    dark = data / "shades" / "test" / "dark"
+    one, other = dark / "0.png", dark / "2.png"
+    pixels = Image.open(one).copy()
+    Image.open(other).copy().save(one)
+    pixels.save(other)
+
+
+def change_data_of_log(path: Path, digest: str | None) -> None:
+    """Let a log say another digest; with None, as older logs do, nothing."""
+    first, rest = path.read_text().split("\n", 1)
+    protocol = json.loads(first[1:]) | {"data_sha256": digest}
+    if digest is None:
+        del protocol["data_sha256"]
+    path.write_text(f"# {json.dumps(protocol)}\n{rest}")
+
+
+@pytest.mark.parametrize("change", [inverted, exchanged])
+def test_a_log_of_other_pixels_is_not_resumed(
+    shades: str, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    log = tmp_path / "log.tsv"
+    whole = evaluate(shades, log)
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:9]))
+    before = log.read_bytes()
+    shutil.copytree(tmp_path / "shades", tmp_path / "kept")
+    change(tmp_path)
+    with pytest.raises(ValueError, match=r"got one of another \(data_sha256: \w+ and \w+\); write"):
+        evaluate(shades, log)
+    assert log.read_bytes() == before
+    shutil.rmtree(tmp_path / "shades")
+    (tmp_path / "kept").rename(tmp_path / "shades")
+    assert evaluate(shades, log) == whole
+
+
+def test_only_the_split_that_is_evaluated_counts(shades: str, tmp_path: Path) -> None:
+    log = tmp_path / "log.tsv"
+    shutil.copytree(tmp_path / "shades" / "test", tmp_path / "shades" / "train")
+    whole = evaluate(shades, log)
+    shutil.rmtree(tmp_path / "shades" / "train")
+    assert evaluate(shades, log) == whole
+
+
+def test_an_older_log_is_resumed_without_its_data(shades: str, tmp_path: Path) -> None:
+    log = tmp_path / "log.tsv"
+    whole = evaluate(shades, log)
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:9]))
+    change_data_of_log(log, None)
+    head = log.read_text().split("\n", 1)[0]
+    assert evaluate(shades, log) == whole
+    assert log.read_text().split("\n", 1)[0] == head
+    assert read_log(log).protocol.data_sha256 is None
+
+
+def test_shards_of_other_data_are_not_merged(shades: str, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.tsv" for number in (1, 2, 3)]
+    for number, path in enumerate(paths, 1):
+        evaluate(shades, path, shard=(number, 3))
+    digest = open_images("shades", "test").digest()
+    protocol = merge(paths, tmp_path / "merged.tsv").protocol
+    assert isinstance(protocol, CertifyProtocol)
+    assert protocol.data_sha256 == digest
+    change_data_of_log(paths[0], None)
+    merged = merge(paths, tmp_path / "older.tsv").protocol
+    assert merged.data_sha256 is None
+    change_data_of_log(paths[2], "0" * 64)
+    with pytest.raises(ValueError, match=r"3\.tsv with data_sha256: "):
+        merge(paths, tmp_path / "other.tsv")
+
+
+def test_an_entry_in_a_folder_has_the_protocol_of_its_own_recipe(
+    shades: str, tmp_path: Path
+) -> None:
+    folder = Path(shades.removeprefix("local-dir:"))
+    fingerprint = read_config(folder).recipe_fingerprint
+    text = recipe_text(load_recipe(RECIPE)).replace('dataset = "cifar10"', 'dataset = "shades"')
+    own = re.sub(r"stride = \d+", "stride = 5", text)
+    assert own != text
+    for number, (recipe, stride) in enumerate(
+        [(None, 20), (own, 5), (own.replace("epochs = ", "epochs = 1"), 20)]
+    ):
+        if recipe is not None:
+            (folder / "recipe.toml").write_text(recipe + "\n")
+            same = load_recipe(str(folder / "recipe.toml")).fingerprint == fingerprint
+            assert same == (stride == 5)
+        for name in (shades, str(folder)):
+            with Evaluation(name, tmp_path / f"{number}.tsv", PredictOptions()) as evaluation:
+                assert evaluation.protocol.stride == stride
+    (folder / "recipe.toml").write_text("no recipe")
+    with pytest.raises(ValueError, match=r"recipe\.toml"):
+        Evaluation(shades, tmp_path / "log.tsv")
 
 
 @pytest.mark.slow

@@ -106,6 +106,32 @@ def test_what_is_known_about_a_published_file(tmp_path: Path) -> None:
     assert read_log(tmp_path / "log.tsv", given).protocol == PROTOCOL
 
 
+@pytest.mark.parametrize(
+    ("path", "sigma"),
+    [
+        ("sigma_0.25", 0.25),
+        ("noise_0.25.tsv", 0.25),
+        ("Noise_1.tsv", 1.0),
+        ("noise_0.5/test/log.tsv", 0.5),
+        ("noise_0.25/test/sigma_0.5", 0.5),
+        ("sigma_0.25/noise_0.5/log.tsv", 0.5),
+        ("noise_0.25/sigma_0.25_noise_0.25.tsv", 0.25),
+        ("noise_0.25/sigma_0.5_noise_0.25.tsv", None),
+        ("sigma_0.25_sigma_0.50/log.tsv", None),
+        ("denoise_0.25.tsv", None),
+        ("noise_0/log.tsv", None),
+    ],
+)
+def test_the_sigma_of_a_published_file_is_that_of_its_nearest_name(
+    tmp_path: Path, path: str, sigma: float | None
+) -> None:
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("idx\tlabel\tpredict\tradius\tcorrect\ttime\n")
+    protocol = read_log(tmp_path / path).protocol
+    assert isinstance(protocol, PublishedProtocol)
+    assert (protocol.sigma, protocol.sigma_from_path) == (sigma, sigma is not None)
+
+
 @pytest.mark.parametrize("radius", [0.1 + 0.2, 0.9999999, 1e-7, 0.123456])
 def test_radii_are_rounded_down(radius: float) -> None:
     written = float(format_line(record(0, radius)).split(b"\t")[3])
@@ -246,7 +272,7 @@ def test_a_full_disk_names_the_file_and_loses_nothing(tmp_path: Path) -> None:
     with disk_of(len(whole) - 40), pytest.raises(OSError, match=r"log\.tsv") as caught:
         write(path)
     assert caught.value.errno in (errno.EFBIG, errno.ENOSPC)
-    assert path.read_bytes() == whole[: len(whole) - 40]
+    assert path.read_bytes() == whole[: whole[: len(whole) - 40].rindex(b"\n") + 1]
     assert write(path) == whole
 
 

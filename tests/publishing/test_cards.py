@@ -115,6 +115,22 @@ def test_published_rows_are_those_of_the_same_data_set_sigma_and_family(
         assert line[10] == ("" if row.acr is None else f"{row.acr:.3f}")
 
 
+def test_what_the_votes_cannot_certify_is_a_dash_on_the_card(entry: Path, recipe: Recipe) -> None:
+    """At sigma 0.25, 1000 votes certify up to 0.61, and 10,000 up to 0.80."""
+    dash = "samples can certify: nothing was measured there."
+    write_fixed(entry)
+    card = render_card(entry, recipe)
+    assert cells(card, "### Published results")[1][9] == "0.0 %"
+    assert dash not in card
+    write_fixed(entry, n=1000)
+    card = render_card(entry, recipe)
+    assert cells(card, "### Published results")[1][9] == "-"
+    assert f"the largest that 1,000 {dash}" in card
+    certified = [line[0] for line in cells(card, "## Certified accuracy")]
+    assert "0.75" not in certified
+    assert "L2 radius 0.75" not in card
+
+
 def test_without_published_rows_the_card_says_so(entry: Path, recipe: Recipe) -> None:
     write_fixed(entry)
     evidence = read_evidence(entry, recipe)

@@ -12,9 +12,11 @@ from conftest import shaken
 from support.authors_networks import LAYERS, AuthorsResNet, Layer, authors, images
 from torch import nn
 from torchvision.models import resnet50
+from typer.testing import CliRunner
 
 import rszoo
 from rszoo.architectures import NormalizedNetwork
+from rszoo.cli import app
 from rszoo.publishing.checkpoints import import_checkpoint
 from rszoo.recipe import Recipe
 from rszoo.zoo.config import recipe_source
@@ -203,6 +205,36 @@ def test_every_cut_off_file_is_refused(save: Save, tmp_path: Path, legacy: bool)
                 path, tmp_path / "out", dataset="cifar10", sigma=0.25, normalization="center"
             )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("block", [1, 600])
+def test_damage_to_the_weights_is_noticed(
+    save: Save, tmp_path: Path, share: float, block: int
+) -> None:
+    path = save(authors("center").state_dict())
+    content = bytearray(path.read_bytes())
+    start = int(share * len(content))
+    content[start : start + block] = bytes([content[start] ^ 4]) * block
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"Expected a file of torch.save, whole .* copy it again"):
+        import_checkpoint(
+            path, tmp_path / "out", dataset="cifar10", sigma=0.25, normalization="center"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "without"])
+def test_a_file_without_checksums_is_said_once(save: Save, tmp_path: Path, form: str) -> None:
+    torch.serialization.set_crc32_options(form != "without")
+    try:
+        path = save(authors("center").state_dict(), legacy=form == "legacy")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    command = ["import", path, "--dataset", "cifar10", "--sigma", 0.25, "--out", tmp_path / "out"]
+    said = CliRunner().invoke(app, [*map(str, command), "--normalization", "center"])
+    assert said.output.count("The file has no checksums") == (form != "zip")
+    assert "Complete" in said.output
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,8 @@ def test_the_numbers_are_those_of_the_log(package: Path) -> None:
         license="MIT",
         size=1_100_000,
         radii=(0.0, 0.3, 0.5, 2.0),
-        accuracies=(0.5, 0.5, 0.25, 0.0),
-        samples=(1000, 1000, 1000, 1000),
+        accuracies=(0.5, 0.5, 0.25, None),  # 1000 votes certify at most 1.23
+        samples=(1000, 1000, 1000, None),
         average_radius=pytest.approx(0.225),  # type: ignore[arg-type]
         abstention=0.25,
         images=4,
@@ -247,6 +247,25 @@ def test_the_best_has_the_largest_accuracy_then_acr_then_the_first_name(package:
     assert rszoo.best("cifar10", 0.5) == SMOOTHMIX
 
 
+def test_in_l_infinity_the_largest_possible_radii_come_first(package: Path) -> None:
+    certify(bundle(GAUSSIAN), [0.6, 0.45, 0.3, UNCERTAIN])
+    certify(bundled_folder(GAUSSIAN), [0.5, 0.25, 0.25, UNCERTAIN], radii=(0.25, 0.5))
+    certify(bundle(MACER), [0.6, 0.4, 0.4, 0.4])
+    (standing,) = standings([GAUSSIAN], (1 / 255, 2 / 255), norm="linf")
+    assert (standing.accuracies, standing.norm) == ((0.75, 0.5), "linf")
+    assert standing.logs == ("certify.tsv",)
+    assert rszoo.best(radius=2 / 255, norm="linf") == GAUSSIAN
+    assert rszoo.best(radius=1 / 255, norm="linf") == MACER
+    rows = listed("--radius", "2/255", "--norm", "linf", "--sort")
+    assert "2/255" in rows[0].split()
+    assert rows[1].split()[0] == GAUSSIAN
+    assert "implied by l2" in rows[-1]
+    with pytest.raises(ValueError, match=r"--norm linf' prints what there is"):
+        rszoo.best(radius=4 / 255, norm="linf")
+    with pytest.raises(ValueError, match=r"^Expected norm 'l2' or 'linf', got 'l1'"):
+        rszoo.best(norm="l1")  # type: ignore[arg-type]
+
+
 def test_the_best_is_of_those_that_are_wanted_and_certified(package: Path) -> None:
     certify(bundle(LARGE, size=7_000_000), [0.6, 0.6, 0.6, UNCERTAIN])
     certify(bundle(MACER), [0.6, 0.6, UNCERTAIN, UNCERTAIN])
@@ -291,7 +310,9 @@ def test_the_list_is_ordered(package: Path) -> None:
         "2": [MACER, GAUSSIAN, adre],
     }
     for by, names in orders.items():
-        assert [row.split()[0] for row in listed("--by", by)[1:]] == names, by
+        lines = listed("--by", by)
+        assert [row.split()[0] for row in lines[1:4]] == names, by
+        assert [line.partition(":")[0] for line in lines[4:]] == (["-"] if by == "2" else [])
     assert [entry.name for entry in ordered(standings(orders["name"], ()), "acr")] == orders["acr"]
     assert listed("--by", "0.5", "--radius", "0.25,1")[0].split()[-11:-8] == ["0.25", "0.5", "1"]
 

@@ -143,6 +143,15 @@ def test_what_a_sample_of_grid_noise_takes_off_alpha_is_not_the_log_s_to_say(evi
     assert f"takes {loss:g} off alpha, not {loss / 2:g}" in finding(evident, "certify.tsv, again")
 
 
+def test_certificates_of_other_images_are_not_made_again(evident: Path) -> None:
+    name = "certify.tsv, again"
+    change_protocol(evident / "certify.tsv", data_sha256="0" * 64)
+    assert "Expected the images of shades test that the log is of" in finding(evident, name)
+    assert outcomes(verify(str(evident)))["certify-grid.tsv, again"] == "ok"
+    change_protocol(evident / "certify.tsv", data_sha256=None)
+    assert outcomes(verify(str(evident)))[name] == "ok"
+
+
 @pytest.mark.parametrize("name", ["certify.tsv", "certify-grid.tsv"])
 @pytest.mark.slow
 def test_invented_certificates_are_refuted(evident: Path, name: str) -> None:
@@ -210,7 +219,8 @@ def test_a_network_made_for_the_noise_of_the_log_is_refuted(
     with torch.no_grad():
         plane.weight.copy_(torch.stack([normal, -normal]))
         plane.bias.copy_(plane.weight @ torch.full((192,), -128 / 255))
-    own = rszoo.smooth(network, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
+    shape = (3, 8, 8)
+    own = rszoo.smooth(network, sigma=0.25, num_classes=2, input_shape=shape, noise="float")
     own.save(
         tmp_path / "entry", architecture="plane", dataset="shades", method="none", license="MIT"
     )

@@ -1,13 +1,12 @@
 """What the caller has set in torch changes no vote, and stays set."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from support.torch_settings import SETTINGS, products
 from torch import nn
 
 import rszoo
@@ -15,51 +14,6 @@ from rszoo.smoothing.precision import PLAIN, _flags, isolated
 
 CPU = torch.device("cpu")
 ENTRY = "cifar10-resnet20-gaussian-s0.25"
-
-
-@contextmanager
-def default_dtype() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-        assert torch.get_default_dtype() == torch.float64
-    finally:
-        torch.set_default_dtype(torch.float32)
-
-
-@contextmanager
-def products() -> Iterator[None]:
-    torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-@contextmanager
-def convolutions() -> Iterator[None]:
-    mkldnn: Any = torch.backends.mkldnn
-    if not hasattr(torch.backends, "fp32_precision"):
-        pytest.skip("this torch has no fp32_precision")
-    torch.backends.fp32_precision = "bf16"
-    try:
-        yield
-        assert torch.backends.fp32_precision == mkldnn.conv.fp32_precision == "bf16"
-    finally:
-        torch.backends.fp32_precision = "none"
-    assert mkldnn.conv.fp32_precision == "none", "inherited, as before"
-
-
-SETTINGS: dict[str, Callable[[], AbstractContextManager[object]]] = {
-    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
-    "default dtype": default_dtype,
-    "default device": lambda: torch.device("meta"),
-    "matrix products": products,
-    "convolutions": convolutions,
-    "inference mode": torch.inference_mode,
-    "no gradients": torch.no_grad,
-}
 
 
 def network() -> nn.Module:

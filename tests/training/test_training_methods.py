@@ -111,7 +111,9 @@ def test_every_recipe_takes_a_step_on_made_up_data(
             labels,
             torch.ones(2),
             [(images, labels)],
+            "held-out",
             lambda chosen, generator, upcoming: augmented(images[chosen], "flip", generator),
+            lambda: "made up",
             lambda: [images],
         )
 

@@ -69,7 +69,7 @@ def test_the_time_and_the_machines_are_those_of_the_logs(entry: Path) -> None:
         ),
         (
             "log.jsonl",
-            '{"step": 100',
+            '{"step": 100\n',
             r"^Expected a log of 'rszoo train' in .*log\.jsonl, got a file with this fault: ",
         ),
         (

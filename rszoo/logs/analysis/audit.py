@@ -1,5 +1,6 @@
 """What is wrong with a log: findings, one sentence each."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +11,14 @@ import numpy as np
 
 from rszoo.logs.analysis.projection import largest_radius
 from rszoo.logs.analysis.recomputation import recomputed
-from rszoo.logs.analysis.summary import half_units, significant_digits
-from rszoo.logs.format import AnyProtocol, CertifyProtocol, Log, PublishedProtocol, Setting
+from rszoo.logs.format import (
+    AnyProtocol,
+    CertifyProtocol,
+    Log,
+    PublishedProtocol,
+    Record,
+    Setting,
+)
 
 SIZES = {  # of the data sets of published files, whose folders name them
     ("cifar10", "train"): 50_000,
@@ -62,14 +69,14 @@ def _published(log: Log, protocol: PublishedProtocol) -> Iterator[Finding]:
         yield Finding("error", "There are no results.")
         return
     yield from _published_images(log)
-    digits = significant_digits(log)
+    digits = max(map(_digits, log.records))
     if not digits:
         return
     on_grid = sum(record.correct and record.radius in GRID for record in log.records)
     yield Finding(
         "note",
-        f"Radii have {digits} significant digits, so each may be too large by half a unit of the "
-        f"last; {on_grid} right ones are exactly a multiple of 0.25.",
+        f"Radii have {digits} significant digits at most; each may be too large by half a unit "
+        f"of its last; {on_grid} right ones are exactly a multiple of 0.25.",
     )
     sigma = protocol.sigma
     if sigma is None:
@@ -83,7 +90,15 @@ def _published(log: Log, protocol: PublishedProtocol) -> Iterator[Finding]:
             f"Sigma = {sigma:g} was read from the file's name; pass --sigma if it is another.",
         )
     n, alpha = protocol.n or PAPER_N, protocol.alpha or PAPER_ALPHA
-    yield from _ceiling(log, Setting(sigma, n, alpha, protocol.bound), digits)
+    yield from _ceiling(log, Setting(sigma, n, alpha, protocol.bound))
+
+
+def _digits(record: Record) -> int:
+    """The significant digits of a published radius; 0 where it is 0 or no radius."""
+    radius = record.radius or 0.0
+    if not 0 < radius < math.inf or record.rounding == 0:
+        return 0
+    return math.floor(math.log10(radius / (2 * record.rounding)) + 1e-9) + 1
 
 
 def _contradictions(log: Log) -> Iterator[Finding]:
@@ -99,6 +114,9 @@ def _contradictions(log: Log) -> Iterator[Finding]:
         ],
         "have a class below -1": [
             record.idx for record in log.records if record.predict < -1 or record.label < 0
+        ],
+        "have a base prediction below 0": [
+            record.idx for record in log.records if (record.base_predict or 0) < 0
         ],
         "have a radius that is negative or no number": [
             record.idx for record in log.records if not 0 <= (record.radius or 0.0) < np.inf
@@ -161,18 +179,15 @@ def _published_images(log: Log) -> Iterator[Finding]:
         )
 
 
-def _ceiling(log: Log, setting: Setting, digits: int | None = None) -> Iterator[Finding]:
-    """Radii above what n unanimous votes give, and the alpha that would explain them.
-
-    With `digits`, the radii are rounded to so many significant digits.
-    """
-    radius = max((record.radius or 0.0 for record in log.records), default=0.0)
+def _ceiling(log: Log, setting: Setting) -> Iterator[Finding]:
+    """Radii above what n unanimous votes give, and the alpha that would explain them."""
     largest = largest_radius(setting)
-    half_unit = 0.0 if digits is None else float(half_units(np.array([radius]), digits)[0])
-    above = [record.idx for record in log.records if (record.radius or 0.0) > largest + half_unit]
+    above = [record for record in log.records if (record.radius or 0.0) > largest + record.rounding]
     if not above:
         return
-    tolerance = max(half_unit, 1e-6)
+    top = max(above, key=lambda record: record.radius or 0.0)
+    radius, tolerance = top.radius or 0.0, max(top.rounding, 1e-6)
+    named = _named([record.idx for record in above])
     fits = [
         alpha
         for alpha in LIKELY_ALPHAS
@@ -181,7 +196,7 @@ def _ceiling(log: Log, setting: Setting, digits: int | None = None) -> Iterator[
     explained = f"alpha = {fits[0]:g} explains" if fits else "no common alpha explains"
     yield Finding(
         "error",
-        f"{_named(above)} have radii above {largest:.4f}, the largest at "
+        f"{named} have radii above {largest:.4f}, the largest at "
         f"sigma = {setting.sigma:g}, n = {setting.n} and alpha = {setting.alpha:g}; "
         f"{explained} the largest, {radius:g}.",
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from rszoo.logs.analysis.projection import Projection
 from rszoo.logs.analysis.summary import Results, results
-from rszoo.logs.format import AttackProtocol, CertifyProtocol, Log, PublishedProtocol
+from rszoo.logs.format import AttackProtocol, CertifyProtocol, Log, PublishedProtocol, in_full
 
 UNKNOWN = "unknown"
 
@@ -20,15 +20,16 @@ class Pair:
 
     Attributes:
         radius: l2 radius in pixel units.
-        only_first, only_second: how many images only the one, or only the other, certifies.
+        only_first, only_second: how many images only the one, or only the other, certifies; None,
+            as the p-value, where the radius is above what the votes of one can certify.
         p_value: of McNemar's exact two-sided test of "an image that only one of them certifies is
             as likely the one's as the other's".
     """
 
     radius: float
-    only_first: int
-    only_second: int
-    p_value: float
+    only_first: int | None = None
+    only_second: int | None = None
+    p_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,11 @@ def compare(first: Log, second: Log, radii: Sequence[float]) -> Comparison:
             set; or one of them is a sequential test that did not test one of the radii.
     """
     for log in (first, second):
-        if untested := [radius for radius in radii if not log.answers(radius)]:
-            tested = ", ".join(f"{radius:g}" for radius in log.tested_radii or ())
+        tested = log.tested_radii
+        if tested and (untested := [radius for radius in radii if radius not in tested]):
             raise ValueError(
-                f"Expected radii that {log.path} was tested at, got {untested[0]:g}; "
-                f"choose from {tested}."
+                f"Expected radii that {log.path} was tested at, got {in_full(untested[0])}; "
+                f"choose from {', '.join(map(in_full, tested))}."
             )
     ours, theirs = results(first), results(second)
     common, left, right = np.intersect1d(ours.idx, theirs.idx, return_indices=True)
@@ -177,6 +178,8 @@ def compare(first: Log, second: Log, radii: Sequence[float]) -> Comparison:
 
 
 def _pair(a: Results, b: Results, radius: float) -> Pair:
+    if not (a.answers(radius) and b.answers(radius)):
+        return Pair(radius)
     from statsmodels.stats.contingency_tables import mcnemar  # slow to import
 
     one, other = a.certified(radius), b.certified(radius)

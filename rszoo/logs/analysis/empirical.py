@@ -112,9 +112,7 @@ def _certified_row(log: Log, distances: Sequence[float]) -> EmpiricalRow:
         title=log.title,
         kind="certified",
         distances=distances,
-        accuracies=[
-            summary.accuracy(radius) if log.answers(radius) else None for radius in distances
-        ],
+        accuracies=[summary.measured(radius) for radius in distances],
         abstentions=[None] * len(distances),
         images=len(summary),
         n=protocol.n if protocol else None,

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rszoo.logs.format import Log, PublishedProtocol, Record
+from rszoo.logs.format.cohen import samples_in_name
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class PredictRow:
             the images; correct: the true class, accurate: the class of g. Where g's row abstains,
             no prediction counts as accurate.
         abstain: the share of abstentions.
+        base_accuracy: share that the base network gets right without noise; None unless the log
+            has its predictions.
     """
 
     title: str
@@ -32,6 +35,7 @@ class PredictRow:
     incorrect_accurate: float
     incorrect_inaccurate: float
     abstain: float
+    base_accuracy: float | None = None
 
 
 def predict_rows(logs: Sequence[Log]) -> list[PredictRow]:
@@ -67,8 +71,8 @@ def predict_rows(logs: Sequence[Log]) -> list[PredictRow]:
 
 
 def _run(log: Log) -> tuple[str, Path]:
-    """Title and place of the run that a log belongs to: published runs are folders."""
-    if isinstance(log.protocol, PublishedProtocol):
+    """Title and place of a log's run; published files named N_100, N_1000 are one run."""
+    if isinstance(log.protocol, PublishedProtocol) and samples_in_name(log.path) is not None:
         return "/".join(log.path.parent.parts[-3:]), log.path.parent
     return log.title, log.path
 
@@ -80,7 +84,7 @@ def _published_n(log: Log) -> int | None:
     if log.protocol.n is None:
         raise ValueError(
             f"Expected a file named N_<samples>, got {log.path}, which does not say its n; "
-            "rename it, as N_100."
+            "rename it, as N_100, or pass --given n=100."
         )
     return log.protocol.n
 
@@ -97,4 +101,12 @@ def _row(title: str, n: int, run: Mapping[int, Mapping[int, Record]]) -> Predict
         accurate = record.predict == reference[idx].predict
         shares[4 if record.predict == -1 else 2 * (not record.correct) + (not accurate)] += 1
     images = len(records)
-    return PredictRow(title, n, n == max(run), images, *(count / images for count in shares))
+    row = PredictRow(title, n, n == max(run), images, *(count / images for count in shares))
+    return replace(row, base_accuracy=_base_accuracy(records))
+
+
+def _base_accuracy(records: Mapping[int, Record]) -> float | None:
+    if any(record.base_predict is None for record in records.values()):
+        return None
+    right = sum(record.base_predict == record.label for record in records.values())
+    return right / len(records)

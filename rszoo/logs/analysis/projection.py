@@ -5,7 +5,7 @@ only if that setting had been chosen before the votes were drawn. With another n
 the votes are kept (Cohen, Rosenfeld, Kolter 2019, Figure 8): an estimate.
 
 A published file holds no votes. Those of the top class follow from the radius: the k whose
-sigma z(CPL(k, n, alpha)) is nearest to it, as far as its three digits tell. An image that abstained
+sigma z(CPL(k, n, alpha)) is nearest to it, as far as its digits tell. An image that abstained
 has no radius, so it is taken to abstain always; where alpha or n is raised this understates the
 accuracy.
 """
@@ -28,10 +28,18 @@ from rszoo.bounds import (
     l2_radius,
     lecuyer_radius,
     li_radius,
+    minimum_n,
 )
 from rszoo.bounds.binomial import validate_alpha
 from rszoo.bounds.votes import Counts, toward_zero
-from rszoo.logs.format import CertifyProtocol, Log, PublishedProtocol, Record, Setting
+from rszoo.logs.format import (
+    CertifyProtocol,
+    Log,
+    PublishedProtocol,
+    Record,
+    Setting,
+    logged_radius,
+)
 
 Votes = Mapping[int, int]
 
@@ -180,6 +188,26 @@ def largest_radius(setting: Setting) -> float:
     return setting.sigma * float(special.ndtri(setting.alpha ** (1 / setting.n)))
 
 
+def reach(log: Log) -> float:
+    """The largest radius that a log of CERTIFY can have, in pixel units; it says nothing beyond.
+
+    It is the radius of n unanimous votes, rounded down as in a log. A sequential test reaches its
+    last radius. Where the rule, sigma, n or alpha is not known, it is the largest in the log.
+    """
+    if log.tested_radii:
+        return log.tested_radii[-1]
+    protocol = log.protocol
+    largest = max((record.radius or 0.0 for record in log.records), default=0.0)
+    published = isinstance(protocol, PublishedProtocol)
+    if published and None in (protocol.sigma, protocol.n, protocol.alpha):
+        return largest
+    setting = log.setting
+    if setting.bound not in RULES or setting.n < minimum_n(setting.level):
+        return largest
+    classes = protocol.num_classes if isinstance(protocol, CertifyProtocol) else 2
+    return max(largest, logged_radius(_radius(setting, ((0, setting.n),), 0, classes)))
+
+
 def _with_votes(log: Log) -> Sequence[Record]:
     """The lines with their votes; for a published file those that follow from its radii.
 
@@ -204,7 +232,8 @@ def reconstructed_votes(log: Log) -> NDArray[np.int64]:
     sigma, n, alpha = setting.sigma, setting.n, setting.alpha
     radii = np.array([record.radius or 0.0 for record in log.records])
     largest = largest_radius(setting)
-    if radii.max(initial=0.0) > largest * 1.005:  # half a unit of the third digit
+    least = radii - np.array([record.rounding for record in log.records])
+    if least.max(initial=0.0) > largest * (1 + 1e-9):
         raise ValueError(
             f"Expected radii up to {largest:.4g}, the largest at sigma={sigma:g}, n={n} and "
             f"alpha={alpha:g}, got {radii.max():g} in {log.path}; "

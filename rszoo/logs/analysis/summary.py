@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rszoo.bounds import certified_accuracy_lower, overstated_images
-from rszoo.logs.analysis.projection import Projection
+from rszoo.logs.analysis.projection import Projection, reach
 from rszoo.logs.format import Log, PublishedProtocol, logged_radius
 
 Floats = NDArray[np.float64]
@@ -24,6 +23,8 @@ class Results:
         radius: certified l2 radius in pixel units, 0 where it abstained.
         correct: whether the prediction is the true class.
         abstained: whether there is no prediction.
+        reach: the largest radius that the votes can certify, in pixel units.
+        tested: the radii of a sequential test; None if the radii are the largest possible.
     """
 
     idx: NDArray[np.int64]
@@ -31,6 +32,8 @@ class Results:
     radius: Floats
     correct: NDArray[np.bool_]
     abstained: NDArray[np.bool_]
+    reach: float = np.inf
+    tested: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.idx)
@@ -44,8 +47,16 @@ class Results:
         return int(self.certified(radius).sum())
 
     def accuracy(self, radius: float) -> float:
-        """Certified accuracy at this radius; at 0, clean accuracy of the smoothed classifier."""
+        """The share of `certified` images; at 0, clean accuracy of the smoothed classifier."""
         return self.count(radius) / len(self)
+
+    def answers(self, radius: float) -> bool:
+        """Whether it was measured which images are certified at this radius."""
+        return radius <= self.reach if self.tested is None else radius in self.tested
+
+    def measured(self, radius: float) -> float | None:
+        """Certified accuracy at this radius; None where it was not measured."""
+        return self.accuracy(radius) if self.answers(radius) else None
 
     @property
     def gain(self) -> Floats:
@@ -64,7 +75,8 @@ class Results:
 
     def where(self, chosen: NDArray[Any]) -> "Results":
         """The results of some of the images."""
-        return Results(*(values[chosen] for values in vars(self).values()))
+        arrays = {key: part for key, part in vars(self).items() if isinstance(part, np.ndarray)}
+        return replace(self, **{key: part[chosen] for key, part in arrays.items()})
 
     def by_class(self) -> dict[int, "Results"]:
         """The results by true class."""
@@ -73,7 +85,8 @@ class Results:
     def curve(self) -> tuple[Floats, Floats]:
         """Certified accuracy as an exact step function: radii from 0 up, and the accuracy at each.
 
-        Between two of the radii the accuracy is that of the larger one; above the last it is 0.
+        Between two of the radii the accuracy is that of the larger one. Above the last it is 0 up
+        to `reach`, and not known beyond.
         """
         ordered = np.sort(self.radius[self.correct])
         radii = np.unique(np.append(0.0, ordered))
@@ -114,13 +127,16 @@ def results(log: Log) -> Results:
         np.array([tested.get(radius, radius) for radius in radii]),
         np.array([record.correct for record in log.records]),
         np.array([record.predict == -1 for record in log.records]),
+        reach=reach(log),
+        tested=log.tested_radii,
     )
 
 
 def proved(log: Log) -> Results:
     """`results` with radii that hold.
 
-    Published files round radii to nearest, so theirs are taken to be half a unit smaller.
+    Published files round radii to nearest, so each of theirs is taken to be smaller by half a unit
+    of its last digit, as the file writes it: 0.2510 may have been 0.25095.
 
     Raises:
         ValueError: the log is an estimate, or as of `results`.
@@ -133,20 +149,8 @@ def proved(log: Log) -> Results:
     rounded = results(log)
     if not isinstance(log.protocol, PublishedProtocol):
         return rounded
-    slack = half_units(rounded.radius, significant_digits(log)) * (1 + 1e-9)
+    slack = np.array([record.rounding for record in log.records]) * (1 + 1e-9)
     return replace(rounded, radius=np.maximum(0.0, rounded.radius - slack))
-
-
-def half_units(radii: Floats, digits: int) -> Floats:
-    """Half a unit of the last of so many significant digits; for a radius of 0, that of 1."""
-    exponents: Floats = np.floor(np.log10(np.where(radii > 0, radii, 1.0)))
-    return 0.5 * 10.0 ** (exponents - digits + 1)
-
-
-def significant_digits(log: Log) -> int:
-    """The most significant digits of a radius in the log; 0 if all radii are 0."""
-    radii = [Decimal(repr(record.radius)) for record in log.records if record.radius]
-    return max((len(radius.normalize().as_tuple().digits) for radius in radii), default=0)
 
 
 def lower_bounds(

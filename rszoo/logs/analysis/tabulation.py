@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from rszoo.bounds import certified_accuracy_lower_bernstein
+from rszoo.logs.analysis.norms import Norm, required, stated
 from rszoo.logs.analysis.projection import Projection, top_share
 from rszoo.logs.analysis.published import Published
 from rszoo.logs.analysis.summary import Results, lower_bounds, proved, results
@@ -17,20 +18,21 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class Row:
-    """One row; None where a number is not known or has no meaning.
+    """One row; None where a number was not measured, is not known, or has no meaning.
 
     Attributes:
         title, kind: what it is about.
-        radii: l2 radii in pixel units.
+        radii: in pixel units.
         accuracies: certified accuracy at each.
         sigma, n, alpha, bound: the setting.
-        average_radius: ACR.
+        average_radius: ACR, in l2.
         abstention: share of images that abstained.
         images: the number of images.
         quantiles: of the estimates of p_A (votes for the class under test over n, where n is the
             same for all images), by level.
         best: for each radius the place of the best log among the logs, from 1.
         names: for each radius the title of the best log.
+        norm: of the radii: "l2", or "linf" for l-infinity radii that l2 radii imply.
     """
 
     title: str
@@ -47,15 +49,16 @@ class Row:
     quantiles: dict[str, float] | None = None
     best: Sequence[int | None] | None = None
     names: Sequence[str | None] | None = None
+    norm: Norm = "l2"
 
 
-def log_row(log: Log, radii: Sequence[float]) -> Row:
+def log_row(log: Log, radii: Sequence[float], norm: Norm = "l2") -> Row:
     """The row of a log.
 
     Raises:
-        ValueError: it is no log of CERTIFY.
+        ValueError: it is no log of CERTIFY, or as of `required`.
     """
-    protocol, row = log.protocol, _row(log, log.title, "log", results(log), radii)
+    protocol, row = log.protocol, _row(log, "log", results(log), radii, norm)
     if isinstance(protocol, PublishedProtocol) and None in (protocol.n, protocol.alpha):
         return replace(row, sigma=protocol.sigma)
     setting = log.setting
@@ -69,41 +72,44 @@ def log_row(log: Log, radii: Sequence[float]) -> Row:
     )
 
 
-def class_rows(log: Log, radii: Sequence[float]) -> list[Row]:
+def class_rows(log: Log, radii: Sequence[float], norm: Norm = "l2") -> list[Row]:
     """One row per true class."""
-    classes = results(log).by_class()
-    return [_row(log, f"class {label}", "class", part, radii) for label, part in classes.items()]
+    return [
+        replace(_row(log, "class", part, radii, norm), title=f"class {label}")
+        for label, part in results(log).by_class().items()
+    ]
 
 
 def _row(
-    log: Log, title: str, kind: Literal["log", "class"], summary: Results, radii: Sequence[float]
+    log: Log,
+    kind: Literal["log", "class"],
+    summary: Results,
+    radii: Sequence[float],
+    norm: Norm,
 ) -> Row:
     return Row(
-        title=title,
+        title=log.title,
         kind=kind,
         radii=radii,
-        accuracies=_at_tested(log, radii, [summary.accuracy(radius) for radius in radii]),
+        norm=norm,
+        accuracies=[
+            None if needed is None else summary.accuracy(needed)
+            for needed in required(log, summary, radii, norm)
+        ],
         average_radius=summary.average_radius if log.tested_radii is None else None,
-        abstention=summary.abstention if _abstains_at_x(log) else None,
+        abstention=summary.abstention if _abstains_at_x(log, summary) else None,
         images=len(summary),
     )
 
 
-def _at_tested(log: Log, radii: Sequence[float], values: Sequence[float]) -> list[float | None]:
-    """The values at those of the radii that the log answers for."""
-    return [
-        value if log.answers(radius) else None for radius, value in zip(radii, values, strict=True)
-    ]
-
-
-def _abstains_at_x(log: Log) -> bool:
+def _abstains_at_x(log: Log, summary: Results) -> bool:
     """Whether the log tells if the class at each image itself is certified.
 
     It does not of images that were skipped, or tested at r > 0 only.
     """
     protocol = log.protocol
     skips = isinstance(protocol, CertifyProtocol) and protocol.correct_only
-    return log.answers(0.0) and not skips
+    return summary.answers(0.0) and not skips
 
 
 def _quantiles(log: Log) -> dict[str, float] | None:
@@ -113,14 +119,16 @@ def _quantiles(log: Log) -> dict[str, float] | None:
     return {f"{q:g}": float(np.quantile(shares, q)) for q in QUANTILES} if shares else None
 
 
-def bound_rows(log: Log, radii: Sequence[float], *, rho: float) -> list[Row]:
+def bound_rows(log: Log, radii: Sequence[float], norm: Norm = "l2", *, rho: float) -> list[Row]:
     """Lower bounds on the certified accuracy of a log, each wrong with probability at most rho.
 
     Raises:
         ValueError: alpha is not known, or the log is an estimate.
     """
     proven, alpha = proved(log), log.setting.alpha
-    pointwise, everywhere = lower_bounds(proven, radii, alpha=alpha, rho=rho)
+    needed = required(log, proven, radii, norm)
+    known = [radius or 0.0 for radius in needed]
+    pointwise, everywhere = lower_bounds(proven, known, alpha=alpha, rho=rho)
     bounds = {
         f"lower bound at one radius, rho={rho:g}": pointwise,
         f"lower bound at all radii, rho={rho:g}": everywhere,
@@ -130,22 +138,31 @@ def bound_rows(log: Log, radii: Sequence[float], *, rho: float) -> list[Row]:
             certified_accuracy_lower_bernstein(
                 proven.count(radius), len(proven), alpha=alpha, rho=rho
             )
-            for radius in radii
+            for radius in known
         ]
     return [
-        Row(title, "lower bound", radii, _at_tested(log, radii, values))
+        Row(
+            title,
+            "lower bound",
+            radii,
+            [
+                None if radius is None else value
+                for radius, value in zip(needed, values, strict=True)
+            ],
+            norm=norm,
+        )
         for title, values in bounds.items()
     ]
 
 
-def published_row(row: Published, radii: Sequence[float]) -> Row:
-    """The row of a paper, at those of the radii that it states."""
-    stated = dict(zip(row.radii, row.accuracies, strict=True))
+def published_row(row: Published, radii: Sequence[float], norm: Norm = "l2") -> Row:
+    """The row of a paper, at those of the radii that it states, or that these imply."""
     return Row(
         title=row.title,
         kind="published",
         radii=radii,
-        accuracies=[stated.get(radius) for radius in radii],
+        norm=norm,
+        accuracies=stated(row, radii, norm),
         sigma=row.sigma,
         n=row.n,
         alpha=row.alpha,
@@ -154,24 +171,26 @@ def published_row(row: Published, radii: Sequence[float]) -> Row:
     )
 
 
-def best_row(logs: Sequence[Log], radii: Sequence[float]) -> Row:
+def best_row(logs: Sequence[Log], radii: Sequence[float], norm: Norm = "l2") -> Row:
     """The upper envelope: at each radius the largest accuracy, of the first log that has it.
 
-    Logs that do not answer at a radius are left out there. Each log is chosen by its result, so no
+    A log is left out at a radius where it measured nothing. Each log is chosen by its result, so no
     classifier attains the whole envelope.
     """
-    summaries = [results(log) for log in logs]
+    rows = [_row(log, "log", results(log), radii, norm) for log in logs]
     places: list[int | None] = []
-    for radius in radii:
-        known = [place for place, log in enumerate(logs) if log.answers(radius)]
-        places.append(max(known, key=lambda place: summaries[place].accuracy(radius), default=None))
+    for column in range(len(radii)):
+        known = {place: row.accuracies[column] for place, row in enumerate(rows)}
+        shares = {place: share for place, share in known.items() if share is not None}
+        places.append(max(shares, key=shares.__getitem__, default=None))
     return Row(
         title="best of the logs (place)",
         kind="best",
         radii=radii,
+        norm=norm,
         accuracies=[
-            None if place is None else summaries[place].accuracy(radius)
-            for place, radius in zip(places, radii, strict=True)
+            None if place is None else rows[place].accuracies[column]
+            for column, place in enumerate(places)
         ],
         best=[None if place is None else place + 1 for place in places],
         names=[None if place is None else logs[place].title for place in places],

@@ -15,7 +15,7 @@ was allowed to go and how far it went, in pixel units. Radii are rounded down, l
 """
 
 from rszoo.logs.format.cohen import Given, PublishedProtocol
-from rszoo.logs.format.lines import Record, logged_radius, round_down, round_up
+from rszoo.logs.format.lines import Record, in_full, logged_radius, round_down, round_up
 from rszoo.logs.format.log import Log, Setting, read_log
 from rszoo.logs.format.protocol import (
     AnyProtocol,
@@ -37,6 +37,7 @@ __all__ = [
     "PublishedProtocol",
     "Record",
     "Setting",
+    "in_full",
     "logged_radius",
     "merge",
     "read_log",

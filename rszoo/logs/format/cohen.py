@@ -1,4 +1,8 @@
-"""The logs that Cohen et al. 2019 published: their columns alone, without protocol and votes."""
+"""Logs as Cohen et al. 2019 and their successors published them, without protocol and votes.
+
+Some logs of PREDICT have a column `basePredict`: the class that the base network returns without
+noise.
+"""
 
 import math
 import re
@@ -7,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from rszoo.logs.format.protocol import RESULT, RESULT_OF_PREDICT
+from rszoo.logs.format.protocol import RESULT, RESULT_OF_PREDICT, RESULT_WITH_BASE
 
-PUBLISHED = {RESULT, RESULT_OF_PREDICT}
+PUBLISHED = {RESULT, RESULT_OF_PREDICT, RESULT_WITH_BASE}
+SIGMA = re.compile(r"(?<![a-z])(?:sigma|noise)_(\d+(?:\.\d+)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ class PublishedProtocol(msgspec.Struct, frozen=True, kw_only=True):
         title: the last parts of the path.
         columns: the names of the columns.
         sigma: noise of the evaluation, in pixel units.
-        sigma_from_path: whether the path says so (as in sigma_0.25) and not the user.
-        n: samples per image; of PREDICT, those in the file's name (as in N_1000).
+        sigma_from_path: whether the path says so (as in sigma_0.25 or noise_0.25) and not the user.
+        n: samples per image; of PREDICT, those in the file's name (as in N_1000) come first.
         alpha: failure probability of each line.
         bound: the rule of the radii.
         loss: of the noise; see `Protocol`.
@@ -72,14 +77,28 @@ def published_protocol(
 ) -> PublishedProtocol:
     """What is known about the published file at `path`."""
     given = given or Given()
-    sigmas = re.findall(r"sigma_(\d+(?:\.\d+)?)", str(path)) if given.sigma is None else []
-    samples = re.fullmatch(r"N_(\d+)", path.stem)
-    n_of_predict = int(samples[1]) if samples else None
+    sigma = _sigma_in(path) if given.sigma is None else None
+    n_of_predict = None if columns == RESULT else samples_in_name(path)
     return PublishedProtocol(
         title="/".join(path.parts[-4:]),
         columns=columns,
-        sigma=float(sigmas[-1]) if sigmas else given.sigma,
-        sigma_from_path=bool(sigmas),
-        n=given.n if columns == RESULT else n_of_predict,
+        sigma=given.sigma if sigma is None else sigma,
+        sigma_from_path=sigma is not None,
+        n=n_of_predict or given.n,
         alpha=given.alpha,
     )
+
+
+def samples_in_name(path: Path) -> int | None:
+    """The n of a published log of PREDICT, by its file's name (as in N_1000); else None."""
+    samples = re.fullmatch(r"N_(\d+)", path.stem)
+    return int(samples[1]) if samples else None
+
+
+def _sigma_in(path: Path) -> float | None:
+    """The sigma that the file's own name states, else its nearest folder's; None if two differ."""
+    for name in reversed(path.parts):
+        stated = {float(number) for number in SIGMA.findall(name)} - {0.0}
+        if stated:
+            return stated.pop() if len(stated) == 1 else None
+    return None

@@ -25,6 +25,10 @@ class Record:
         path: votes for `selected` at each look of a sequential test; None for other rules.
         eps: l2 distance that an attack was allowed, in pixel units; None without an attack.
         l2: l2 distance of the adversarial image, rounded up in the log.
+        base_predict: the class that the base network returns without noise; only in some
+            published files.
+        rounding: by how much the radius of a published file may be too large: half a unit of its
+            last digit, as the file writes it.
     """
 
     idx: int
@@ -38,6 +42,8 @@ class Record:
     path: tuple[int, ...] | None = None
     eps: float | None = None
     l2: float | None = None
+    base_predict: int | None = None
+    rounding: float = 0.0
 
     @property
     def n(self) -> int:
@@ -89,6 +95,11 @@ def round_up(value: float, digits: int) -> str:
     return _rounded(value, digits, ROUND_CEILING)
 
 
+def in_full(value: float) -> str:
+    """All digits of a radius, so that headings tell radii apart and none is above its radius."""
+    return repr(float(value)).removesuffix(".0")
+
+
 def logged_radius(radius: float) -> float:
     """The radius as it reads back from a log: rounded down to the decimals of its column."""
     return float(round_down(radius, RADIUS_DIGITS))
@@ -120,7 +131,7 @@ def parse_line(path: Path, number: int, columns: Sequence[str], text: str) -> Re
 
 
 def _parsed(cells: dict[str, str]) -> Record:
-    path = cells.get("path")
+    path, published = cells.get("path"), "selected" not in cells
     return Record(
         idx=int(cells["idx"]),
         label=int(cells["label"]),
@@ -129,11 +140,19 @@ def _parsed(cells: dict[str, str]) -> Record:
         seconds=_seconds(cells["time"]),
         radius=float(cells["radius"]) if "radius" in cells else None,
         selected=int(cells.get("selected", -1)),
-        votes=_votes(cells) if "selected" in cells else {},
+        votes={} if published else _votes(cells),
         path=None if path is None else tuple(int(k) for k in path.split(",") if k != "-"),
         eps=float(cells["eps"]) if "eps" in cells else None,
         l2=float(cells["l2"]) if "l2" in cells else None,
+        base_predict=int(cells["basePredict"]) if "basePredict" in cells else None,
+        rounding=_half_unit(cells["radius"]) if published and "radius" in cells else 0.0,
     )
+
+
+def _half_unit(number: str) -> float:
+    """Half a unit of the last digit of a number, zeros included: 0.00005 of 0.2510."""
+    exponent = Decimal(number).as_tuple().exponent
+    return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0
 
 
 def _votes(cells: dict[str, str]) -> dict[int, int]:

@@ -66,10 +66,6 @@ class Log:
         """
         return self.protocol.radii if isinstance(self.protocol, CertifyProtocol) else None
 
-    def answers(self, radius: float) -> bool:
-        """Whether the log tells which images are certified at that radius."""
-        return self.tested_radii is None or radius in self.tested_radii
-
     @property
     def setting(self) -> Setting:
         """What the radii were computed with.

@@ -17,6 +17,7 @@ Power = Annotated[float, Meta(ge=0, lt=1)]
 
 RESULT = ("idx", "label", "predict", "radius", "correct", "time")
 RESULT_OF_PREDICT = ("idx", "label", "predict", "correct", "time")
+RESULT_WITH_BASE = ("idx", "label", "predict", "basePredict", "correct", "time")
 EVIDENCE = ("selected", "top_count", "runner_up", "runner_up_count", "n", "others")
 
 
@@ -44,6 +45,8 @@ class Protocol(
         loss: total variation between the noise of a sample and its stated law, subtracted from
             alpha once per sample; 0 without grid.
         stream: version of the noise's stream; 1 in logs of a time with only one.
+        data_sha256: of pixels and labels of the split, by `rszoo.data.datasets.digest`; None in
+            older logs, which do not say, and where shards of such logs were merged.
 
     Raises:
         ValueError: no evaluation can have these values together.
@@ -67,6 +70,7 @@ class Protocol(
     software: str
     loss: NonNegative = 0.0
     stream: Count = 1
+    data_sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a protocol that no evaluation can follow."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from rszoo.files import replace_content, try_lock
+from rszoo.files import append_whole, replace_content, try_lock
 from rszoo.logs.format.cohen import PublishedProtocol
 from rszoo.logs.format.lines import Record, format_line
 from rszoo.logs.format.log import Log, parse_log, read_log
@@ -18,8 +18,8 @@ from rszoo.logs.format.protocol import AnyProtocol
 class LogWriter(AbstractContextManager["LogWriter"]):
     """Appends the lines of one protocol to a file; goes on where an interrupted run stopped.
 
-    Each line is written whole, in one call, or an error says why not. A half-written line of an
-    interrupted run is dropped.
+    The lines of an image are written whole, or none of them and an error says why. A half-written
+    line of a run that was killed is dropped.
 
     Args:
         path: the log; created if it is not there.
@@ -89,10 +89,10 @@ class LogWriter(AbstractContextManager["LogWriter"]):
         return kept
 
     def _check(self, log: Log, content: bytes) -> None:
-        if log.protocol != self.protocol:
+        if differences := differing(log.protocol, self.protocol):
             raise ValueError(
                 f"Expected {self.path} to be a log of this evaluation, got one of another "
-                f"({', '.join(differing(log.protocol, self.protocol))}); write to another file."
+                f"({', '.join(differences)}); write to another file."
             )
         for record in log.records:
             if record.radius is not None and not 0 <= record.radius < math.inf:
@@ -110,8 +110,7 @@ class LogWriter(AbstractContextManager["LogWriter"]):
 
     def _write(self, data: bytes) -> None:
         try:
-            while data:
-                data = data[self._file.write(data) :]
+            append_whole(self._file, data)
         except OSError as error:  # a write error does not know its file
             raise OSError(error.errno, error.strerror, str(self.path)) from error
 
@@ -123,9 +122,14 @@ def header(protocol: AnyProtocol) -> bytes:
 
 
 def differing(one: AnyProtocol | PublishedProtocol, other: AnyProtocol) -> list[str]:
-    """Where two protocols differ, as 'key: value and value'."""
+    """Where two protocols differ, as 'key: value and value'.
+
+    An older log, which does not say of which data it is, does not differ in that.
+    """
     left, right = msgspec.to_builtins(one), msgspec.to_builtins(other)
     keys = [key for key in left | right if left.get(key) != right.get(key)]
+    if None in (left.get("data_sha256"), right.get("data_sha256")):
+        keys = [key for key in keys if key != "data_sha256"]
     return [f"{key}: {left.get(key)} and {right.get(key)}" for key in keys]
 
 
@@ -162,8 +166,10 @@ def _common_protocol(logs: Sequence[Log]) -> AnyProtocol:
     unsharded = [
         msgspec.structs.replace(protocol, shard=None, software=software) for protocol in protocols
     ]
+    known = [protocol for protocol in unsharded if protocol.data_sha256 is not None]
+    first = known[0] if known else unsharded[0]
     for log, protocol in zip(logs, unsharded, strict=True):
-        if differences := differing(unsharded[0], protocol):
+        if differences := differing(first, protocol):
             raise ValueError(
                 f"Expected shards of one protocol, got {log.path} with {', '.join(differences)}; "
                 "merge like with like."
@@ -176,7 +182,8 @@ def _common_protocol(logs: Sequence[Log]) -> AnyProtocol:
             f"Expected each of the shards 1/{count} to {count}/{count} once, got {got}; "
             "pass all of them, each once."
         )
-    return unsharded[0]
+    data = first.data_sha256 if len(known) == len(logs) else None
+    return msgspec.structs.replace(first, data_sha256=data)
 
 
 def _complete_shard(log: Log) -> AnyProtocol:

@@ -12,6 +12,8 @@ from rszoo.publishing.cards.numbers import (
     RHO,
     fixed_table,
     grid_table,
+    implied_facts,
+    published_radii,
     published_rows,
     published_table,
     twin_table,
@@ -90,8 +92,10 @@ def _fixed_facts(evidence: Evidence, fixed: FixedLog) -> dict[str, object]:
         "images": len(fixed.results),
         "other_bound": fixed.other_bound,
         "table": fixed_table(fixed),
+        "implied": implied_facts(fixed, evidence.config.input_shape),
         "base_accuracy": f"{100 * vote_share(fixed.log):.1f} %",
         "published": published_table(evidence, rows) if rows else None,
+        "beyond_reach": not all(map(fixed.results.answers, published_radii(rows))),
         "time": _duration(sum(record.seconds for record in fixed.log.records)),
     }
 

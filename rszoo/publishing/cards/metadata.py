@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rszoo.logs.analysis import Results
-from rszoo.logs.format import CertifyProtocol, logged_radius
+from rszoo.logs.format import CertifyProtocol, in_full, logged_radius
 from rszoo.publishing.cards.evidence import Evidence
 from rszoo.publishing.cards.numbers import table_radii
 
@@ -110,9 +110,9 @@ def _accuracies(
     protocol: CertifyProtocol, results: Results, radii: Sequence[float], args: dict[str, object]
 ) -> "Iterator[EvalResult]":
     for radius in radii:
-        name = f"Certified accuracy at L2 radius {radius:g} ({args['bound']})"
-        value = results.accuracy(radius)
-        yield _result(protocol, "certified_accuracy", name, value, {"radius": radius, **args})
+        name = f"Certified accuracy at L2 radius {in_full(radius)} ({args['bound']})"
+        if (value := results.measured(radius)) is not None:
+            yield _result(protocol, "certified_accuracy", name, value, {"radius": radius, **args})
 
 
 def _result(

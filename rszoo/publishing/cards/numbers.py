@@ -1,19 +1,22 @@
 """The numbers of a card as text: shares of images rounded to the safe side, tables in Markdown."""
 
+import math
 from collections.abc import Sequence
 
+from rszoo.bounds import implying_l2
 from rszoo.logs.analysis import Published, Results, load_published, lower_bounds
-from rszoo.logs.format import round_down, round_up
+from rszoo.logs.format import in_full, round_down, round_up
 from rszoo.logs.tables import Table
 from rszoo.publishing.cards.evidence import Evidence, FixedLog, GridLog, TwinLog
 
+CIFAR, LEVELS = 3 * 32 * 32, 2
 RHO = 0.001
 STEP = 0.25
 ACR = "average certified radius (ACR)"
 
 
 def share(value: float, images: int, *, up: bool = False) -> str:
-    """A share of `images` in percent: exact if the decimals allow it, else rounded down, or up."""
+    """A share of so many images in percent: exact where the decimals allow it, else rounded."""
     percent, digits = 100 * round(value * images) / images, 1 if images <= 1000 else 2
     return f"{round_up(percent, digits) if up else round_down(percent, digits)} %"
 
@@ -40,6 +43,21 @@ def fixed_table(fixed: FixedLog) -> str:
     return _markdown(columns, cells)
 
 
+def implied_facts(fixed: FixedLog, shape: Sequence[int]) -> dict[str, str] | None:
+    """Accuracy at the l-infinity radius 2/255 that l2 radii imply; only for CIFAR-size images."""
+    values = math.prod(shape)
+    if values != CIFAR:
+        return None
+    needed = implying_l2(LEVELS / 255, values)
+    accuracy = share(fixed.results.accuracy(needed), len(fixed.results))
+    return {
+        "radius": f"{LEVELS}/255",
+        "size": f"{values:,}",
+        "l2": round_up(needed, 4),
+        "accuracy": accuracy,
+    }
+
+
 def grid_table(grid: GridLog) -> str:
     """Certified accuracy at the tested radii, with its lower bound."""
     results, radii = grid.results, grid.radii
@@ -63,11 +81,13 @@ def _markdown(names: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
 
 
 def _radius(radius: float) -> str:
-    return "0 (right class)" if radius == 0 else f"{radius:.6g}"
+    return "0 (right class)" if radius == 0 else in_full(radius)
 
 
 def _accuracies(results: Results, radii: Sequence[float]) -> list[str]:
-    return [share(results.accuracy(radius), len(results)) for radius in radii]
+    """A dash where nothing was measured."""
+    shares = [results.measured(radius) for radius in radii]
+    return ["-" if value is None else share(value, len(results)) for value in shares]
 
 
 def _acr(results: Results) -> str:
@@ -76,7 +96,10 @@ def _acr(results: Results) -> str:
 
 def _at_least(results: Results, radii: Sequence[float], alpha: float) -> list[str]:
     _, everywhere = lower_bounds(results, radii, alpha=alpha, rho=RHO)
-    return [share(bound, len(results)) for bound in everywhere]
+    return [
+        share(bound, len(results)) if results.answers(radius) else "-"
+        for bound, radius in zip(everywhere, radii, strict=True)
+    ]
 
 
 def published_rows(evidence: Evidence) -> list[Published]:
@@ -87,15 +110,19 @@ def published_rows(evidence: Evidence) -> list[Published]:
     ]
 
 
+def published_radii(rows: Sequence[Published]) -> list[float]:
+    """All radii that the rows state an accuracy at."""
+    return sorted({radius for row in rows for radius in row.radii})
+
+
 def _family(row: Published) -> str:
     return row.method.replace(",", " ").split()[0]
 
 
 def published_table(evidence: Evidence, rows: Sequence[Published]) -> str:
     """The entry's certified accuracy above that of papers."""
-    radii = sorted({radius for row in rows for radius in row.radii})
-    stated = [f"{radius:g}" for radius in radii]
-    columns = ["", "method", "network", "images", "n", "alpha", *stated, "ACR"]
+    radii = published_radii(rows)
+    columns = ["", "method", "network", "images", "n", "alpha", *map(in_full, radii), "ACR"]
     lines = [_own_line(evidence, evidence.fixed, radii)] if evidence.fixed else []
     return Table(columns, [*lines, *(_published_line(row, radii) for row in rows)]).markdown()
 

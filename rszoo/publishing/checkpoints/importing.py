@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rszoo.architectures import ARCHITECTURES, Normalize, NormalizedNetwork, build
+from rszoo.architectures import ARCHITECTURES, Normalize, NormalizedNetwork
 from rszoo.data.datasets import Dataset, get_dataset
 from rszoo.publishing.checkpoints.normalization import (
     NORMALIZATIONS,
@@ -17,10 +17,10 @@ from rszoo.publishing.checkpoints.normalization import (
     noisy_hits,
 )
 from rszoo.publishing.checkpoints.reading import read_checkpoint
+from rszoo.smoothing.precision import CPU, differentiable
 from rszoo.zoo.config import EntryConfig, source_without_recipe
 from rszoo.zoo.entry import check_new_folder, write_new_entry
-
-CPU = torch.device("cpu")
+from rszoo.zoo.weights import blank, fill
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,16 @@ class Imported:
         config: its config.
         normalization: one of `NORMALIZATIONS`, or "file" if the file holds the statistics.
         accuracies: of the normalizations that were tried, on noisy test images, in [0, 1].
+        checked: whether checksums in the file show that it is undamaged.
     """
 
     config: EntryConfig
     normalization: str
     accuracies: dict[str, float]
+    checked: bool
 
 
+@differentiable(CPU)
 def import_checkpoint(  # noqa: PLR0913 - users write this call
     path: Path,
     out: Path,
@@ -89,7 +92,8 @@ def import_checkpoint(  # noqa: PLR0913 - users write this call
         hits = {name: noisy_hits(net, images, sigma, device) for name, net in networks.items()}
     chosen = clear_winner(hits) if hits else next(iter(networks))
     accuracies = {name: float(right.float().mean()) for name, right in hits.items()}
-    return Imported(write_new_entry(out, networks[chosen], source), chosen, accuracies)
+    config = write_new_entry(out, networks[chosen], source)
+    return Imported(config, chosen, accuracies, checkpoint.checked)
 
 
 def _check(out: Path, sigma: float, normalization: str) -> None:
@@ -124,10 +128,10 @@ def _agreed(in_file: str | None, argument: str | None) -> str:
 
 def _network(tensors: Mapping[str, Tensor], architecture: str, dataset: Dataset) -> nn.Module:
     """The network with the file's weights: none missing, none left over, all finite."""
-    network = build(
+    network = blank(
         architecture, num_classes=dataset.num_classes, mean=dataset.mean, std=dataset.std
-    ).network
-    own = network.state_dict()
+    )
+    own = network.network.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
     if missing or extra:
         raise ValueError(
@@ -145,8 +149,9 @@ def _network(tensors: Mapping[str, Tensor], architecture: str, dataset: Dataset)
             raise ValueError(
                 f"Expected finite weights, got inf or nan in {name!r}; pass another checkpoint."
             )
-    network.load_state_dict(tensors, strict=True)
-    return network.eval()
+    normalization = Normalize(dataset.mean, dataset.std).state_dict(prefix="normalize.")
+    fill(network, normalization | {f"network.{name}": each for name, each in tensors.items()})
+    return network.network
 
 
 def _form(tensor: Tensor) -> str:

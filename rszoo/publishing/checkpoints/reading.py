@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rszoo.training.sealing import is_intact
+
 STATE_DICTS = ("state_dict", "net")
 KEY = re.compile(r"(?:module\.)*(?:([01])\.)?(?:module\.)*(.+)")
 """`Sequential` numbers the normalization 0 and the network 1; `DataParallel` adds `module` before
@@ -33,11 +35,13 @@ class Checkpoint:
         architecture: the authors' name for it, if the file has one.
         tensors: of the network, by their names in it.
         statistics: of the normalization layer, if the file has them.
+        checked: whether the file has checksums, which agree. The legacy format of torch has none.
     """
 
     architecture: str | None
     tensors: dict[str, Tensor]
     statistics: Statistics | None
+    checked: bool
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -55,6 +59,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"Expected a checkpoint, got {str(path)!r}, which is no file; check the path."
         )
     content = _unpickled(path)
+    if (intact := is_intact(path)) is False:
+        raise ValueError(
+            f"Expected a file of torch.save, whole and without code, got {str(path)!r}, whose "
+            "content has another checksum than the file says; copy it again."
+        )
     outer = content if isinstance(content, dict) else {}
     state = next((outer[name] for name in STATE_DICTS if name in outer), outer)
     if not (isinstance(state, dict) and state and all(_is_weight(*item) for item in state.items())):
@@ -77,6 +86,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         architecture if isinstance(architecture, str) else None,
         parts["1"],
         _statistics(parts["0"], path),
+        bool(intact),
     )
 
 

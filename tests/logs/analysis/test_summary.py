@@ -19,7 +19,7 @@ from rszoo.bounds import certified_accuracy_lower
 from rszoo.logs.analysis import lower_bounds, proved, results, vote_share
 from rszoo.logs.analysis.projection import top_share
 from rszoo.logs.analysis.tabulation import bound_rows, log_row
-from rszoo.logs.format import Log, Record
+from rszoo.logs.format import Given, Log, Record, read_log
 
 
 def by_hand() -> Log:
@@ -97,16 +97,29 @@ def test_a_radius_that_is_none_is_refused(radius: float) -> None:
         results(published_log("x", [Record(0, 1, 1, True, 0.0, radius)]))
 
 
-def test_the_radii_of_a_published_file_prove_half_a_unit_less() -> None:
-    """A printed 0.250 may have been as small as 0.2495; '1' may have been 0.9995."""
-    radii = [0.25, 0.249, 0.251, 0.0123, 1.0, 0.0]
-    records = [Record(i, 1, 1 if r else -1, bool(r), 0.0, r) for i, r in enumerate(radii)]
-    published = published_log("x", records, sigma=0.5, n=1000, alpha=0.001)
+@pytest.mark.parametrize(
+    ("written", "least"),
+    [
+        (["0.250", "0.249", "0.251", "0.0123", "1.0"], [0.2495, 0.2485, 0.2505, 0.01225, 0.95]),
+        (["0.2510", "1.0345", "0.0002"], [0.25095, 1.03445, 0.00015]),  # Salman et al.
+        (["0.25", "0.123456", "2e-05"], [0.245, 0.1234555, 1.5e-05]),
+    ],
+)
+def test_the_radii_of_a_published_file_prove_half_a_unit_less(
+    tmp_path: Path, written: list[str], least: list[float]
+) -> None:
+    """Of the last digit of each as it is written: 0.2510 may have been 0.25095."""
+    lines = [f"{idx}\t1\t1\t{radius}\t1\t0:00:01.5" for idx, radius in enumerate(written)]
+    lines.append(f"{len(written)}\t1\t-1\t0.0\t0\t0:00:01.5")
+    path = tmp_path / "log"
+    path.write_text("\n".join(["idx\tlabel\tpredict\tradius\tcorrect\ttime", *lines, ""]))
+    published = read_log(path, Given(sigma=0.5, n=1000, alpha=0.001))
     found = proved(published).radius
-    assert found == pytest.approx([0.2495, 0.2485, 0.2505, 0.01225, 0.995, 0.0], rel=1e-8)
-    assert (found[:-1] < [0.2495, 0.2485, 0.2505, 0.01225, 0.995]).all()
-    bound, everywhere, _ = bound_rows(published, [0.25], rho=0.01)
-    assert max(bound.accuracies[0] or 0, everywhere.accuracies[0] or 0) <= 2 / 6, "0.251 and 1"
+    assert found == pytest.approx([*least, 0.0], rel=1e-8)
+    assert (found[:-1] < least).all()
+    bound, everywhere, _ = bound_rows(published, [64 / 255], rho=0.01)
+    certified = sum(radius > 64 / 255 for radius in least)
+    assert max(bound.accuracies[0] or 0, everywhere.accuracies[0] or 0) <= certified / len(lines)
 
 
 def test_the_radii_of_a_test_count_as_tested_and_no_others(tmp_path: Path) -> None:
