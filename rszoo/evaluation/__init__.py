@@ -10,6 +10,7 @@ from rszoo.evaluation.options import (
     ChallengeOptions,
     Options,
     PredictOptions,
+    SoftOptions,
 )
 from rszoo.evaluation.protocols import PAPERS, software, usual_protocol
 from rszoo.evaluation.tightness import Challenge, Tightness, challenge, tally
@@ -29,6 +30,7 @@ __all__ = [
     "LoggedEvaluation",
     "Options",
     "PredictOptions",
+    "SoftOptions",
     "Target",
     "Tightness",
     "VotingEvaluator",

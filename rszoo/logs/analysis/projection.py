@@ -31,7 +31,14 @@ from rszoo.bounds import (
 )
 from rszoo.bounds.binomial import validate_alpha
 from rszoo.bounds.votes import Counts, toward_zero
-from rszoo.logs.format import CertifyProtocol, Log, PublishedProtocol, Record, Setting
+from rszoo.logs.format import (
+    CertifyProtocol,
+    Log,
+    PublishedProtocol,
+    Record,
+    Setting,
+    SoftProtocol,
+)
 
 Votes = Mapping[int, int]
 
@@ -89,6 +96,11 @@ def project(
 
     Source: Cohen, Rosenfeld, Kolter 2019, Figures 5 and 8.
     """
+    if isinstance(log.protocol, SoftProtocol):
+        raise ValueError(
+            f"Expected a log with votes to project, got {log.path}, one of soft votes, which holds "
+            "their means alone; evaluate again in the other setting."
+        )
     options = {"n": n, "alpha": alpha, "bound": bound}
     chosen = {name: value for name, value in options.items() if value is not None}
     before, protocol = log.setting, log.protocol
