@@ -15,6 +15,7 @@ from rszoo.evaluation.options import (
     ChallengeOptions,
     Options,
     PredictOptions,
+    SoftOptions,
 )
 from rszoo.evaluation.protocols import (
     PAPERS,
@@ -41,6 +42,7 @@ __all__ = [
     "LoggedEvaluation",
     "Options",
     "PredictOptions",
+    "SoftOptions",
     "Target",
     "Tightness",
     "VotingEvaluator",

@@ -16,6 +16,7 @@ from rszoo.evaluation.options import (
     AttackOptions,
     CertifyOptions,
     PredictOptions,
+    SoftOptions,
 )
 from rszoo.evaluation.protocols import (
     attack_protocol,
@@ -73,7 +74,7 @@ class Evaluation(LoggedEvaluation[VotingProtocol]):
     Args:
         name: an entry, as for `rszoo.load`.
         out: the log.
-        options: `CertifyOptions` or `PredictOptions`.
+        options: `CertifyOptions`, `SoftOptions` or `PredictOptions`.
         device: where to vote.
         download: fetch the data set if it is not there.
         batch_size: samples per forward pass; no effect on the log.
@@ -89,16 +90,17 @@ class Evaluation(LoggedEvaluation[VotingProtocol]):
         self,
         name: str,
         out: str | Path,
-        options: CertifyOptions | PredictOptions = CERTIFY,
+        options: CertifyOptions | SoftOptions | PredictOptions = CERTIFY,
         *,
         device: str | torch.device = "cpu",
         download: bool = False,
         batch_size: int | None = None,
         before_writing: BeforeWriting | None = None,
     ) -> None:
-        if not isinstance(options, CertifyOptions | PredictOptions):
+        if not isinstance(options, CertifyOptions | SoftOptions | PredictOptions):
+            kind = type(options).__name__
             raise ValueError(
-                f"Expected CertifyOptions or PredictOptions, got {type(options).__name__}; "
+                f"Expected CertifyOptions, SoftOptions or PredictOptions, got {kind}; "
                 "AttackEvaluation takes AttackOptions."
             )
         subject = open_subject(name, options, device=device, download=download)

@@ -513,7 +513,10 @@ def test_bad_options_are_one_sentence_and_make_no_log(
         (PredictOptions(n=[]), "Expected ascending n"),
         (PredictOptions(n=5, stride=1), "got n=5; use n >= 11"),
         (PredictOptions(n=20, start=3, stop=5, stride=1, shard=(3, 3)), "make fewer shards"),
-        (AttackOptions(), "Expected CertifyOptions or PredictOptions, got AttackOptions"),
+        (
+            AttackOptions(),
+            "Expected CertifyOptions, SoftOptions or PredictOptions, got AttackOptions",
+        ),
     ],
 )
 def test_bad_options_of_other_tasks_are_one_sentence_and_make_no_log(
