@@ -293,8 +293,8 @@ class SmoothedClassifier:
         return about(results, moved)
 
     def __repr__(self) -> str:
-        shape = "x".join(map(str, self.input_shape))
+        shape, classes = "x".join(map(str, self.input_shape)), self.num_classes
         return (
-            f"SmoothedClassifier(sigma={self.sigma:g}, num_classes={self.num_classes}, input={shape}, "
+            f"SmoothedClassifier(sigma={self.sigma:g}, num_classes={classes}, input={shape}, "
             f"precision={self.precision!r}, noise={self.noise!r}, device='{self.device}')"
         )
