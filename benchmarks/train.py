@@ -49,7 +49,24 @@ SETTINGS: dict[str, dict[str, str | bool | int | float]] = {
     "macer": {"m": 2, "lam": 12.0, "gamma": 8.0, "beta": 16.0, "deferred": 0},
     "consistency": {"m": 2, "lam": 10.0, "eta": 0.5},
     "smoothmix": {"m": 2, "steps": 2, "alpha": 0.5, "eta": 5.0, "mix_step": 0, "warmup": 0},
+    "catrs": {"m": 2, "lam": 1.0, "eps": 1.0, "steps": 2, "confidence": "votes"},
+    "reweighted": {
+        "m": 2,
+        "eps": 0.25,
+        "steps": 2,
+        "start": 0,
+        "threshold": 0.5,
+        "every": 10,
+        "votes": 16,
+        "first_votes": 100,
+    },
+    "distilled": {"m": 1},
 }
+TEACHERS: dict[str, dict[str, str | int]] = {
+    "catrs": {"teacher": "any", "teacher_votes": 1},
+    "distilled": {"teacher": "any"},
+}
+"""What [training] says of a teacher; it has the network of the benchmark and random weights."""
 
 
 def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
@@ -61,17 +78,20 @@ def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> Training
         labels,
         torch.ones(count, device=device),
         [(images, labels)],
+        "held-out",
         lambda chosen, generator, upcoming: augmented(images[chosen], augmentation, generator),
+        lambda: "made up",
+        lambda: [images],
     )
 
 
 def prepare(name: str, architecture: str, batch: int, device: torch.device) -> Run:
     recipe = load_recipe("cifar10-resnet20-gaussian-s0.25")
     model = msgspec.structs.replace(recipe.model, architecture=architecture)
-    training = msgspec.structs.replace(recipe.training, batch_size=batch)
+    training = msgspec.structs.replace(recipe.training, batch_size=batch, **TEACHERS.get(name, {}))
     method = {"name": name, **SETTINGS[name]}
     changed = msgspec.structs.replace(recipe, model=model, training=training, method=method)
-    prepared = run.start(changed, device)
+    prepared = run.start(changed, device, random_start=True)
     prepared.network.train()
     return prepared
 

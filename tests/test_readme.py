@@ -102,7 +102,7 @@ def test_an_entry_is_above_the_published_log_at_each_radius(
 
 def test_the_radii_where_no_entry_is_above_the_paper_are_named(rows: list[dict[str, Any]]) -> None:
     ours = [row for row in rows if row["kind"] == "log"]
-    below = []
+    below: list[Any] = []
     for paper in (row for row in rows if row["title"].startswith("cohen-cifar10-")):
         for i, share in enumerate(paper["accuracies"]):
             if share is None or paper["radii"][i] == 0:

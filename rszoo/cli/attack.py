@@ -50,7 +50,7 @@ def attack(
     run_logged(
         out,
         options,
-        lambda log, options, where: AttackEvaluation(
+        lambda log, options, where, settle: AttackEvaluation(
             name,
             log,
             options,
@@ -58,6 +58,7 @@ def attack(
             download=download,
             batch_size=batch_size,
             save_images=save_images,
+            before_writing=settle,
         ),
         device=device,
     )

@@ -47,7 +47,7 @@ def demo(
     voted = vote(classifier, list(labels), lambda x: classifier.certify(x, n=n, seed=SEED))
     print_table(
         ("image", "shows", *COLUMNS),
-        [(image.path.name, labels[image.path], *cells(image)) for image in voted],
+        [(image.path.name, labels[image.path], *cells(image)[: len(COLUMNS)]) for image in voted],
     )
     print(
         "\nNo change of the pixels (in [0, 1]) of l2 norm below the radius changes the label, up "

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
-from rszoo.cli.options import BatchSize, Device, Download, Name, Tolerance, parse_numbers
+from rszoo.cli.options import (
+    BatchSize,
+    Device,
+    Download,
+    Name,
+    Tolerance,
+    VotesOption,
+    parse_numbers,
+)
 from rszoo.cli.running import grouped, run_logged, shared_options
 
 if TYPE_CHECKING:
-    from rszoo.evaluation import CertifyOptions, Options, PredictOptions
+    from rszoo.evaluation import CertifyOptions, Options, PredictOptions, SoftOptions
 
 
 @grouped(shared=shared_options)
@@ -40,10 +48,12 @@ def evaluate(
             show_default="recipe",
         ),
     ] = None,
+    votes: VotesOption = "hard",
     bound: Annotated[
         str | None,
         Option(
-            help="The radius rule; keeping the best of several voids alpha.", show_default="recipe"
+            help="The radius rule; keeping the best of several voids alpha.",
+            show_default="recipe; betting for soft votes",
         ),
     ] = None,
     radii: Annotated[
@@ -88,25 +98,48 @@ def evaluate(
     }
     run_logged(
         out or Path(f"{re.split('[/:]', name.rstrip('/'))[-1].partition('@')[0]}.tsv"),
-        _options(task, vars(shared), rule, None if n is None else _numbers(n)),
-        lambda log, options, where: Evaluation(
-            name, log, options, device=where, download=download, batch_size=batch_size
+        _options(task, votes, vars(shared), rule, None if n is None else _numbers(n)),
+        lambda log, options, where, settle: Evaluation(
+            name,
+            log,
+            options,
+            device=where,
+            download=download,
+            batch_size=batch_size,
+            before_writing=settle,
         ),
         device=device,
     )
 
 
 def _options(
-    task: str, shared: dict[str, Any], rule: dict[str, Any], numbers: list[int] | None
-) -> "CertifyOptions | PredictOptions":
-    from rszoo.evaluation import CertifyOptions, PredictOptions
+    task: str,
+    votes: str,
+    shared: dict[str, Any],
+    rule: dict[str, Any],
+    numbers: list[int] | None,
+) -> "CertifyOptions | SoftOptions | PredictOptions":
+    from rszoo.evaluation import CertifyOptions, PredictOptions, SoftOptions
 
     if task == "certify":
         if numbers is not None and len(numbers) > 1:
             raise ValueError(
                 f"Expected one n for CERTIFY, got {numbers}; several are for --task predict."
             )
-        return CertifyOptions(**shared, **rule, n=numbers[0] if numbers else None)
+        n = numbers[0] if numbers else None
+        if votes == "hard":
+            return CertifyOptions(**shared, **rule, n=n)
+        soft = {name: rule.pop(name) for name in ("n0", "bound")}
+        if stated := [name for name, value in rule.items() if value]:
+            raise ValueError(
+                f"Expected no {stated[0]} for soft votes, got one; leave it out, "
+                "or take hard votes."
+            )
+        return SoftOptions(**shared, **soft, n=n)
+    if votes != "hard":
+        raise ValueError(
+            "Expected hard votes for PREDICT, got soft; leave --votes out, or certify."
+        )
     if stated := [name for name, value in rule.items() if value]:
         raise ValueError(f"Expected no {stated[0]} for PREDICT, got one; leave it out, or certify.")
     return PredictOptions(**shared, n=numbers)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from rszoo.smoothing.certificate import Certificate, Prediction
+from rszoo.smoothing.certificate import Certificate, Prediction, SoftCertificate
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rszoo.smoothing.classifier import SmoothedClassifier
 
-Result = TypeVar("Result", Certificate, Prediction)
+Result = TypeVar("Result", Certificate, SoftCertificate, Prediction)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,13 @@ BatchSize = Annotated[
 ]
 Download = Annotated[bool, Option("--download", help="Fetch the data set if it is not there.")]
 Json = Annotated[bool, Option("--json", help="Print JSON, with all fields.")]
+VotesOption = Annotated[
+    Literal["hard", "soft"],
+    Option(
+        "--votes",
+        help="soft certifies another classifier: the class with the largest mean softmax.",
+    ),
+]
 Radii = Annotated[
     str | None,
     Option(

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from functools import wraps
 from inspect import Signature, signature
 from pathlib import Path
@@ -11,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from typer import Option
 
+from rszoo.cli.together import beginning_together
 from rszoo.logs.format import AttackProtocol, merge
 
 if TYPE_CHECKING:
     import torch
 
     from rszoo.attacks import Plan
-    from rszoo.evaluation import LoggedEvaluation, Options
+    from rszoo.evaluation import BeforeWriting, LoggedEvaluation, Options
 
-LONGEST = timedelta(days=30)  # how long a process waits for the others
 USUAL_NOISE = 16
 
 AttackName = Literal["smoothadv-pgd", "smoothadv-ddn", "stein", "naive", "pgd"]
@@ -152,7 +151,7 @@ def plan_options(
 def run_logged(
     out: Path,
     options: Chosen,
-    make: "Callable[[Path, Chosen, torch.device], LoggedEvaluation[Any]]",
+    make: "Callable[[Path, Chosen, torch.device, BeforeWriting], LoggedEvaluation[Any]]",
     *,
     device: str,
 ) -> None:
@@ -161,20 +160,24 @@ def run_logged(
     Args:
         out: the log.
         options: of the evaluation.
-        make: from log, options and device to the evaluation.
+        make: from log, options, device and what to call before writing to the evaluation.
         device: its name.
     """
     from rszoo.smoothing.runtime import find_device
     from rszoo.training import distributed as processes
 
-    where = processes.join(find_device(device), timeout=LONGEST)
+    where = processes.join(find_device(device))
     rank, count = processes.rank(), processes.count()
     shards = [out]
-    if count > 1:
-        _check_shardable(out, options)
-        shards = [out.with_name(f"{out.name}.shard-{i}-of-{count}") for i in range(1, count + 1)]
-        options = replace(options, shard=(rank + 1, count))
-    _run(make(shards[rank], options, where))
+    with beginning_together() as settle:
+        if count > 1:
+            _check_shardable(out, options)
+            shards = [
+                out.with_name(f"{out.name}.shard-{i}-of-{count}") for i in range(1, count + 1)
+            ]
+            options = replace(options, shard=(rank + 1, count))
+        evaluation = make(shards[rank], options, where, settle)
+    _run(evaluation)
     processes.wait()
     if count > 1 and rank == 0:
         merge(shards, out)

@@ -1,7 +1,7 @@
 """`rszoo train`: a recipe into a run folder, or a new recipe to start from."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from typer import Argument, Option
 
@@ -9,6 +9,18 @@ from rszoo.cli.options import Device, Download
 from rszoo.errors import MissingWeightsError, UnknownModelError
 from rszoo.recipe import Recipe, load_recipe
 from rszoo.zoo.config import read_config
+
+
+class Role(NamedTuple):
+    """What an entry is for a recipe, in words."""
+
+    option: str
+    verb: str
+    without: str
+
+
+START = Role("--init", "starts", "starts from random weights")
+TEACHER = Role("--teacher", "learns", "has no teacher")
 
 
 def train(
@@ -39,6 +51,13 @@ def train(
         Option(
             metavar="FOLDER",
             help="The entry that the recipe starts from; found by its name if absent.",
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        Option(
+            metavar="FOLDER",
+            help="The entry that the recipe learns from; found by its name if absent.",
         ),
     ] = None,
     compiled: Annotated[
@@ -90,7 +109,8 @@ def train(
         device=find_device(device),
         time_limit=None if time_limit is None else 60 * time_limit,
         download=download,
-        initial=_initial(wanted, init),
+        initial=_entry(wanted, wanted.training.init_from, init, START),
+        teacher=_entry(wanted, wanted.training.teacher, teacher, TEACHER),
         compiled=compiled,
     )
     if complete:
@@ -108,13 +128,12 @@ def _write_template(name: str, path: Path) -> None:
     print(f"Wrote {path}; 'rszoo train {path} --dry-run' prints what it will cost.")
 
 
-def _initial(recipe: Recipe, folder: Path | None) -> Path | None:
-    """The folder of the entry that the recipe starts from, found by its name if none is given."""
-    name = recipe.training.init_from
+def _entry(recipe: Recipe, name: str | None, folder: Path | None, role: Role) -> Path | None:
+    """The folder of an entry that the recipe names, found by that name if none is given."""
     if name is None and folder is not None:
         raise ValueError(
-            f"Expected no --init for {recipe.name}, which starts from random weights, "
-            f"got {folder}; leave it out."
+            f"Expected no {role.option} for {recipe.name}, which {role.without}, got {folder}; "
+            "leave it out."
         )
     if name is None or folder is not None:
         return folder
@@ -124,8 +143,8 @@ def _initial(recipe: Recipe, folder: Path | None) -> Path | None:
         located, pinned = locate(name)
     except (UnknownModelError, MissingWeightsError) as error:
         raise FileNotFoundError(
-            f"Expected weights of {name!r}, from which this recipe starts, got none; pass their "
-            "folder with --init ('rszoo import' makes one of a checkpoint file)."
+            f"Expected weights of {name!r}, from which this recipe {role.verb}, got none; pass "
+            f"their folder with {role.option} ('rszoo import' makes one of a checkpoint file)."
         ) from error
     read_config(located, expected_sha256=pinned)
     return located

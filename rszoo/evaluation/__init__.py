@@ -3,13 +3,19 @@
 from rszoo.attacks.attacker import Attacked, Attacker, Target, attack
 from rszoo.evaluation.attacking import AttackEvaluator
 from rszoo.evaluation.evaluator import Evaluator, VotingEvaluator
-from rszoo.evaluation.logged import AttackEvaluation, Evaluation, LoggedEvaluation
+from rszoo.evaluation.logged import (
+    AttackEvaluation,
+    BeforeWriting,
+    Evaluation,
+    LoggedEvaluation,
+)
 from rszoo.evaluation.options import (
     AttackOptions,
     CertifyOptions,
     ChallengeOptions,
     Options,
     PredictOptions,
+    SoftOptions,
 )
 from rszoo.evaluation.protocols import (
     PAPERS,
@@ -27,6 +33,7 @@ __all__ = [
     "AttackOptions",
     "Attacked",
     "Attacker",
+    "BeforeWriting",
     "CertifyOptions",
     "Challenge",
     "ChallengeOptions",
@@ -35,6 +42,7 @@ __all__ = [
     "LoggedEvaluation",
     "Options",
     "PredictOptions",
+    "SoftOptions",
     "Target",
     "Tightness",
     "VotingEvaluator",

@@ -8,17 +8,26 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from rszoo.data.datasets import LabelledImages
-from rszoo.logs.format import AnyProtocol, CertifyProtocol, PredictProtocol, Record
+from rszoo.logs.format import (
+    AnyProtocol,
+    CertifyProtocol,
+    Means,
+    PredictProtocol,
+    Record,
+    SoftProtocol,
+)
 from rszoo.smoothing import procedures
-from rszoo.smoothing.certificate import Certificate, Prediction
+from rszoo.smoothing.certificate import Certificate, Prediction, SoftCertificate
 from rszoo.smoothing.classifier import SmoothedClassifier
-from rszoo.smoothing.requests import Procedure
+from rszoo.smoothing.requests import Procedure, SoftProcedure
 from rszoo.smoothing.runtime import default_batch
+from rszoo.smoothing.soft import soft_certification
 
 TRIAL_BATCHES = 4
 
 Kind = TypeVar("Kind", bound=AnyProtocol)
-VotingProtocol = CertifyProtocol | PredictProtocol
+VotingProtocol = CertifyProtocol | SoftProtocol | PredictProtocol
+Outcome = Certificate | SoftCertificate | list[Prediction]
 
 
 class Evaluator(ABC, Generic[Kind]):
@@ -71,8 +80,10 @@ class Evaluator(ABC, Generic[Kind]):
         """The true class of image number idx."""
         return int(self.images.labels[idx])
 
-    def record(self, idx: int, result: Certificate | Prediction) -> Record:
+    def record(self, idx: int, result: Certificate | SoftCertificate | Prediction) -> Record:
         """The line of a result, without its time."""
+        if isinstance(result, SoftCertificate):
+            return self._soft_record(idx, result)
         radius, path, selected = None, None, result.counts.index(max(result.counts))
         if isinstance(result, Certificate):
             radius, selected = result.radius, result.selected
@@ -87,6 +98,18 @@ class Evaluator(ABC, Generic[Kind]):
             selected=selected,
             votes={label: count for label, count in enumerate(result.counts) if count},
             path=path,
+        )
+
+    def _soft_record(self, idx: int, result: SoftCertificate) -> Record:
+        return Record(
+            idx=idx,
+            label=self.label(idx),
+            predict=result.label,
+            correct=result.label == self.label(idx),
+            seconds=0.0,
+            radius=result.radius,
+            selected=result.selected,
+            means=Means(result.means[result.selected], result.lower, result.upper, result.n),
         )
 
 
@@ -118,11 +141,16 @@ class VotingEvaluator(Evaluator[VotingProtocol]):
             predictions = result if isinstance(result, list) else [result]
             yield [self.record(idx, prediction) for prediction in predictions]
 
-    def _maker(self) -> Callable[[int], Procedure[Certificate | list[Prediction]]]:
+    def _maker(self) -> Callable[[int], Procedure[Outcome] | SoftProcedure[Outcome]]:
         """From a label to the procedure of its image, once all options have been checked."""
         protocol = self.protocol
         if isinstance(protocol, PredictProtocol):
             return lambda label: procedures.predict(self.setting, n=protocol.n)
+        if isinstance(protocol, SoftProtocol):
+            soft = soft_certification(
+                self.setting, n0=protocol.n0, n=protocol.n, bound=protocol.bound
+            )
+            return lambda label: soft()
         make = procedures.certification(
             self.setting,
             n0=protocol.n0,

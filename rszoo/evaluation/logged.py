@@ -1,7 +1,7 @@
 """Evaluations of a data set that append to a log and continue it after any interruption."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, Self
@@ -16,13 +16,16 @@ from rszoo.evaluation.options import (
     AttackOptions,
     CertifyOptions,
     PredictOptions,
+    SoftOptions,
 )
 from rszoo.evaluation.protocols import (
     attack_protocol,
     open_subject,
     voting_protocol,
 )
-from rszoo.logs.format import AttackProtocol, LogWriter, Record
+from rszoo.logs.format import AnyProtocol, AttackProtocol, LogWriter, Record
+
+BeforeWriting = Callable[[AnyProtocol], None]
 
 
 class LoggedEvaluation(Generic[Kind]):
@@ -71,10 +74,11 @@ class Evaluation(LoggedEvaluation[VotingProtocol]):
     Args:
         name: an entry, as for `rszoo.load`.
         out: the log.
-        options: `CertifyOptions` or `PredictOptions`.
+        options: `CertifyOptions`, `SoftOptions` or `PredictOptions`.
         device: where to vote.
         download: fetch the data set if it is not there.
         batch_size: samples per forward pass; no effect on the log.
+        before_writing: called with the protocol before the log is opened.
 
     Raises:
         ValueError: an option is out of range, or `out` holds another log.
@@ -86,15 +90,17 @@ class Evaluation(LoggedEvaluation[VotingProtocol]):
         self,
         name: str,
         out: str | Path,
-        options: CertifyOptions | PredictOptions = CERTIFY,
+        options: CertifyOptions | SoftOptions | PredictOptions = CERTIFY,
         *,
         device: str | torch.device = "cpu",
         download: bool = False,
         batch_size: int | None = None,
+        before_writing: BeforeWriting | None = None,
     ) -> None:
-        if not isinstance(options, CertifyOptions | PredictOptions):
+        if not isinstance(options, CertifyOptions | SoftOptions | PredictOptions):
+            kind = type(options).__name__
             raise ValueError(
-                f"Expected CertifyOptions or PredictOptions, got {type(options).__name__}; "
+                f"Expected CertifyOptions, SoftOptions or PredictOptions, got {kind}; "
                 "AttackEvaluation takes AttackOptions."
             )
         subject = open_subject(name, options, device=device, download=download)
@@ -104,6 +110,8 @@ class Evaluation(LoggedEvaluation[VotingProtocol]):
             subject.images,
             batch_size=batch_size,
         )
+        if before_writing is not None:
+            before_writing(evaluator.protocol)
         super().__init__(out, evaluator)
 
 
@@ -111,7 +119,8 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
     """An attack on a data set; see `LoggedEvaluation` and `AttackEvaluator`.
 
     Args:
-        name, out, device, download, batch_size: as for `Evaluation`; batch_size is that of PREDICT.
+        name, out, device, download, batch_size, before_writing: as for `Evaluation`; batch_size is
+            that of PREDICT.
         options: the attack and its judge.
         save_images: a folder for one picture per image and distance, made inside an existing one.
 
@@ -131,6 +140,7 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
         download: bool = False,
         batch_size: int | None = None,
         save_images: Path | None = None,
+        before_writing: BeforeWriting | None = None,
     ) -> None:
         subject = open_subject(name, options, device=device, download=download)
         evaluator = AttackEvaluator(
@@ -140,6 +150,8 @@ class AttackEvaluation(LoggedEvaluation[AttackProtocol]):
             batch_size=batch_size,
             pictures=save_images,
         )
+        if before_writing is not None:
+            before_writing(evaluator.protocol)
         if save_images is not None:
             save_images.mkdir(exist_ok=True)
         super().__init__(out, evaluator)

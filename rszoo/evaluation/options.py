@@ -59,6 +59,21 @@ class CertifyOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoftOptions(Options):
+    """CERTIFY with soft votes; see `Options` and `SmoothedClassifier.certify`.
+
+    Attributes:
+        n0: samples per image that select the class.
+        n: samples per image that bound the mean scores.
+        bound: a key of `rszoo.bounds.SOFT_BOUNDS`; None is "betting", whatever the recipe says.
+    """
+
+    n0: int | None = None
+    n: int | None = None
+    bound: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictOptions(Options):
     """PREDICT; see `Options`.
 

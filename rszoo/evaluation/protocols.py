@@ -13,18 +13,26 @@ import torch
 
 from rszoo.bounds import POWER, minimum_n_predict
 from rszoo.data.datasets import LabelledImages, open_images
-from rszoo.evaluation.options import AttackOptions, CertifyOptions, Options, PredictOptions
+from rszoo.evaluation.options import (
+    AttackOptions,
+    CertifyOptions,
+    Options,
+    PredictOptions,
+    SoftOptions,
+)
 from rszoo.logs.format import (
     AnyProtocol,
     AttackProtocol,
     CertifyProtocol,
     PredictProtocol,
+    SoftProtocol,
     validated,
 )
 from rszoo.recipe import Certification, load_recipe, recipe_names
 from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.noise import STREAMS
 from rszoo.smoothing.runtime import attack_batch, device_name
+from rszoo.smoothing.soft import USUAL as USUAL_SOFT
 from rszoo.zoo.config import RECIPE, EntryConfig
 from rszoo.zoo.loading import is_local, open_entry
 
@@ -34,7 +42,7 @@ PAPERS = Certification(
 
 TABLE_4 = (100, 1000, 10_000)
 
-Kind = TypeVar("Kind", CertifyProtocol, PredictProtocol, AttackProtocol)
+Kind = TypeVar("Kind", CertifyProtocol, SoftProtocol, PredictProtocol, AttackProtocol)
 
 
 def usual_protocol(config: EntryConfig, folder: Path | None = None) -> Certification:
@@ -130,13 +138,15 @@ def versions() -> str:
 
 
 def voting_protocol(
-    subject: Subject, options: CertifyOptions | PredictOptions
-) -> CertifyProtocol | PredictProtocol:
-    """The protocol of CERTIFY or PREDICT; radii have their own rule, not the recipe's bound."""
+    subject: Subject, options: CertifyOptions | SoftOptions | PredictOptions
+) -> CertifyProtocol | SoftProtocol | PredictProtocol:
+    """The protocol of CERTIFY or PREDICT; radii and soft votes have rules of their own."""
     if isinstance(options, CertifyOptions):
         tested = options.radii is not None
         rule = {"power": POWER, "bound": "cohen"} if tested else {"power": 0.0}
         return _overlaid(CertifyProtocol, subject, rule, vars(options))
+    if isinstance(options, SoftOptions):
+        return _overlaid(SoftProtocol, subject, {"bound": USUAL_SOFT}, vars(options))
     n = TABLE_4 if options.n is None else options.n
     numbers = (n,) if isinstance(n, int) else tuple(n)
     if not ascending(numbers):

@@ -188,6 +188,8 @@ class Training(Table, frozen=True):
         clip_norm: largest l2 norm of the whole gradient.
         hold_out: how many training images, the last of all or of each class, to monitor instead.
         init_from: name of the entry whose weights are the start; a smaller one of the family grows.
+        teacher: name of the entry that a method learns from, catrs or distilled.
+        teacher_votes: the teacher's votes per training image, for catrs.
         extra: a table of pseudo-labelled images, with `file` and `weight`.
     """
 
@@ -204,6 +206,8 @@ class Training(Table, frozen=True):
     clip_norm: Positive | None = None
     hold_out: Count | None = None
     init_from: str | None = None
+    teacher: str | None = None
+    teacher_votes: Count | None = None
     extra: Extra | None = None
 
 

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Literal, overload
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -70,9 +69,7 @@ class SmoothedClassifier:
         self.sigma, self.noise, self.precision = float(sigma), noise, precision
         self.num_classes, self.input_shape = as_int("num_classes", num_classes), input_shape
         self.classes = tuple(classes or map(str, range(num_classes)))
-        self.transform: Callable[[Image.Image], Tensor] = image_transform(
-            input_shape, resize or input_shape[1]
-        )
+        self.transform = image_transform(input_shape, resize or input_shape[1])
         self.form = VotingForm(base, precision, input_shape, self.device)
         check_form(self.form, self.num_classes, input_shape, self.device)
 
@@ -280,8 +277,9 @@ class SmoothedClassifier:
     ) -> list[Result]:
         """The procedure's result for each image, with a progress bar of `samples` per image."""
         images = check_images(x, self.input_shape)
-        unmoved = images, [0.0] * len(images)
-        images, moved = eight_bit(images, stacklevel=3) if self.noise == "grid" else unmoved
+        moved = [0.0] * len(images)
+        if self.noise == "grid":
+            images, moved = eight_bit(images, stacklevel=3)
         keys = [image_key(image) for image in images] if keys is None else keys
         if len(keys) != len(images):
             raise ValueError(
@@ -295,9 +293,8 @@ class SmoothedClassifier:
         return about(results, moved)
 
     def __repr__(self) -> str:
-        shape = "x".join(map(str, self.input_shape))
+        shape, classes = "x".join(map(str, self.input_shape)), self.num_classes
         return (
-            f"SmoothedClassifier(sigma={self.sigma:g}, num_classes={self.num_classes}, "
-            f"input={shape}, precision={self.precision!r}, noise={self.noise!r}, "
-            f"device='{self.device}')"
+            f"SmoothedClassifier(sigma={self.sigma:g}, num_classes={classes}, input={shape}, "
+            f"precision={self.precision!r}, noise={self.noise!r}, device='{self.device}')"
         )

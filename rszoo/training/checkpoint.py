@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from rszoo.files import remove_leftovers, replace_content, replacing, whole_lines
+from rszoo.training.methods import Weighing
 from rszoo.training.run import Run
 from rszoo.training.sealing import is_intact, seal
 from rszoo.zoo.config import CONFIG, EPOCHS, WEIGHTS
@@ -70,6 +71,8 @@ def _parts(run: Run) -> dict[str, Any]:
     ):
         suffix = f" {number}" if number else ""
         parts |= {f"optimizer{suffix}": optimizer, f"scheduler{suffix}": scheduler}
+    parts["teacher"] = run.teacher
+    parts["sampler"] = run.sampler if isinstance(run.method, Weighing) else None
     return {name: part for name, part in parts.items() if part is not None}
 
 

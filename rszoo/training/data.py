@@ -1,6 +1,6 @@
 """The images of a run: on the device as uint8, so that a step never waits for them, or streamed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Literal
@@ -24,7 +24,7 @@ from rszoo.recipe import Extra, Recipe
 from rszoo.training.stream import Stream, Upcoming
 
 MONITORED = 2000
-CHUNK = 256
+CHUNK = 256  # images per pass of a measurement
 PADDING = {"none": None, "flip": 0, "crop-flip": 4}
 """Zeros around the image before a random crop and flip; None leaves the image alone."""
 
@@ -42,6 +42,7 @@ class TrainingData:
         batch: augmented images of some indices, uint8 (B, C, H, W), on the device.
         digest: SHA-256 of the images that are trained on, and of their labels; see `digest_of` and
             `digest_of_files`.
+        clean: all images as they are, in order, in chunks, uint8 (B, C, H, W).
     """
 
     labels: Tensor
@@ -50,6 +51,7 @@ class TrainingData:
     monitored_split: Literal["held-out", "train"]
     batch: Callable[[Tensor, torch.Generator, Upcoming], Tensor]
     digest: Callable[[], str]
+    clean: Callable[[], Iterable[Tensor]]
 
 
 def augmented(images: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
@@ -125,6 +127,7 @@ def _resident(recipe: Recipe, device: torch.device, download: bool) -> TrainingD
         "held-out" if len(held) else "train",
         batch,
         cache(partial(digest_of, images, labels)),
+        lambda: (images[first : first + CHUNK] for first in range(0, len(images), CHUNK)),
     )
 
 
@@ -142,7 +145,11 @@ def _streamed(recipe: Recipe, device: torch.device) -> TrainingData:
     labels, weights = files.labels.to(device), torch.ones(len(files.labels), device=device)
     stream = Stream(files, dataset.shape[1:], training.seed)
     digest = cache(partial(digest_of_files, files, dataset.shape, dataset.resize))
-    return TrainingData(labels, weights, monitored, "train", stream.batch, digest)
+
+    def clean() -> Iterable[Tensor]:
+        return (chunk for chunk, _ in image_chunks(dataset.name, "train", size=CHUNK))
+
+    return TrainingData(labels, weights, monitored, "train", stream.batch, digest, clean)
 
 
 def _extra_images(extra: Extra, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,9 +2,13 @@
 
 import os
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
 import torch
 from torch import distributed as dist
+
+LONGEST = timedelta(days=30)  # how long a process waits for the others
 
 
 def refuse_several() -> None:
@@ -15,17 +19,16 @@ def refuse_several() -> None:
         )
 
 
-def join(device: torch.device, *, timeout: timedelta | None = None) -> torch.device:
+def join(device: torch.device) -> torch.device:
     """Join the process group if `torchrun` started this process; returns this process's device.
 
     Args:
         device: only its kind counts.
-        timeout: how long a process waits for the others; torch's default if absent.
     """
     if "WORLD_SIZE" not in os.environ:
         return device
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST)
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
@@ -40,6 +43,20 @@ def rank() -> int:
 def count() -> int:
     """How many processes there are."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def gather(value: object) -> list[Any]:
+    """The values of all processes, which pickle can carry, in the order of their numbers."""
+    values: list[Any] = [value] * count()
+    if count() > 1:
+        dist.all_gather_object(values, value, group=_messages())
+    return values
+
+
+@cache
+def _messages() -> Any:
+    """The group that carries objects, over gloo, which needs no GPU."""
+    return dist.new_group(backend="gloo", timeout=LONGEST)
 
 
 def wait() -> None:

@@ -26,8 +26,9 @@ from rszoo.smoothing.precision import differentiable
 from rszoo.smoothing.runtime import device_name
 from rszoo.training.checkpoint import check_folder, resume, save
 from rszoo.training.distributed import refuse_several
-from rszoo.training.run import Run, noisy_accuracy, start
+from rszoo.training.run import Run, start
 from rszoo.training.step import take_step
+from rszoo.training.votes import noisy_accuracy, prepare_teacher, weigh
 from rszoo.zoo.config import EPOCHS, RECIPE, RUNS, recipe_source
 from rszoo.zoo.entry import write_entry
 
@@ -42,6 +43,7 @@ def train(
     time_limit: float | None = None,
     download: bool = False,
     initial: Path | None = None,
+    teacher: Path | None = None,
     compiled: bool = False,
 ) -> bool:
     """Train a recipe into the run folder `out`, from its checkpoint if it has one.
@@ -56,6 +58,7 @@ def train(
         time_limit: stop with a checkpoint after so many seconds.
         download: fetch the data set if it is missing.
         initial: folder of the entry that the recipe's `init_from` names.
+        teacher: folder of the entry that the recipe's `teacher` names.
         compiled: run the network through torch.compile, which changes speed and rounding.
 
     Returns:
@@ -71,7 +74,9 @@ def train(
     out = Path(out)
     check_folder(out)
     with differentiable(device):
-        run = start(recipe, device, download=download, initial=initial, compiled=compiled)
+        run = start(
+            recipe, device, download=download, initial=initial, teacher=teacher, compiled=compiled
+        )
         out.mkdir(parents=True, exist_ok=True)
         with (out / RUNS).open("ab") as file:
             if not try_lock(file):
@@ -82,6 +87,7 @@ def train(
             resume(run, out)
             _append(out / RUNS, _description(run))
             limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
+            prepare_teacher(run)
             with _stop_signals() as signals:
                 _steps(run, out, limit, signals)
             if run.step == run.steps:
@@ -95,6 +101,7 @@ def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
     run.network.train()
     with tqdm(total=run.steps, initial=run.step, unit="step", desc=run.recipe.name) as bar:
         while run.step < run.steps:
+            weigh(run)
             run.losses.append(take_step(run))
             bar.update()
             if run.step % run.steps_per_epoch == 0:

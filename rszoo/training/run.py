@@ -1,6 +1,5 @@
 """A run: all that a step needs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,14 +10,16 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.data.datasets import Labelled, get_dataset
+from rszoo.data.datasets import get_dataset
 from rszoo.recipe import Recipe, Training
-from rszoo.smoothing.noise import gaussian_noise, step_generator
-from rszoo.smoothing.precision import CPU, differentiable, isolated, mixed_precision, seeded
+from rszoo.smoothing.noise import step_generator
+from rszoo.smoothing.precision import CPU, differentiable, seeded
 from rszoo.training.data import TrainingData, load_data
 from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method
 from rszoo.training.optimization import build_average, build_optimizers, build_scheduler
+from rszoo.training.sampling import Sampler
+from rszoo.training.teacher import Teacher, check_fits, check_teacher
 from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.entry import read_entry
 
@@ -39,6 +40,8 @@ class Run:
     optimizers: tuple[Optimizer, ...]
     schedulers: tuple[LRScheduler, ...]
     average: AveragedModel | None
+    sampler: Sampler
+    teacher: Teacher | None = None
     step: int = 0
     losses: list[Tensor] = field(default_factory=list)
 
@@ -73,6 +76,7 @@ def start(
     *,
     download: bool = False,
     initial: Path | None = None,
+    teacher: Path | None = None,
     compiled: bool = False,
     random_start: bool = False,
 ) -> Run:
@@ -83,8 +87,10 @@ def start(
         device: where to train.
         download: fetch the data set if it is missing.
         initial: folder of the entry that the recipe's `init_from` names.
+        teacher: folder of the entry that the recipe's `teacher` names.
         compiled: run the network through torch.compile, which changes speed and rounding.
-        random_start: ignore the recipe's `init_from`, for a run that is only measured.
+        random_start: for a run that is only measured: ignore the recipe's `init_from`, and learn
+            from a teacher of the recipe's architecture with random weights.
 
     Raises:
         ValueError: the recipe names something unknown, something that this torch or its network
@@ -92,6 +98,7 @@ def start(
         FileNotFoundError: the data set or the initial weights are missing.
     """
     training, method = recipe.training, build_method(recipe.method)
+    check_teacher(recipe, method)
     with differentiable(device):
         network = _random_network(recipe)
         if training.init_from is not None and not random_start:
@@ -109,8 +116,21 @@ def start(
             model = torch.compile(network)  # type: ignore[assignment]
         optimizers = build_optimizers(network, training)
         schedulers = tuple(build_scheduler(each, training, steps_per_epoch) for each in optimizers)
-        average = build_average(network, training)
-    return Run(recipe, device, data, network, model, method, optimizers, schedulers, average)
+        return Run(
+            recipe,
+            device,
+            data,
+            network,
+            model,
+            method,
+            optimizers,
+            schedulers,
+            average=build_average(network, training),
+            sampler=Sampler(training.seed, len(data.labels), device),
+            teacher=_random_teacher(network, data, recipe)
+            if random_start
+            else _teacher(recipe, teacher, device),
+        )
 
 
 @differentiable(CPU)
@@ -131,7 +151,7 @@ def _initialize(network: NormalizedNetwork, training: Training, folder: Path | N
     A last layer for another number of classes stays random.
     """
     name = str(training.init_from)
-    entry, config = _read_named(name, folder)
+    entry, config = _read_named(name, folder, "from which this recipe starts")
     if is_growth(network.network, entry.network):
         generator = step_generator(training.seed, "growth", 0, CPU)
         grow(network.network, entry.network, generator)
@@ -147,12 +167,33 @@ def _initialize(network: NormalizedNetwork, training: Training, folder: Path | N
     network.load_state_dict(own | fits)
 
 
-def _read_named(name: str, folder: Path | None) -> tuple[NormalizedNetwork, EntryConfig]:
+def _teacher(recipe: Recipe, folder: Path | None, device: torch.device) -> Teacher | None:
+    if recipe.training.teacher is None:
+        return None
+    role = "the teacher of this recipe"
+    network, config = _read_named(recipe.training.teacher, folder, role)
+    check_fits(config, get_dataset(recipe.model.dataset))
+    network = network.to(device).to(memory_format=torch.channels_last)
+    return Teacher(network, config.weights_sha256)
+
+
+def _random_teacher(network: nn.Module, data: TrainingData, recipe: Recipe) -> Teacher | None:
+    """A teacher like the network, with made-up votes, for a run that is only measured."""
+    if recipe.training.teacher is None:
+        return None
+    teacher = Teacher(network, "random")
+    classes = get_dataset(recipe.model.dataset).num_classes
+    teacher.votes = torch.ones(
+        len(data.labels), classes, dtype=torch.int64, device=data.labels.device
+    )
+    return teacher
+
+
+def _read_named(name: str, folder: Path | None, role: str) -> tuple[NormalizedNetwork, EntryConfig]:
     """The entry in a folder, which must have this name."""
     if folder is None:
         raise FileNotFoundError(
-            f"Expected the folder of {name}, from which this recipe starts, got none; "
-            "pass its folder."
+            f"Expected the folder of {name}, {role}, got none; pass its folder."
         )
     entry, config = read_entry(folder)
     is_place = ":" in name or "/" in name or Path(name).is_dir()
@@ -161,20 +202,3 @@ def _read_named(name: str, folder: Path | None) -> tuple[NormalizedNetwork, Entr
             f"Expected the entry {name} in {folder}, got {config.name}; pass the folder of {name}."
         )
     return entry, config
-
-
-def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:
-    """The network's accuracy under one draw of N(0, sigma^2) noise per image, in [0, 1]."""
-    network, training, sigma = run.result, run.recipe.training, run.recipe.model.sigma
-    mode, correct, total = network.training, 0, 0
-    network.eval()
-    generator = step_generator(training.seed, "noisy accuracy", 0, run.device)
-    voting = mixed_precision(run.device, training.precision)
-    with isolated(run.device), torch.inference_mode(), voting:
-        for images, y in chunks:
-            x = images.to(run.device, memory_format=torch.channels_last).float().div_(255)
-            labels = network(x + gaussian_noise(x, sigma, generator)).argmax(1).cpu()
-            correct += int((labels == y).sum())
-            total += len(y)
-    network.train(mode)
-    return correct / total

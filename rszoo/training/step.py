@@ -6,7 +6,6 @@ All randomness of a step comes from (seed, step).
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from rszoo.recipe import Recipe
 from rszoo.smoothing.noise import step_generator, step_seed
 from rszoo.smoothing.precision import differentiable, mixed_precision, seeded
-from rszoo.training.methods import Draw
+from rszoo.training.methods import Draw, Weighing
 from rszoo.training.run import Run, start
 
 MEASURED_STEPS = 5
@@ -49,6 +48,8 @@ def _loss(run: Run) -> Tensor:
         progress=run.step / run.steps_per_epoch,
         generator=generator,
         smoothing=training.label_smoothing or 0.0,
+        teacher=run.teacher.network if run.teacher else None,
+        prediction=run.teacher.prediction(chosen) if run.teacher else None,
     )
     with mixed_precision(run.device, training.precision):
         losses = run.method.loss(run.model, x, run.data.labels[chosen], draw)
@@ -59,19 +60,15 @@ def _chosen(run: Run, step: int) -> Tensor:
     """The indices of the images in that step's batch."""
     size = run.recipe.training.batch_size
     epoch, position = divmod(step, run.steps_per_epoch)
-    order = _order(run.recipe.training.seed, epoch, len(run.data.labels), run.device)
-    return order[position * size :][:size]
-
-
-@lru_cache(maxsize=2)  # batches that are read ahead may be of the next epoch
-def _order(seed: int, epoch: int, count: int, device: torch.device) -> Tensor:
-    generator = step_generator(seed, "order", epoch, device)
-    return torch.randperm(count, generator=generator, device=device)
+    return run.sampler.order(epoch)[position * size :][:size]
 
 
 def _upcoming(run: Run) -> Iterator[tuple[list[int], int]]:
-    """Images and number of each batch from the present step on."""
-    for step in range(run.step, run.steps):
+    """Images and number of each batch from the present step on, as far as they are known."""
+    end = run.steps
+    if isinstance(run.method, Weighing):  # the next epoch may begin with other weights
+        end = run.step - run.step % run.steps_per_epoch + run.steps_per_epoch
+    for step in range(run.step, end):
         yield _chosen(run, step).tolist(), step
 
 
@@ -86,15 +83,17 @@ class Estimate:
 
 
 def estimate(recipe: Recipe, device: torch.device, *, download: bool = False) -> Estimate:
-    """Measure a few steps of a run that is thrown away.
+    """Measure a few steps of a run that is thrown away, as they are at its end.
 
     Arguments and errors are those of `rszoo.training.start`. A recipe that starts from other
-    weights is measured with random ones: the cost is the same.
+    weights is measured with random ones: the cost is the same. A teacher is taken to have the
+    recipe's architecture; counting its votes, and measuring the weights of images, is left out.
     """
     with differentiable(device):
         run = start(recipe, device, download=download, random_start=True)
         run.network.train()
         measured = min(MEASURED_STEPS, run.steps - 1)
+        run.step = run.steps - measured - 1
         seconds = _seconds(run, 1)  # the first step warms up, and counts only if it is the last
         if measured:
             seconds = _seconds(run, measured) / measured

@@ -49,13 +49,15 @@ class Stream:
 
     def __init__(self, files: LabelledFiles, size: tuple[int, int], seed: int) -> None:
         self.crops, self.seed = _Crops(files, size), seed
-        self.batches: Iterator[Tensor] | None = None
+        self.batches: Iterator[Tensor] = iter(())
 
     def batch(self, chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
-        """The next batch; the first call says which batches are to come."""
-        if self.batches is None:
+        """The next batch; where none was read ahead, `upcoming` says which ones are to come."""
+        batch = next(self.batches, None)
+        if batch is None:
             self.batches = iter(self._loader(upcoming()))
-        return next(self.batches).to(chosen.device, non_blocking=True)
+            batch = next(self.batches)
+        return batch.to(chosen.device, non_blocking=True)
 
     def _loader(self, upcoming: Iterator[tuple[list[int], int]]) -> "DataLoader[Tensor]":
         places = (

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import inspect
 from msgspec.structs import replace
 
 from rszoo.architectures import build
 from rszoo.data.datasets import get_dataset
-from rszoo.recipe import Parameter, Recipe, Table, load_recipe, recipe_names, sigma_text, toml_value
+from rszoo.recipe import Recipe, Table, load_recipe, recipe_names, sigma_text, toml_value
 from rszoo.training.methods import METHODS, build_method
 
 NAME = re.compile(
@@ -19,18 +18,13 @@ NAME = re.compile(
 )
 ATTRIBUTE = re.compile(r"^ +(\w+): (.+?)\.?$", re.MULTILINE)
 """A key and its comment, in the docstring of a table or method."""
-PLACEHOLDERS: dict[type, Parameter] = {
-    inspect.IntType: 1,
-    inspect.FloatType: 1.0,
-    inspect.BoolType: False,
-}
 
 
 def recipe_template(name: str) -> str:
     """The text of a recipe for a new entry or family: complete, with a comment on every key.
 
-    The values are those of the nearest recipe in the zoo; a method without a recipe gets
-    placeholders. The text is a family of one sigma.
+    The values are those of the nearest recipe in the zoo, and in [method] those of the nearest
+    one of that method. The text is a family of one sigma.
 
     Args:
         name: <dataset>-<architecture>-<method>[-<variant>][-s<sigma>].
@@ -48,7 +42,7 @@ def recipe_template(name: str) -> str:
     normalization = {"mean": dataset.mean, "std": dataset.std}
     build(parts["architecture"], num_classes=dataset.num_classes, **normalization)  # is there one?
     recipes = _nearest(parts)
-    example = next((r for r in recipes if r.method_name == parts["method"]), None)
+    example = next(recipe for recipe in recipes if recipe.method_name == parts["method"])
     return _text(parts, recipes[0], example)
 
 
@@ -76,41 +70,33 @@ def _sigma(parts: re.Match[str]) -> float:
     return float(parts["sigma"] or 0.25)
 
 
-def _text(parts: re.Match[str], base: Recipe, example: Recipe | None) -> str:
+def _text(parts: re.Match[str], base: Recipe, example: Recipe) -> str:
     """The tables of `base` for another name, with the hyper-parameters of `example`."""
-    name = parts["method"]
-    method = build_method(_placeholders(name) if example is None else example.method)
-    paper = "" if example is None else example.about.paper
-    origin = "placeholders: choose" if example is None else f"those of {example.name}"
+    method = build_method(example.method)
+    taught = {key: getattr(example.training, key) for key in ("teacher", "teacher_votes")}
     tables = {
-        "about": replace(base.about, summary=f"{_summary(method)}.", paper=paper, notes=""),
+        "about": replace(
+            base.about, summary=f"{_summary(method)}.", paper=example.about.paper, notes=""
+        ),
         "model": replace(
             base.model,
             **{key: parts[key] for key in ("dataset", "architecture", "variant")},
         ),
         "method": method,
-        "training": base.training,
+        "training": replace(base.training, **taught),
         "inference": replace(base.inference, noise="grid"),
         "certification": base.certification,
     }
     values = msgspec.to_builtins(tables)
-    values["method"] = {"name": name, **values["method"]}
+    values["method"] = {"name": parts["method"], **values["method"]}
     return "\n\n".join(
         [
-            f"# The values are those of {base.name}; in [method], {origin}.",
+            f"# The values are those of {base.name}; in [method], those of {example.name}.",
             *(text for key in tables for text in _table(key, tables[key], values[key])),
             "# One table per sigma, with what differs, such as training.epochs = 40.\n"
             f'[sigma."{sigma_text(_sigma(parts))}"]\n',
         ]
     )
-
-
-def _placeholders(method: str) -> dict[str, Parameter]:
-    """A small value for each hyper-parameter of a method that no recipe has."""
-    hints = inspect.type_info(METHODS[method])
-    assert isinstance(hints, inspect.DataclassType)
-    kinds = {field.name: type(field.type) for field in hints.fields}
-    return {"name": method, **{key: PLACEHOLDERS[kind] for key, kind in kinds.items()}}
 
 
 def _table(header: str, table: object, values: Mapping[str, Any]) -> Iterator[str]:

@@ -32,7 +32,8 @@ def read_certificates(path: Path, config: EntryConfig) -> tuple[Log, CertifyProt
     protocol = log.protocol
     if not isinstance(protocol, CertifyProtocol):
         raise ValueError(
-            f"Expected a log of CERTIFY by 'rszoo evaluate', got {path}, which is none; replace it."
+            f"Expected a log of CERTIFY with hard votes by 'rszoo evaluate', got {path}, "
+            "which is none; replace it."
         )
     _check_setting(path, protocol, config)
     return log, protocol

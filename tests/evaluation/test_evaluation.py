@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ from rszoo.logs.analysis import audit
 from rszoo.logs.format import CertifyProtocol, logged_radius, merge, read_log
 from rszoo.recipe import load_recipe, recipe_text
 from rszoo.smoothing.precision import multiplies_bfloat16
-from rszoo.zoo.config import read_config
+from rszoo.zoo.config import Source, read_config
+from rszoo.zoo.entry import read_entry, write_entry
 from rszoo.zoo.loading import open_entry
 
 PROTOCOL: dict[str, Any] = {
@@ -307,32 +308,86 @@ def test_an_entry_in_a_folder_has_the_protocol_of_its_own_recipe(
         Evaluation(shades, tmp_path / "log.tsv")
 
 
-@pytest.mark.slow
-def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
-    whole = evaluate(shades, tmp_path / "whole.tsv")
-    options = [f"--{key}={value}" for key, value in PROTOCOL.items()]
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m",
-        "--",
-        "rszoo.cli",
-    ]
-    command += ["evaluate", shades, "--out", str(tmp_path / "log.tsv"), *options]
-    done = subprocess.run(
-        command,
+APART = """
+import os, sys
+if os.environ["RANK"] == "1":
+    {difference}
+import rszoo.cli
+try:
+    rszoo.cli.main()
+finally:
+    with open(f"{codes}/{{os.environ['RANK']}}", "w") as file:
+        file.write(str(sys.exc_info()[1]))
+"""
+
+
+def torchrun(*program: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return subprocess.run(
+        [*command, "--nproc-per-node=2", *program],
         check=False,
         capture_output=True,
         text=True,
         timeout=120,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+
+
+@pytest.mark.slow
+def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
+    whole = evaluate(shades, tmp_path / "whole.tsv")
+    options = [f"--{key}={value}" for key, value in PROTOCOL.items()]
+    out = ["--out", str(tmp_path / "log.tsv")]
+    done = torchrun("-m", "--", "rszoo.cli", "evaluate", shades, *out, *options)
     assert done.returncode == 0, done.stderr
     assert "Joined 2 shards" in done.stdout
     assert without_times(tmp_path / "log.tsv") == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verb", "difference", "words"),
+    [
+        ("evaluate", "sys.argv.append('--seed=1')", "got seed: 0 and 1 in processes 0 and 1"),
+        ("attack", "sys.argv.append('--n=50')", "got n: 20 and 50 in processes 0 and 1"),
+        ("evaluate", "os.environ['RSZOO_DATA'] += '/other'", "got data_sha256: "),
+        ("evaluate", "sys.argv[2] += '-other'", "got weights_sha256: "),
+        ("attack", "os.environ['RSZOO_DATA'] = '/nowhere'", "Unknown data set 'shades'"),
+        (
+            "evaluate",
+            "import numpy; numpy.__version__ = '9.9.9'",
+            "got software: rszoo ",
+        ),
+    ],
+    ids=["options", "attack", "data", "weights", "no data", "versions"],
+)
+def test_processes_that_differ_write_nothing(
+    shades: str, tmp_path: Path, verb: str, difference: str, words: str
+) -> None:
+    for name in ("other", "codes", "out"):
+        (tmp_path / name).mkdir()
+    shutil.copytree(tmp_path / "shades", tmp_path / "other" / "shades")
+    shutil.copy(tmp_path / "shades.toml", tmp_path / "other")
+    inverted(tmp_path / "other")
+    network, config = read_entry(tmp_path / "entry")
+    with torch.no_grad():
+        network.get_parameter("network.fc.bias").add_(0.1)
+    (tmp_path / "entry-other").mkdir()
+    stated = {field.name: getattr(config, field.name) for field in fields(Source)}
+    write_entry(tmp_path / "entry-other", network, Source(**stated))
+    program = tmp_path / "program.py"
+    program.write_text(APART.format(difference=difference, codes=tmp_path / "codes"))
+    options = ["--out", str(tmp_path / "out" / "log.tsv"), "--stride=1", "--n=20"]
+    options += ["--seed=0"]
+    if verb == "attack":
+        options += ["--steps=1", "--num-noise=1", "--save-images", str(tmp_path / "out" / "images")]
+    done = torchrun("--", str(program), verb, shades, *options)
+    sentences = [line for line in done.stderr.splitlines() if line.startswith("rszoo: ")]
+    assert done.returncode != 0
+    assert [words in line for line in sentences] == [True], done.stderr
+    assert [path.read_text() for path in sorted((tmp_path / "codes").iterdir())] == ["2", "2"]
+    assert done.stderr.count("exitcode  : 2 ") == 2
+    assert not list((tmp_path / "out").iterdir())
 
 
 DRIVER = """
@@ -458,7 +513,10 @@ def test_bad_options_are_one_sentence_and_make_no_log(
         (PredictOptions(n=[]), "Expected ascending n"),
         (PredictOptions(n=5, stride=1), "got n=5; use n >= 11"),
         (PredictOptions(n=20, start=3, stop=5, stride=1, shard=(3, 3)), "make fewer shards"),
-        (AttackOptions(), "Expected CertifyOptions or PredictOptions, got AttackOptions"),
+        (
+            AttackOptions(),
+            "Expected CertifyOptions, SoftOptions or PredictOptions, got AttackOptions",
+        ),
     ],
 )
 def test_bad_options_of_other_tasks_are_one_sentence_and_make_no_log(

@@ -11,4 +11,16 @@ TABLES: dict[str, dict[str, str | bool | int | float]] = {
     "macer": {"m": 4, "lam": 12.0, "gamma": 8.0, "beta": 2.0, "deferred": 0},
     "consistency": {"m": 3, "lam": 10.0, "eta": 0.5},
     "smoothmix": {"m": 2, "steps": 2, "alpha": 0.5, "eta": 5.0, "mix_step": 0, "warmup": 0},
+    "catrs": {"m": 3, "lam": 2.0, "eps": 0.5, "steps": 2, "confidence": "teacher"},
+    "reweighted": {
+        "m": 3,
+        "eps": 0.3,
+        "steps": 2,
+        "start": 1,
+        "threshold": 0.4,
+        "every": 2,
+        "votes": 16,
+        "first_votes": 20,
+    },
+    "distilled": {"m": 3},
 }

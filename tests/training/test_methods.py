@@ -2,14 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import beta, norm
 from support.method_tables import TABLES
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rszoo.attacks import DDN, PGD, AdreObjective
-from rszoo.training.methods import METHODS, Draw, build_method
+from rszoo.training.methods import METHODS, Draw, Weighing, build_method
 from rszoo.training.methods.base import noise_vectors, warmed_up
 
 SIGMA = 0.3
@@ -20,6 +22,7 @@ def tables() -> list[dict[str, str | bool | int | float]]:
         {**TABLES["smoothadv"], "name": "smoothadv", "attack": "ddn"},
         {**TABLES["adre"], "name": "adre", "draws": "single"},
         {**TABLES["smoothmix"], "name": "smoothmix", "mix_step": 1},
+        {**TABLES["catrs"], "name": "catrs", "confidence": "votes"},
     ]
     return [{"name": name, **table} for name, table in TABLES.items()] + extra
 
@@ -27,9 +30,9 @@ def tables() -> list[dict[str, str | bool | int | float]]:
 class Small(nn.Module):
     """A smooth network in float64 with a layer whose mode matters."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 4) -> None:
         super().__init__()
-        torch.manual_seed(4)
+        torch.manual_seed(seed)
         self.body = nn.Sequential(
             nn.Conv2d(1, 6, 3), nn.Tanh(), nn.Flatten(), nn.Dropout(0.0), nn.Linear(24, 5)
         ).double()
@@ -46,12 +49,17 @@ def batch() -> tuple[Tensor, Tensor]:
     )
 
 
+TEACHER = Small(5)
+PREDICTION = F.one_hot(torch.arange(7) % 5, 5) * 0.5 + F.one_hot(batch()[1], 5) * 0.5
+"""A smoothed prediction; it is sure of the label of some images."""
+
+
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(9)
 
 
 def draw(sigma: float = SIGMA, progress: float = 50.0, smoothing: float = 0.0) -> Draw:
-    return Draw(sigma, progress, generator(), smoothing)
+    return Draw(sigma, progress, generator(), smoothing, TEACHER, PREDICTION)
 
 
 def loss(
@@ -86,7 +94,8 @@ def test_contract(table: dict[str, str | bool | int | float]) -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert torch.equal(x, batch()[0])
     smoothed = build_method(table).loss(model, x, y, draw(smoothing=0.2))
-    assert not torch.allclose(smoothed, first)
+    if table["name"] != "distilled":  # it compares nothing with labels
+        assert not torch.allclose(smoothed, first)
 
 
 def probabilities(model: nn.Module, x: Tensor, noise: Tensor) -> list[list[list[float]]]:
@@ -132,8 +141,6 @@ def transcription(name: str, model: nn.Module) -> list[float]:
 
 
 def macer_hinge(model: nn.Module, x: Tensor, noise: list[Tensor], label: int) -> float:
-    from scipy.stats import norm
-
     each = [F.softmax(2.0 * model((x + d)[None])[0], 0).tolist() for d in noise]
     p = [mean([row[c] for row in each]) for c in range(5)]
     first, second = sorted(p, reverse=True)[:2]
@@ -221,6 +228,151 @@ def test_a_single_draw_of_adre_is_one_of_the_draws() -> None:
         p = [mean([f[i][b][c] for i in range(4)]) for c in range(5)]
         rival = max((c for c in range(5) if c != label), key=lambda c: p[c])
         assert got[b] == pytest.approx(-math.log(f[chosen[b]][b][label]) + 0.3 * math.log(p[rival]))
+
+
+def test_catrs_is_the_formula_of_the_paper() -> None:
+    (model, (x, y)), table = (Small(), batch()), TABLES["catrs"]
+    drawn = draw()
+    noise = noise_vectors(x, 3, drawn)
+    uniform = torch.rand(3, 7, generator=drawn.generator)
+    f = probabilities(model, x, noise)
+    attacked = noise.clone()
+    for _ in range(2):
+        for i in range(3):
+            for b in range(7):
+                first, point = noise[i, b], attacked[i, b].clone().requires_grad_()
+                kl = divergence(PREDICTION[b], model((x[b] + point)[None]).log_softmax(1)[0])
+                (gradient,) = torch.autograd.grad(kl, point)
+                moved = point.detach() + 2 * 0.5 / 2 * gradient / gradient.norm()
+                offset = moved - first
+                moved = first + offset * min(1.0, 0.5 / float(offset.norm()))
+                centred = (moved - moved.mean()) / moved.square().mean().sqrt()
+                attacked[i, b] = first.mean() + centred * first.square().mean().sqrt()
+    worst = probabilities(model, x, attacked)
+    expected, sure = [], 0
+    for b, label in enumerate(y.tolist()):
+        k = max(1, sum(float(uniform[i, b]) < float(PREDICTION[b, label]) for i in range(3)))
+        losses = sorted(-math.log(f[i][b][label]) for i in range(3))
+        value = sum(losses[:k]) / 3
+        if k == 3:
+            sure += 1
+            value += 2.0 * max(
+                float(divergence(PREDICTION[b], torch.tensor(worst[i][b]).double().log()))
+                for i in range(3)
+            )
+        expected.append(value)
+    assert 0 < sure < 7
+    assert loss({"name": "catrs", **table}, model).tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def divergence(p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q), term by term."""
+    total = torch.zeros((), dtype=torch.float64)
+    for share, log in zip(p.double(), log_q, strict=True):
+        if share > 0:
+            total = total + share * (share.log() - log)
+    return total
+
+
+def test_the_noise_of_catrs_keeps_its_mean_and_scale() -> None:
+    method, (x, _) = build_method({"name": "catrs", **TABLES["catrs"]}), batch()
+    noise = noise_vectors(x, 3, draw())
+    attacked = method._attacked(Small(), x, PREDICTION, noise)  # type: ignore[attr-defined]
+    dims = (2, 3, 4)
+    assert torch.allclose(attacked.square().mean(dims), noise.square().mean(dims), rtol=0.05)
+    assert not torch.allclose(attacked, noise, atol=0.01)
+
+
+def test_the_confidence_of_catrs_can_be_the_share_of_right_copies() -> None:
+    model, (x, y), drawn = Small(), batch(), draw()
+    noise = noise_vectors(x, 3, drawn)
+    uniform = torch.rand(3, 7, generator=drawn.generator)
+    f = probabilities(model, x, noise)
+    table = {"name": "catrs", **TABLES["catrs"], "confidence": "votes", "lam": 0.0}
+    for b, (label, value) in enumerate(zip(y.tolist(), loss(table, model).tolist(), strict=True)):
+        share = mean([float(f[i][b].index(max(f[i][b])) == label) for i in range(3)])
+        k = max(1, sum(float(uniform[i, b]) < share for i in range(3)))
+        losses = sorted(-math.log(f[i][b][label]) for i in range(3))
+        assert value == pytest.approx(sum(losses[:k]) / 3, rel=1e-6)
+
+
+def test_reweighted_trains_at_the_first_misclassified_noise() -> None:
+    model, (x, y) = Small(), batch()
+    noise, ends = noise_vectors(x, 3, draw()), []
+    expected = []
+    for b, label in enumerate(y.tolist()):
+        values = []
+        for i in range(3):
+            point, steps = noise[i, b], 0
+            while steps < 2 and int(model((x[b] + point)[None]).argmax()) == label:
+                point = point.clone().requires_grad_()
+                value = F.cross_entropy(model((x[b] + point)[None]), y[b : b + 1])
+                (gradient,) = torch.autograd.grad(value, point)
+                point = (point + 0.3 * gradient / gradient.norm()).detach()
+                point, steps = point * noise[i, b].norm() / point.norm(), steps + 1
+            ends.append(steps)
+            values.append(F.cross_entropy(model((x[b] + point)[None]), y[b : b + 1]).item())
+        expected.append(mean(values))
+    assert {0, 2} <= set(ends)
+    table = {"name": "reweighted", **TABLES["reweighted"]}
+    assert loss(table, model).tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_reweighted_is_gaussian_training_before_it_starts() -> None:
+    model, (x, y) = Small(), batch()
+    f = probabilities(model, x, noise_vectors(x, 3, draw()))
+    expected = [mean([-math.log(f[i][b][c]) for i in range(3)]) for b, c in enumerate(y.tolist())]
+    table = {"name": "reweighted", **TABLES["reweighted"]}
+    assert loss(table, model, progress=0.9).tolist() == pytest.approx(expected)
+
+
+def test_reweighted_weighs_images_by_their_radius_and_leaves_out_the_hopeless() -> None:
+    method = build_method({"name": "reweighted", **TABLES["reweighted"]})
+    assert isinstance(method, Weighing)
+    assert [method.measures(epoch) for epoch in range(6)] == [0, 20, 0, 16, 0, 16]
+    first = method.weights(1, np.array([0, 7, 8, 15, 19, 20]), np.ones(6))
+    assert first[:2].tolist() == [0.0, 0.0]  # under 40 % of 20 votes
+    radii = {k: norm.ppf(beta.ppf(0.1, k, 16 - k + 1)) for k in (12, 13, 14, 15, 16)}
+    assert first[2:].tolist() == pytest.approx([radii[12], radii[12], radii[15], radii[16]])
+    later = method.weights(3, np.array([16, 16, 3, 13, 14, 0]), first)
+    assert later[:2].tolist() == [0.0, 0.0], "for good"
+    assert later[2:].tolist() == pytest.approx([radii[12], radii[13], radii[14], radii[12]])
+
+
+def test_reweighted_needs_votes_that_can_certify() -> None:
+    with pytest.raises(ValueError, match=r"Expected votes enough that 0\.75 of them certify a rad"):
+        build_method({"name": "reweighted", **TABLES["reweighted"], "votes": 2})
+
+
+def test_distilled_is_the_distance_to_the_softmax_of_the_teacher() -> None:
+    model, (x, _) = Small(), batch()
+    noise = noise_vectors(x, 3, draw())
+    f, t = probabilities(model, x, noise), probabilities(TEACHER, x, noise)
+    expected = [
+        mean([math.dist(f[i][b], t[i][b]) for i in range(3)]) for b in range(len(batch()[1]))
+    ]
+    got = loss({"name": "distilled", "m": 3}, model)
+    assert got.tolist() == pytest.approx(expected, rel=1e-10)
+    got.sum().backward()
+    assert all(parameter.grad is None for parameter in TEACHER.parameters())
+
+
+def test_a_student_that_is_its_teacher_learns_nothing() -> None:
+    got = loss({"name": "distilled", "m": 2}, TEACHER)
+    assert got.tolist() == [0.0] * 7
+    got.sum().backward()
+    gradients = [parameter.grad for parameter in TEACHER.parameters()]
+    assert all(gradient is not None and not gradient.any() for gradient in gradients)
+    TEACHER.zero_grad()
+
+
+@pytest.mark.parametrize(("name", "needs"), [("catrs", "prediction"), ("distilled", "network")])
+def test_a_draw_without_a_teacher_is_refused(name: str, needs: str) -> None:
+    x, y = batch()
+    with pytest.raises(ValueError, match=rf"^Expected a Draw with .*, got none; pass .*{needs}"):
+        build_method({"name": name, **TABLES[name]}).loss(
+            Small(), x, y, Draw(SIGMA, 0.0, generator())
+        )
 
 
 @pytest.mark.parametrize(

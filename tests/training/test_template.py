@@ -52,6 +52,17 @@ def test_every_key_of_a_new_recipe_has_a_comment(method: str) -> None:
     assert "# ema_decay = ...  # " in text
 
 
+def test_every_method_has_a_recipe() -> None:
+    assert {load_recipe(name).method_name for name in recipe_names()} == METHODS.keys()
+
+
+@pytest.mark.parametrize("method", ["catrs", "gaussian"])
+def test_a_new_recipe_has_a_teacher_where_its_method_needs_one(method: str) -> None:
+    recipe = parse_recipe(recipe_template(f"imagenet-resnet50-{method}-s0.25"), "new")
+    assert (recipe.training.teacher is None) == (method == "gaussian")
+    assert (recipe.training.teacher_votes is None) == (method == "gaussian")
+
+
 @pytest.mark.parametrize("name", recipe_names()[::7])
 def test_a_new_recipe_has_the_values_of_the_nearest_one(name: str) -> None:
     recipe, known = parse_recipe(recipe_template(name), "new"), load_recipe(name)

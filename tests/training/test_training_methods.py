@@ -9,6 +9,7 @@ import torch
 from support.method_tables import TABLES
 from support.training_runs import CPU, losses, recipe
 
+import rszoo
 import rszoo.data.datasets
 import rszoo.training.data
 from rszoo.data.datasets import Labelled, get_dataset, load_images
@@ -46,8 +47,18 @@ CHEAP: dict[str, str] = {
     "macer": "m = 2\nlam = 4.0\ngamma = 8.0\nbeta = 16.0\ndeferred = 0",
     "consistency": "m = 2\nlam = 5.0\neta = 0.5",
     "smoothmix": "m = 1\nsteps = 1\nalpha = 0.5\neta = 1.0\nmix_step = 0\nwarmup = 0",
+    "catrs": 'm = 2\nlam = 0.5\neps = 0.25\nsteps = 1\nconfidence = "votes"',
+    "reweighted": "m = 1\neps = 0.25\nsteps = 1\nstart = 1\nthreshold = 0.0\nevery = 1\n"
+    "votes = 16\nfirst_votes = 16",
+    "distilled": "m = 1",
     "gaussian": "",
 }
+TEACHER = "cifar10-resnet20-gaussian-s0.25"
+LESSONS = {
+    "catrs": f'teacher = "{TEACHER}"\nteacher_votes = 2',
+    "distilled": f'teacher = "{TEACHER}"',
+}
+BUNDLED = Path(rszoo.__file__).parent / "entries" / TEACHER
 CIFAR = {
     '"blobs"': '"cifar10"',
     "batch_size = 16": "batch_size = 50",
@@ -64,7 +75,8 @@ def test_every_method_is_tried_on_real_images() -> None:
 @pytest.mark.slow
 def test_every_method_lowers_its_loss_on_real_images(name: str, tmp_path: Path) -> None:
     method = {'name = "gaussian"': f'name = "{name}"\n{CHEAP[name]}'}
-    train(recipe(**method, **CIFAR, **{"epochs = 3": "epochs = 2"}), tmp_path / "run", device=CPU)
+    wanted = recipe(LESSONS.get(name, ""), **method, **CIFAR, **{"epochs = 3": "epochs = 2"})
+    train(wanted, tmp_path / "run", device=CPU, teacher=BUNDLED if name in LESSONS else None)
     found = losses(tmp_path / "run")
     assert found[1] < found[0]
 
@@ -102,6 +114,7 @@ def test_every_recipe_takes_a_step_on_made_up_data(
             "held-out",
             lambda chosen, generator, upcoming: augmented(images[chosen], "flip", generator),
             lambda: "made up",
+            lambda: [images],
         )
 
     monkeypatch.setattr("rszoo.training.run.load_data", made_up)

@@ -9,7 +9,14 @@ import numpy as np
 
 from rszoo.logs.analysis.projection import Projection
 from rszoo.logs.analysis.summary import Results, results
-from rszoo.logs.format import AttackProtocol, CertifyProtocol, Log, PublishedProtocol, in_full
+from rszoo.logs.format import (
+    AttackProtocol,
+    CertifyProtocol,
+    Log,
+    PublishedProtocol,
+    SoftProtocol,
+    in_full,
+)
 
 UNKNOWN = "unknown"
 
@@ -56,12 +63,12 @@ class Comparison:
 def check_comparable(logs: Sequence[Log], *, anyway: bool = False) -> None:
     """Raise ValueError unless the logs differ in the classifier and sigma alone.
 
-    What must agree: task, dataset, split, n0, n, alpha, bound, tested radii, tolerance, the images,
-    and their labels. Exceptions:
+    What must agree: task, votes (hard or soft: two classifiers), dataset, split, n0, n, alpha,
+    bound, tested radii, tolerance, the images, and their labels. Exceptions:
 
     - One log may have tested further radii: up to those of the other the test is the same.
-    - An attack may stand beside CERTIFY; only dataset, split, images, and the alpha of other
-      attacks must agree.
+    - An attack may stand beside CERTIFY with hard votes, on which it is; only dataset, split,
+      images, and the alpha of other attacks must agree.
     - Of a published file only task, images and labels are known: published files can be compared
       with each other if these agree, and with logs of this package only `anyway`.
     - Logs of PREDICT may differ in n.
@@ -107,16 +114,20 @@ def _differences(one: Log, other: Log) -> list[str]:
 def _facts(log: Log) -> dict[str, object]:
     """What must agree, as far as it is known."""
     protocol = log.protocol
-    task: dict[str, object] = {"task": "certify" if log.certifies else "predict"}
+    soft = isinstance(protocol, SoftProtocol)
+    votes: dict[str, object] = {"votes": "soft" if soft else "hard"}
+    task = votes | {"task": "certify" if log.certifies else "predict"}
     if isinstance(protocol, PublishedProtocol):
         unknown = dict.fromkeys(("dataset", "split", "n0", "n", "alpha", "bound"), UNKNOWN)
         projected = {key: getattr(protocol, key) for key in ("n", "alpha", "bound")}
         return task | unknown | (projected if isinstance(log, Projection) else {})
-    source: dict[str, object] = {"dataset": protocol.dataset, "split": protocol.split}
+    source = {"dataset": protocol.dataset, "split": protocol.split}
     if isinstance(protocol, AttackProtocol):
-        return source | {"alpha of the attacks' PREDICT": protocol.alpha}
-    keys = ("n0", "n", "bound", "radii", "tolerance")
-    rule = {key: getattr(protocol, key) for key in keys if isinstance(protocol, CertifyProtocol)}
+        return votes | source | {"alpha of the attacks' PREDICT": protocol.alpha}
+    keys: tuple[str, ...] = ()
+    if isinstance(protocol, CertifyProtocol | SoftProtocol):
+        keys = ("n0", "n", "bound") if soft else ("n0", "n", "bound", "radii", "tolerance")
+    rule = {key: getattr(protocol, key) for key in keys}
     return task | source | {"alpha": protocol.alpha} | rule
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rszoo.logs.analysis.summary import results
-from rszoo.logs.format import AttackProtocol, CertifyProtocol, Log, Record
+from rszoo.logs.format import AttackProtocol, CertifyProtocol, Log, Record, SoftProtocol
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def _by_distance(log: Log) -> dict[float, list[Record]]:
 
 def _certified_row(log: Log, distances: Sequence[float]) -> EmpiricalRow:
     summary = results(log)
-    protocol = log.protocol if isinstance(log.protocol, CertifyProtocol) else None
+    protocol = None
+    if isinstance(log.protocol, CertifyProtocol | SoftProtocol):
+        protocol = log.protocol
     return EmpiricalRow(
         title=log.title,
         kind="certified",

@@ -38,6 +38,7 @@ from rszoo.logs.format import (
     PublishedProtocol,
     Record,
     Setting,
+    SoftProtocol,
     logged_radius,
 )
 
@@ -97,6 +98,11 @@ def project(
 
     Source: Cohen, Rosenfeld, Kolter 2019, Figures 5 and 8.
     """
+    if isinstance(log.protocol, SoftProtocol):
+        raise ValueError(
+            f"Expected a log with votes to project, got {log.path}, one of soft votes, which holds "
+            "their means alone; evaluate again in the other setting."
+        )
     options = {"n": n, "alpha": alpha, "bound": bound}
     chosen = {name: value for name, value in options.items() if value is not None}
     before, protocol = log.setting, log.protocol

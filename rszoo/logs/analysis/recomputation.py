@@ -1,4 +1,4 @@
-"""The results of a log, computed again from its votes."""
+"""The results of a log, computed again from its votes, or from its mean scores and their bounds."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,19 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from rszoo.bounds import BOUNDS, RadiusTest, hung_fithian, l2_radius, looks, minimum_n
+from rszoo.bounds import (
+    BOUNDS,
+    SOFT_BOUNDS,
+    RadiusTest,
+    hoeffding_lower,
+    hoeffding_upper,
+    hung_fithian,
+    l2_radius,
+    looks,
+    minimum_n,
+    soft_radius,
+)
+from rszoo.bounds.scores import STEPS, certifies
 from rszoo.logs.format import (
     AnyProtocol,
     AttackProtocol,
@@ -14,11 +26,13 @@ from rszoo.logs.format import (
     Log,
     PredictProtocol,
     Record,
+    SoftProtocol,
     logged_radius,
 )
 
 TOLERANCE = 1e-3  # relative; versions of the numerical libraries differ by less in a radius
-UNIT = 1e-6  # a log rounds l2 up by less
+UNIT = 1e-6  # a log rounds l2 up, and radii down, by less
+EXACT = 1e-12  # of numbers that a log holds in full
 
 SMALLER = "The radius is smaller than the votes allow, by more than 0.1 %"
 TORN = "The votes of a smaller n are not among those of a larger one"
@@ -58,6 +72,8 @@ def _faults(record: Record, protocol: AnyProtocol, number: int) -> Sequence[str 
     line = number % protocol.lines_per_image
     if isinstance(protocol, CertifyProtocol):
         return [_certify_fault(record, protocol)]
+    if isinstance(protocol, SoftProtocol):
+        return [_soft_fault(record, protocol)]
     if isinstance(protocol, PredictProtocol):
         return [_predict_fault(record, protocol.n[line], protocol)]
     eps = protocol.distances[line]
@@ -118,6 +134,43 @@ def _radius_fault(record: Record, protocol: CertifyProtocol) -> str | None:
             "It abstains although the votes allow a radius": abstained
             and largest > TOLERANCE * protocol.sigma,
             SMALLER: largest - logged > max(TOLERANCE * largest, 1e-6),
+        }
+    )
+
+
+def _soft_fault(record: Record, protocol: SoftProtocol) -> str | None:
+    """Of soft votes: the radius must be that of the bounds, and these must fit the mean.
+
+    Hoeffding's lower bound follows from the mean; the other two from more than the log holds. The
+    largest other mean is at least an equal share of what the class leaves, rounding of scores
+    aside.
+    """
+    means, n, alpha = record.means, protocol.n, protocol.alpha
+    if means is None or means.n != n:
+        return f"The number of scores is not n = {n}"
+    if protocol.bound not in SOFT_BOUNDS:
+        return f"The protocol's bound, {protocol.bound}, is not known, so nothing was recomputed"
+    if not certifies(n, protocol.bound, protocol.level(n)):
+        return f"The protocol's n = {n} is too small to certify at alpha = {alpha:g}"
+    others = protocol.num_classes - 1
+    share = max(0.0, (1 - means.mean) / others - 2 * protocol.num_classes / STEPS)
+    half, least, most = protocol.level(n) / 2, share, means.mean
+    if protocol.bound == "hoeffding":
+        least, most = hoeffding_upper(share, n, half), hoeffding_lower(means.mean, n, half)
+    logged = record.radius or 0.0
+    largest = l2_radius(soft_radius(means.lower, means.upper), protocol.sigma)
+    return _first(
+        {
+            "The lower bound is larger than the mean score allows": means.lower > most + EXACT,
+            "The upper bound is smaller than the mean score allows": means.upper
+            < min(1 - means.lower, least) - EXACT,
+            "The radius is larger than the bounds allow": logged > largest,
+            "The radius is smaller than the bounds allow": largest - logged
+            > max(TOLERANCE * largest, UNIT),
+            "The class is not the one that was put to the test": record.predict
+            not in (record.selected, -1),
+            "It abstains although the bounds allow a radius, or the reverse": (record.predict == -1)
+            != (largest == 0),
         }
     )
 

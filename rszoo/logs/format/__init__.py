@@ -11,18 +11,21 @@ well.
 `selected` is the class under test, `runner_up` the one with the most votes among the rest, `others`
 the votes for further classes, as class:votes, comma-separated, or - if there are none. A sequential
 test adds `path`, the votes for `selected` at its looks. An attack adds `eps` and `l2`, how far it
-was allowed to go and how far it went, in pixel units. Radii are rounded down, l2 is rounded up.
+was allowed to go and how far it went, in pixel units. Soft votes have no counts: after `selected`
+come its mean score, the bounds `lower` of it and `upper` of the others, and n. Radii are rounded
+down, l2 is rounded up.
 """
 
 from rszoo.logs.format.cohen import Given, PublishedProtocol
-from rszoo.logs.format.lines import Record, in_full, logged_radius, round_down, round_up
+from rszoo.logs.format.lines import Means, Record, in_full, logged_radius, round_down, round_up
 from rszoo.logs.format.log import Log, Setting, read_log
-from rszoo.logs.format.protocol import (
+from rszoo.logs.format.protocol import validated
+from rszoo.logs.format.tasks import (
     AnyProtocol,
     AttackProtocol,
     CertifyProtocol,
     PredictProtocol,
-    validated,
+    SoftProtocol,
 )
 from rszoo.logs.format.writer import LogWriter, merge
 
@@ -33,10 +36,12 @@ __all__ = [
     "Given",
     "Log",
     "LogWriter",
+    "Means",
     "PredictProtocol",
     "PublishedProtocol",
     "Record",
     "Setting",
+    "SoftProtocol",
     "in_full",
     "logged_radius",
     "merge",

@@ -1,12 +1,28 @@
 """One line of a log: the result for one image and the votes behind it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import Literal
 
 RADIUS_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Means:
+    """The evidence of soft votes: n scores of the class under test.
+
+    Attributes:
+        mean: of the scores.
+        lower, upper: confidence bounds on the mean score of the class, and of every other.
+        n: the number of samples.
+    """
+
+    mean: float
+    lower: float
+    upper: float
+    n: int
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,7 @@ class Record:
             published files.
         rounding: by how much the radius of a published file may be too large: half a unit of its
             last digit, as the file writes it.
+        means: of soft votes, which have no counts; None for others.
     """
 
     idx: int
@@ -44,11 +61,12 @@ class Record:
     l2: float | None = None
     base_predict: int | None = None
     rounding: float = 0.0
+    means: Means | None = None
 
     @property
     def n(self) -> int:
-        """The number of votes."""
-        return sum(self.votes.values())
+        """The number of votes, or of scores."""
+        return self.means.n if self.means else sum(self.votes.values())
 
     def counts(self, num_classes: int) -> list[int]:
         """The votes of every class, in label order."""
@@ -57,11 +75,7 @@ class Record:
 
 def format_line(record: Record) -> bytes:
     """The record as a line of a log."""
-    selected, votes = record.selected, record.votes
-    rest = {label: votes[label] for label in sorted(votes) if label != selected}
-    runner_up = max(rest, key=rest.__getitem__, default=int(selected == 0))
-    others = [f"{k}:{count}" for k, count in rest.items() if count and k != runner_up]
-    radius, path, l2 = record.radius, record.path, record.l2
+    radius = record.radius
     cells = [
         record.idx,
         record.label,
@@ -69,7 +83,20 @@ def format_line(record: Record) -> bytes:
         None if radius is None else round_down(radius, RADIUS_DIGITS),
         int(record.correct),
         f"{record.seconds:.3f}",
-        selected,
+        record.selected,
+        *(_vote_cells(record) if record.means is None else astuple(record.means)),
+    ]
+    return "\t".join(str(cell) for cell in cells if cell is not None).encode() + b"\n"
+
+
+def _vote_cells(record: Record) -> list[object]:
+    """What follows the class under test in a line with votes."""
+    selected, votes = record.selected, record.votes
+    rest = {label: votes[label] for label in sorted(votes) if label != selected}
+    runner_up = max(rest, key=rest.__getitem__, default=int(selected == 0))
+    others = [f"{k}:{count}" for k, count in rest.items() if count and k != runner_up]
+    path, l2 = record.path, record.l2
+    return [
         votes.get(selected, 0),
         runner_up,
         rest.get(runner_up, 0),
@@ -79,7 +106,6 @@ def format_line(record: Record) -> bytes:
         record.eps,
         None if l2 is None else round_up(l2, RADIUS_DIGITS),
     ]
-    return "\t".join(str(cell) for cell in cells if cell is not None).encode() + b"\n"
 
 
 def round_down(value: float, digits: int) -> str:
@@ -140,12 +166,13 @@ def _parsed(cells: dict[str, str]) -> Record:
         seconds=_seconds(cells["time"]),
         radius=float(cells["radius"]) if "radius" in cells else None,
         selected=int(cells.get("selected", -1)),
-        votes={} if published else _votes(cells),
+        votes=_votes(cells) if "top_count" in cells else {},
         path=None if path is None else tuple(int(k) for k in path.split(",") if k != "-"),
         eps=float(cells["eps"]) if "eps" in cells else None,
         l2=float(cells["l2"]) if "l2" in cells else None,
         base_predict=int(cells["basePredict"]) if "basePredict" in cells else None,
         rounding=_half_unit(cells["radius"]) if published and "radius" in cells else 0.0,
+        means=_means(cells) if "mean" in cells else None,
     )
 
 
@@ -153,6 +180,13 @@ def _half_unit(number: str) -> float:
     """Half a unit of the last digit of a number, zeros included: 0.00005 of 0.2510."""
     exponent = Decimal(number).as_tuple().exponent
     return 0.5 * 10.0**exponent if isinstance(exponent, int) else 0.0
+
+
+def _means(cells: dict[str, str]) -> Means:
+    mean, lower, upper = (float(cells[name]) for name in ("mean", "lower", "upper"))
+    if not all(0 <= value <= 1 for value in (mean, lower, upper)):
+        raise ValueError("a mean score outside [0, 1]")
+    return Means(mean, lower, upper, int(cells["n"]))
 
 
 def _votes(cells: dict[str, str]) -> dict[int, int]:

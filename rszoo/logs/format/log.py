@@ -8,7 +8,7 @@ import msgspec
 
 from rszoo.logs.format.cohen import PUBLISHED, Given, PublishedProtocol, published_protocol
 from rszoo.logs.format.lines import Record, parse_line
-from rszoo.logs.format.protocol import AnyProtocol, AttackProtocol, CertifyProtocol, PredictProtocol
+from rszoo.logs.format.tasks import AnyProtocol, AttackProtocol, CertifyProtocol, PredictProtocol
 
 
 @dataclass(frozen=True)

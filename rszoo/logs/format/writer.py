@@ -12,7 +12,7 @@ from rszoo.files import append_whole, replace_content, try_lock
 from rszoo.logs.format.cohen import PublishedProtocol
 from rszoo.logs.format.lines import Record, format_line
 from rszoo.logs.format.log import Log, parse_log, read_log
-from rszoo.logs.format.protocol import AnyProtocol
+from rszoo.logs.format.tasks import AnyProtocol
 
 
 class LogWriter(AbstractContextManager["LogWriter"]):

@@ -9,10 +9,13 @@ import msgspec
 from rszoo.errors import explained
 from rszoo.training.methods.adre import Adre, AdreAdv
 from rszoo.training.methods.adversarial import Adversarial
-from rszoo.training.methods.base import Draw, Method
+from rszoo.training.methods.base import Draw, Method, Taught, Weighing
+from rszoo.training.methods.catrs import CatRS
 from rszoo.training.methods.consistency import Consistency
+from rszoo.training.methods.distilled import Distilled
 from rszoo.training.methods.gaussian import Gaussian
 from rszoo.training.methods.macer import Macer
+from rszoo.training.methods.reweighted import Reweighted
 from rszoo.training.methods.smoothadv import SmoothAdv
 from rszoo.training.methods.smoothed import Smoothed
 from rszoo.training.methods.smoothmix import SmoothMix
@@ -29,6 +32,9 @@ METHODS: dict[str, type[Any]] = {
     "macer": Macer,
     "consistency": Consistency,
     "smoothmix": SmoothMix,
+    "catrs": CatRS,
+    "reweighted": Reweighted,
+    "distilled": Distilled,
 }
 """Each a frozen dataclass with the attributes of `Method`."""
 
@@ -52,11 +58,11 @@ def build_method(table: Mapping[str, str | bool | int | float]) -> Method:
     try:
         method: Method = msgspec.convert(parameters, type=METHODS[name])
     except (msgspec.ValidationError, ValueError) as error:
-        fault = explained(error, METHODS[name], parameters)
+        fault = explained(error, METHODS[name], parameters).removesuffix(".")
         raise ValueError(
             f"Expected all hyper-parameters of {name} in [method], got this fault: {fault}."
         ) from error
     return method
 
 
-__all__ = ["METHODS", "Draw", "Method", "build_method"]
+__all__ = ["METHODS", "Draw", "Method", "Taught", "Weighing", "build_method"]

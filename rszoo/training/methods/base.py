@@ -1,9 +1,11 @@
 """What a training method is: hyper-parameters and a loss."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rszoo.attacks.objective import pick
@@ -20,12 +22,40 @@ class Draw:
         generator: the source of all randomness, on the device of the images.
         smoothing: label smoothing, in [0, 1), of the terms that compare a distribution with the
             label.
+        teacher: the network of the run's teacher, frozen in evaluation mode, if there is one.
+        prediction: the teacher's smoothed prediction per image, the shares of its votes,
+            (B, classes), if the recipe wants it.
     """
 
     sigma: float
     progress: float
     generator: torch.Generator
     smoothing: float = 0.0
+    teacher: nn.Module | None = None
+    prediction: Tensor | None = None
+
+    def teacher_network(self) -> nn.Module:
+        """The network of the teacher.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.teacher is None:
+            raise ValueError("Expected a Draw with a teacher, got none; pass teacher=network.")
+        return self.teacher
+
+    def teacher_prediction(self) -> Tensor:
+        """The teacher's smoothed prediction per image.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.prediction is None:
+            raise ValueError(
+                "Expected a Draw with the teacher's smoothed prediction, got none; "
+                "pass prediction=shares."
+            )
+        return self.prediction
 
 
 class Method(Protocol):
@@ -49,6 +79,37 @@ class Method(Protocol):
             x: clean images, float, in [0, 1].
             y: labels, int64, (B,).
             draw: noise level, progress of the run, randomness and label smoothing.
+        """
+        ...
+
+
+@runtime_checkable
+class Taught(Protocol):
+    """A method that learns from a teacher, and what it asks of it."""
+
+    @property
+    def learns_from(self) -> Literal["network", "votes"]:
+        """The teacher's "network", in each step, or its "votes" on each image, once."""
+        ...
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """A method that decides how often each image is drawn, by votes at the start of epochs."""
+
+    def measures(self, epoch: int) -> int:
+        """How many votes per image it wants before that epoch, counted from 0; 0 for none."""
+        ...
+
+    def weights(
+        self, epoch: int, right: NDArray[np.int64], before: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The weight with which each image is drawn from that epoch on.
+
+        Args:
+            epoch: one that begins with a measurement.
+            right: votes for the label among `measures(epoch)`, per image.
+            before: the weights so far, 1 at first.
         """
         ...
 
