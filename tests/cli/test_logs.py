@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Complaint
+from conftest import Complaint, disk_of
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import norm
@@ -29,7 +29,6 @@ from support.synthetic_logs import (
 )
 from typer.main import get_command
 
-import rszoo.files
 from rszoo.cli import app
 from rszoo.logs.analysis import load_published, project, results
 from rszoo.logs.format import read_log, round_down
@@ -312,17 +311,14 @@ def test_a_picture_that_cannot_be_written_leaves_the_one_before(
     tmp_path: Path,
     suffix: str,
     expected: Complaint,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / f"x.{suffix}"
     run("plot", log, "--out", out)
     before = out.read_bytes()
-    full = tmp_path / f"full.{suffix}"
-    full.symlink_to("/dev/full")
-    monkeypatch.setattr(rszoo.files, "unused_path", lambda path: full)
-    assert f"'{out}', got 'No space left on device'" in expected("plot", log, "--out", out)
+    with disk_of(1000):
+        assert f"'{out}', got 'File too large'" in expected("plot", log, "--out", out)
     assert out.read_bytes() == before
-    assert not full.is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} == {log.name, out.name}
     run("plot", log, "--out", out)
     assert {path.name for path in tmp_path.iterdir()} == {log.name, out.name}
 

@@ -28,7 +28,7 @@ from rszoo.recipe import load_recipe, parse_recipe, recipe_names
 from rszoo.zoo.config import read_config, sha256
 from rszoo.zoo.registry import bundled_folder
 
-SHARED = {"__main__", "images", "options", "output", "running"}
+SHARED = {"__main__", "images", "options", "output", "running", "together"}
 NAME = "cifar10-resnet20-gaussian-s0.25"
 FOLDER = bundled_folder(NAME)
 BANNER = """
