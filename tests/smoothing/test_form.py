@@ -33,6 +33,51 @@ def test_the_folded_form_has_the_logits_of_the_plain_network(architecture: str) 
     assert torch.equal(made(x), expected.argmax(1))
 
 
+class Clipped(nn.Module):
+    """A conv whose output is changed in place before its batch norm."""
+
+    def __init__(self, clip: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.clip, self.bn = nn.Conv2d(3, 8, 3), clip, nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.bn(self.clip(self.conv(x))).relu().mean((2, 3)))
+        return logits
+
+
+class Offset(nn.Module):
+    """Folding changes its gaps, which a common offset and a last, hopeless class would hide."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        logits = (self.bn(y) + y).mean((2, 3))
+        return logits + logits.new_tensor([1e3, 1e3, 1e3, -1e5])
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        Clipped(nn.Hardtanh(-2, 2, inplace=True)),
+        Clipped(nn.Hardtanh(-0.1, 0.1, inplace=True)),
+        Clipped(nn.ReLU6(inplace=True)),
+        Offset(),
+    ],
+    ids=["clipped by noise only", "clipped", "ReLU6", "offset"],
+)
+def test_batch_norm_is_not_folded_past_other_uses_of_its_input(base: nn.Module) -> None:
+    torch.manual_seed(0)
+    shaken(base)
+    made, x = form(base), 2 * torch.randn(64, 3, 32, 32)
+    assert any(isinstance(module, nn.BatchNorm2d) for module in made.modules())
+    with torch.inference_mode():
+        assert torch.allclose(made.logits(x), base(x), rtol=1e-4, atol=1e-4)
+
+
 def test_bfloat16_votes_almost_like_float32(network: NormalizedNetwork) -> None:
     x = torch.rand(256, 3, 32, 32)
     with torch.inference_mode():
