@@ -38,6 +38,11 @@ def noise() -> dict[str, str]:
     stream, cpu = Stream(7, "grey", Stage.ESTIMATE), torch.device("cpu")
     drawn = {
         "float": normal_block(stream, 3, (3, 32, 32), cpu),
+        "float, another shape": normal_block(stream, 0, (1, 28, 28), cpu),
+        "grid, version 2": grid_block(stream, 3, (128, 32, 32, 3), Noise("grid", 0.25, 7, 2), cpu),
+        "grid, version 2, sigma 1": grid_block(
+            stream, 0, (2, 8, 8, 3), Noise("grid", 1, 7, 2), cpu
+        ),
         "grid": grid_block(stream, 3, (128, 32, 32, 3), Noise("grid", 0.25, 7, 1), cpu)
         .permute(0, 3, 1, 2)
         .long(),

@@ -33,7 +33,7 @@ def attack(
         Option(metavar="DIR", help="Also save a picture per image and distance, here."),
     ] = None,
 ) -> None:
-    """Attack a data set into a log, judged by PREDICT; run again to continue it.
+    """Attack the images of a data set; PREDICT judges; the same command continues the log.
 
     Accuracy under attack and abstentions together bound robust accuracy from above, up to alpha
     per line. Under torchrun each process takes a shard, and the first merges them.

@@ -82,7 +82,7 @@ def evaluate(
     download: Download = False,
     batch_size: BatchSize = None,
 ) -> None:
-    """Certify or predict a data set into a log, one line per image; run again to continue it.
+    """Run CERTIFY or PREDICT over a data set into a log; the same command continues it.
 
     Under torchrun each process takes a shard, and the first merges them.
     """

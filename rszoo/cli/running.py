@@ -24,7 +24,7 @@ USUAL_NOISE = 16
 AttackName = Literal["smoothadv-pgd", "smoothadv-ddn", "stein", "naive", "pgd"]
 Start = Annotated[int, Option(help="Number of the first image.")]
 Stop = Annotated[
-    int | None, Option(help="Number of the first image to leave out.", show_default="all")
+    int | None, Option(help="Stop before the image of this number.", show_default="all")
 ]
 AttackBatch = Annotated[
     int | None,

@@ -61,10 +61,11 @@ def train(
         ),
     ] = None,
     compiled: Annotated[
-        bool, Option("--compile", help="Use torch.compile: another speed, other rounding.")
+        bool,
+        Option("--compile", help="Use torch.compile: often faster; results differ by rounding."),
     ] = False,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Print what the run will cost, and leave.")
+        bool, Option("--dry-run", help="Print the steps and an estimate of the time, then exit.")
     ] = False,
     new: Annotated[
         bool,

@@ -180,8 +180,8 @@ def _sentence(certificate: Certificate | SoftCertificate, subject: str) -> str:
     }
     at = "the 8-bit image nearest to x" if certificate.moved else "x"
     return (
-        f"With probability at least {1 - certificate.alpha:g} over the noise, {subject} "
-        f"{certificate.label} at every image closer than {certificate.radius:g} (l2, pixels in "
+        f"Except with probability at most {certificate.alpha:g} over the noise, {subject} "
+        f"{certificate.label} at every image closer than {certificate.radius!r} (l2, pixels in "
         f"[0, 1]) to {at}, {reach[certificate.noise]}."
     )
 

@@ -33,9 +33,9 @@ FOLDED: dict[type, type] = {
 class VotingForm(nn.Module):
     """A frozen copy of a base classifier that maps images (B, C, H, W) in pixel units to votes.
 
-    Votes are int64 (B,); -1 where the largest logit is NaN or infinite, so that there is no class
-    to vote for. Normalization runs in float32, the network in `precision`, whatever settings of
-    torch the caller has made (`rszoo.smoothing.precision.isolated`).
+    Votes are int64 (B,); -1, no vote, where the largest logit is not finite. Normalization
+    runs in float32, the network in `precision`, whatever settings of torch the caller has made
+    (`rszoo.smoothing.precision.isolated`).
 
     Args:
         base: images to logits; a `NormalizedNetwork`, or any module that takes pixels.
