@@ -43,7 +43,7 @@ def test_the_time_and_the_machines_are_those_of_the_logs(entry: Path) -> None:
     recipe = load_recipe("cifar10-resnet20-gaussian-s0.25")
     assert "How long that took is not recorded here." in render_card(entry, recipe)
     write_logs(entry, recipe)
-    card = render_card(entry, recipe)
+    card = " ".join(render_card(entry, recipe).split())
     minutes = (100 / 64 + 300 / 128) * recipe.training.batch_size / 60
     assert f"The steps took {minutes:.1f} minutes according to `log.jsonl`" in card
     assert (
