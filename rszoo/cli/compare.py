@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
-from rszoo.cli.options import Anyway, AtRadii, Json, parse_radii
+from rszoo.cli.options import Anyway, AtRadii, Json, note_unfinished, parse_radii
 from rszoo.cli.output import print_json, print_table, round_up
 from rszoo.logs.format import in_full, read_log
 from rszoo.logs.tables import NOT_MEASURED
@@ -38,6 +38,7 @@ def compare(
     else:
         radii = parse_radii(radius, largest=max(float(results(log).radius.max()) for log in (a, b)))
     comparison = compared(a, b, radii)
+    note_unfinished([a, b])
     if json:
         print_json({"first": a.title, "second": b.title, **asdict(comparison)})
         return

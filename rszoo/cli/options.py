@@ -1,6 +1,7 @@
 """The arguments and options that several verbs share, and how their text is read."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Option
 
 from rszoo.errors import ascending
-from rszoo.logs.format import Given, Log, PublishedProtocol, in_full, read_log
+from rszoo.logs.format import AttackProtocol, Given, Log, PublishedProtocol, in_full, read_log
 
 if TYPE_CHECKING:
     from rszoo.logs.analysis import Published
@@ -134,6 +135,22 @@ def read_logs(
             "Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'."
         )
     return logs, rows
+
+
+def note_unfinished(logs: Sequence[Log]) -> None:
+    """Say on stderr which logs hold fewer images than their protocols."""
+    for log in {log.path: log for log in logs}.values():
+        protocol = log.protocol
+        if isinstance(protocol, PublishedProtocol):
+            continue
+        images, wanted = len(log.records) // protocol.lines_per_image, len(protocol.indices)
+        if images < wanted:
+            verb = "attack" if isinstance(protocol, AttackProtocol) else "evaluate"
+            print(
+                f"rszoo: {log.path} holds {images} of its {wanted} images; "
+                f"go on with the same 'rszoo {verb}'.",
+                file=sys.stderr,
+            )
 
 
 def parse_given(texts: Sequence[str], paths: Sequence[Path]) -> dict[Path, Given]:

@@ -58,6 +58,25 @@ def other(tmp_path: Path) -> Path:
     return write(tmp_path / "other.tsv", protocol, certify_records(protocol, seed=1)).path
 
 
+def test_an_unfinished_log_is_named_once(log: Path, tmp_path: Path) -> None:
+    lines, cut = log.read_bytes().splitlines(keepends=True), tmp_path / "cut.tsv"
+    cut.write_bytes(b"".join(lines[:13]))
+    note = f"rszoo: {cut} holds 11 of its 40 images; go on with the same 'rszoo evaluate'.\n"
+    for args in (
+        ("table", cut),
+        ("table", cut, "--json"),
+        ("compare", cut, cut),
+        ("plot", cut, "--n", 500, "--out", tmp_path / "x.png"),
+    ):
+        assert run(*args).stderr == note
+    attacked = attack_log(tmp_path / "attack.tsv", read_log(log)).path
+    assert run("table", log, attacked).stderr == ""
+    attacked.write_bytes(b"".join(attacked.read_bytes().splitlines(keepends=True)[:-2]))
+    assert (
+        "39 of its 40 images; go on with the same 'rszoo attack'." in run("table", attacked).stderr
+    )
+
+
 def test_the_cells_of_a_table(log: Path, other: Path) -> None:
     rows = list(
         csv.reader(
