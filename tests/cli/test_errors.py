@@ -119,6 +119,13 @@ def test_a_word_that_no_entry_of_the_list_has(
         )
 
 
+@pytest.mark.parametrize("repo_id", ["foo", "foo@main", "a/b/c", "/b"])
+def test_a_repository_without_organisation(complaint: Complaint, image: Path, repo_id: str) -> None:
+    assert "Expected a repository as organisation/name, got " in complaint(
+        "certify", f"hf-hub:{repo_id}", image
+    )
+
+
 def test_weights_for_a_recipe_that_starts_from_none(complaint: Complaint, tmp_path: Path) -> None:
     sentence = complaint(
         "train", "cifar10-resnet20-gaussian-s0.25", "--out", tmp_path / "run", "--init", tmp_path
@@ -172,6 +179,10 @@ def test_the_other_verbs(complaint: Complaint, tmp_path: Path) -> None:
     name = "cifar10-resnet20-gaussian-s0.25"
     assert "got 0; pass one or leave it out" in complaint(
         "train", name, "--out", tmp_path, "--time-limit", 0
+    )
+    (tmp_path / "file").touch()
+    assert f"Expected a folder for the run, got {tmp_path / 'file'}, which is a file; " in (
+        complaint("train", name, "--out", tmp_path / "file")
     )
     (tmp_path / "bad.toml").write_text("[model]\n")
     assert "bad.toml" in complaint("train", tmp_path / "bad.toml", "--out", tmp_path)
