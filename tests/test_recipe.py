@@ -95,6 +95,33 @@ def test_an_entry_of_a_family_is_what_they_share_and_what_differs(tmp_path: Path
     assert first.training.optimizer == last.training.optimizer
 
 
+def test_a_table_of_another_name_replaces_the_shared_one(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    schedule = 'name = "step"\nrate = 0.1\nevery = 8\nfactor = 0.1\n'
+    path.write_text(
+        FAMILY.replace(
+            '[sigma."1.00"]',
+            f'[sigma."1.00".training.schedule]\n{schedule}[sigma."1.00"]',
+        )
+    )
+    first, last = load_recipe(f"{path}:0.12"), load_recipe(f"{path}:1.00")
+    assert first.training.schedule.warmup
+    assert msgspec.to_builtins(last.training.schedule) == tomllib.loads(schedule)
+    assert first.training.optimizer == last.training.optimizer
+
+
+@pytest.mark.parametrize("sigma", ["", ":0.25"])
+def test_a_family_without_a_sigma_is_told_to_have_one(tmp_path: Path, sigma: str) -> None:
+    path = tmp_path / "empty.toml"
+    path.write_text(FAMILY[: FAMILY.index("[sigma.")] + "[sigma]\n")
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected a table per sigma under \[sigma\] in .*empty\.toml, got none; "
+        r'write \[sigma\."0\.25"\]\.$',
+    ):
+        load_recipe(f"{path}{sigma}")
+
+
 def test_a_file_with_one_recipe_needs_no_sigma(tmp_path: Path) -> None:
     path = tmp_path / "one.toml"
     path.write_text(TEXT)
@@ -120,8 +147,13 @@ def test_a_file_with_several_recipes_says_which_sigmas_it_has(tmp_path: Path, si
 
 
 def test_a_sigma_that_a_family_lacks_is_answered_with_those_it_has() -> None:
-    with pytest.raises(ValueError, match=r"gaussian\.toml: 0\.12, 0\.25, 0\.50, 1\.00, got 0\.33"):
-        load_recipe("cifar10-resnet20-gaussian-s0.33")
+    for name in ("cifar10-resnet20-gaussian-s0.33", "cifar10-resnet20-gaussian-s0.3"):
+        with pytest.raises(FileNotFoundError) as caught:
+            load_recipe(name)
+        assert str(caught.value).startswith(
+            f"Expected a recipe's name or a .toml file, got {name!r}; "
+            "did you mean 'cifar10-resnet20-gaussian-s"
+        )
     with pytest.raises(FileNotFoundError, match=r"did you mean 'cifar10-resnet20-gaussian-s"):
         load_recipe("cifar10-resnet20-gaussian")
 

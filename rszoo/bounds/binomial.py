@@ -12,6 +12,7 @@ close, whatever the inverse returned.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from typing import Any, overload
 
@@ -75,7 +76,7 @@ def clopper_pearson_upper(k: ArrayLike, n: ArrayLike, alpha: float) -> float | F
 
 
 def minimum_n(alpha: float) -> int:
-    """The smallest n whose unanimous vote certifies anything: alpha^(1/n) > 1/2.
+    """The smallest n whose unanimous vote certifies anything: alpha^(1/n), rounded down, > 1/2.
 
     Args:
         alpha: failure probability, in (0, 1).
@@ -86,7 +87,13 @@ def minimum_n(alpha: float) -> int:
     Source: Cohen, Rosenfeld, Kolter 2019, Section 3.2 (the bound for n votes out of n).
     """
     validate_alpha(alpha)
-    return next(n for n in count(1) if 0.5**n < alpha)  # exact, which alpha ** (1 / n) is not
+    return _minimum_n(float(alpha))
+
+
+@lru_cache
+def _minimum_n(alpha: float) -> int:
+    exact = next(n for n in count(1) if 0.5**n < alpha)  # alpha ** (1 / n) is rounded
+    return next(n for n in count(exact) if clopper_pearson_lower(n, n, alpha) > 0.5)
 
 
 def validate_alpha(alpha: float, name: str = "alpha", *, least: float = SMALLEST_ALPHA) -> None:
@@ -103,6 +110,8 @@ def validate_alpha(alpha: float, name: str = "alpha", *, least: float = SMALLEST
 def validate_n(n: int, alpha: float) -> None:
     """Raise ValueError unless n unanimous votes certify something at level alpha."""
     smallest = minimum_n(alpha)
+    if n < 1:
+        raise ValueError(f"Expected n >= 1, got n={n}; use n >= {smallest}.")
     if n < smallest:
         raise ValueError(
             f"Expected n large enough to certify at alpha={alpha}, got n={n}; "

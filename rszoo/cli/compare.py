@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
-from rszoo.cli.options import Anyway, AtRadii, Json, parse_radii
+from rszoo.cli.options import Anyway, AtRadii, Json, note_unfinished, open_log, parse_radii
 from rszoo.cli.output import print_json, print_table, round_up
-from rszoo.logs.format import in_full, read_log
+from rszoo.logs.format import in_full
 from rszoo.logs.tables import NOT_MEASURED
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ def compare(
     from rszoo.logs.analysis import check_comparable, results, with_marks
     from rszoo.logs.analysis import compare as compared
 
-    a, b = with_marks([read_log(first), read_log(second)])
+    a, b = with_marks([open_log(first), open_log(second)])
     check_comparable([a, b], anyway=anyway)
     if radius is None and (tested := a.tested_radii or b.tested_radii):
         radii = [each for each in tested if all(results(log).answers(each) for log in (a, b))]
     else:
         radii = parse_radii(radius, largest=max(float(results(log).radius.max()) for log in (a, b)))
     comparison = compared(a, b, radii)
+    note_unfinished([a, b])
     if json:
         print_json({"first": a.title, "second": b.title, **asdict(comparison)})
         return

@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from rszoo.cli.options import Json, NormOption, parse_radii, radius_text
 from rszoo.cli.output import print_json, print_table
+from rszoo.errors import guess
 from rszoo.logs.format import round_down, round_up
 from rszoo.logs.tables import NOT_MEASURED, Table
 from rszoo.publishing.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
@@ -70,6 +71,8 @@ def list_entries(
     asked = radii if certified or json else None
     rows = standings(sorted(names), asked, norm=norm, wanted=wanted)
     entries = ordered(rows, order)
+    if not entries:
+        _check_words(wanted)
     if json:
         print_json([{**asdict(entry), "weights": place(entry.name)} for entry in entries])
     elif entries:
@@ -93,6 +96,18 @@ def place(name: str) -> str:
     if folder.is_dir():
         return "staged" if folder == staged_folder(name) else "bundled"
     return "missing" if get_entry(name).repo_id is None else "hub"
+
+
+def _check_words(wanted: Filter) -> None:
+    """Raise ValueError where no recipe has the data set, architecture or method."""
+    every = standings(recipe_names())
+    for option in ("dataset", "architecture", "method"):
+        word, known = getattr(wanted, option), sorted({getattr(entry, option) for entry in every})
+        if word is not None and word not in known:
+            raise ValueError(
+                f"Expected --{option} of a recipe, got {word!r}; {guess(word, known)}"
+                f"choose among {', '.join(known)}."
+            )
 
 
 def _order(by: str | None, *, sort: bool, radii: Sequence[str] | None) -> float | Key:

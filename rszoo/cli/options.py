@@ -1,6 +1,7 @@
 """The arguments and options that several verbs share, and how their text is read."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Option
 
 from rszoo.errors import ascending
-from rszoo.logs.format import Given, Log, PublishedProtocol, in_full, read_log
+from rszoo.logs.format import AttackProtocol, Given, Log, PublishedProtocol, in_full, read_log
 
 if TYPE_CHECKING:
     from rszoo.logs.analysis import Published
@@ -84,9 +85,21 @@ GivenTexts = Annotated[
         "one; can be repeated. Sigma is else read from a name such as sigma_0.25 or noise_0.25.",
     ),
 ]
+
+
+def _checked_rho(rho: float | None) -> float | None:
+    if rho is not None and not 0 < rho < 1:
+        raise ValueError(
+            f"Expected --lower-bound RHO with 0 < RHO < 1, got {rho:g}; "
+            "pass a failure probability such as 0.001."
+        )
+    return rho
+
+
 LowerBound = Annotated[
     float | None,
     Option(
+        callback=_checked_rho,
         metavar="RHO",
         help="Also lower bounds that are too large with probability at most RHO, in one setting "
         "chosen before the votes were drawn. The best of eight alphas was too large in 15 % of the "
@@ -117,7 +130,7 @@ def read_logs(
     from rszoo.logs.analysis import find_published
 
     known = parse_given(given or [], paths or [])
-    logs = [read_log(path, known[path]) for path in paths or []]
+    logs = [open_log(path, known[path]) for path in paths or []]
     named = {Path(text.rpartition(":")[0]) for text in given or [] if ":" in text}
     if stating := [
         log.path
@@ -134,6 +147,40 @@ def read_logs(
             "Expected a log or --published KEY, got none; pass a log of 'rszoo evaluate'."
         )
     return logs, rows
+
+
+def open_log(path: Path, given: Given | None = None) -> Log:
+    """`read_log`; for the name of an entry the error names the log that the entry has.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_log`.
+    """
+    if not path.exists():
+        from rszoo.zoo.registry import bundled_folder, list_models
+
+        bundled = bundled_folder(str(path)) / "certify.tsv"
+        if str(path) in list_models() and bundled.is_file():
+            raise FileNotFoundError(
+                f"Expected a log, got {str(path)!r}, which is an entry; logs are files: "
+                f"pass {bundled}."
+            )
+    return read_log(path, given)
+
+
+def note_unfinished(logs: Sequence[Log]) -> None:
+    """Say on stderr which logs hold fewer images than their protocols."""
+    for log in {log.path: log for log in logs}.values():
+        protocol = log.protocol
+        if isinstance(protocol, PublishedProtocol):
+            continue
+        images, wanted = len(log.records) // protocol.lines_per_image, len(protocol.indices)
+        if images < wanted:
+            verb = "attack" if isinstance(protocol, AttackProtocol) else "evaluate"
+            print(
+                f"rszoo: {log.path} holds {images} of its {wanted} images; "
+                f"go on with the same 'rszoo {verb}'.",
+                file=sys.stderr,
+            )
 
 
 def parse_given(texts: Sequence[str], paths: Sequence[Path]) -> dict[Path, Given]:

@@ -13,6 +13,7 @@ from rszoo.cli.options import (
     LowerBound,
     OptionalLogs,
     PublishedKeys,
+    note_unfinished,
     read_logs,
 )
 from rszoo.logs.format import AttackProtocol, Log
@@ -85,6 +86,7 @@ def plot(
     images = counts.pop() if len(counts) == 1 else None
     curves += [published_points(row, row.title, images) for row in papers]
     save_figure(draw_curves(curves, images=images), out, dpi=150)
+    note_unfinished(read)
     print(f"The picture is in {out}.")
 
 

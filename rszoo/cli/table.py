@@ -17,6 +17,7 @@ from rszoo.cli.options import (
     NormOption,
     OptionalLogs,
     PublishedKeys,
+    note_unfinished,
     parse_radii,
     radius_text,
     read_logs,
@@ -115,6 +116,7 @@ def table(
             per_class=per_class,
             envelope=envelope,
         )
+    note_unfinished(read)
     if json:
         print_json([asdict(row) for row in shown.rows])
         return

@@ -1,5 +1,6 @@
 """`rszoo train`: a recipe into a run folder, or a new recipe to start from."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -92,7 +93,9 @@ def train(
 
     refuse_several()
     if dry_run:
-        cost = estimate(wanted, find_device(device), download=download)
+        where = find_device(device)
+        print(f"rszoo: measuring steps of {wanted.name} on {device} ...", file=sys.stderr)
+        cost = estimate(wanted, where, download=download)
         print(
             f"{wanted.name}: {cost.steps} steps of {cost.batch_size} images, {cost.passes} forward "
             f"and backward passes per image, {cost.seconds / 60:.1f} minutes on {device}, from a "

@@ -33,6 +33,8 @@ def verify(
     from rszoo.publishing.verify import Repetition
     from rszoo.publishing.verify import verify as check_entry
 
+    again = f", {images} certificates of each log again" if images else ""
+    print(f"rszoo: checking {name}{again} on {device} ...", file=sys.stderr)
     checks = check_entry(name, Repetition(images, device, batch_size))
     if json:
         print_json([asdict(check) for check in checks])

@@ -8,7 +8,8 @@ share, without `sigma` in [model], and one table per sigma with what differs:
     training.init_from = "cifar10-resnet20-gaussian-s0.25"
 
 The key is sigma as the entry's name carries it: `FAMILY.toml` makes `FAMILY-s0.25`. A value in a
-sigma table replaces the shared one. No file inherits from another file. A file without sigma tables
+sigma table replaces the shared one; a table whose `name` is another than the shared one's, such as
+another schedule, replaces it whole. No file inherits from another file. A file without sigma tables
 is one complete recipe.
 """
 
@@ -56,10 +57,12 @@ def load_recipe(name_or_path: str) -> Recipe:
     """
     if place := FILE.fullmatch(name_or_path):
         path, sigma = Path(place["path"]), place["sigma"]
+        known = path.is_file()
     else:
         family, _, sigma = name_or_path.rpartition("-s")
         path = recipe_folder() / f"{family}.toml"
-    if not path.is_file():
+        known = path.is_file() and sigma in _recipes_of(path)
+    if not known:
         meant = guess(name_or_path, recipe_names())
         raise FileNotFoundError(
             f"Expected a recipe's name or a .toml file, got {name_or_path!r}; "
@@ -113,9 +116,14 @@ def _resolved(text: str | bytes, source: str) -> dict[str, Tables]:
         entries = msgspec.convert(shared.pop("sigma", None), dict[str, Tables] | None)
         if entries is None:
             return {"": shared}
-        return {sigma: _entry(shared, own, sigma) for sigma, own in entries.items()}
+        recipes = {sigma: _entry(shared, own, sigma) for sigma, own in entries.items()}
     except (ValueError, msgspec.ValidationError) as error:
         raise _invalid(source, str(error)) from error
+    if not recipes:
+        raise ValueError(
+            f'Expected a table per sigma under [sigma] in {source}, got none; write [sigma."0.25"].'
+        )
+    return recipes
 
 
 def _entry(shared: Tables, own: Tables, sigma: str) -> Tables:
@@ -128,11 +136,15 @@ def _entry(shared: Tables, own: Tables, sigma: str) -> Tables:
 
 
 def _merged(shared: Tables, own: Tables) -> Tables:
-    """The shared tables, where `own` replaces and adds keys at any depth."""
+    """The shared tables, where `own` replaces and adds keys at any depth.
+
+    A table of another `name` takes the place of the shared one, whose keys it may not know.
+    """
     both = {
         key: _merged(shared[key], value)
         for key, value in own.items()
         if isinstance(value, dict) and isinstance(shared.get(key), dict)
+        if value.get("name", shared[key].get("name")) == shared[key].get("name")
     }
     return shared | own | both
 

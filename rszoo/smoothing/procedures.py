@@ -107,10 +107,8 @@ def checked_radii(
     radii = () if isinstance(radius, str) else tuple(map(float, numbers))
     in_range = radii and all(0 <= value < inf for value in radii)
     if not in_range or any(later <= earlier for earlier, later in pairwise(radii)):
-        raise ValueError(
-            f"Expected ascending radii >= 0 in pixel units, got {radius!r}; "
-            "sort them and leave out repetitions."
-        )
+        remedy = "sort them and leave out repetitions" if in_range else "pass finite radii >= 0"
+        raise ValueError(f"Expected ascending radii >= 0 in pixel units, got {radius!r}; {remedy}.")
     if RadiusTest((radii[0] / setting.sigma,), n=n, alpha=setting.level(n)).outcome == "undecided":
         raise ValueError(
             f"Expected a radius that n={n} votes can certify at alpha={setting.alpha} and "

@@ -51,10 +51,14 @@ def resume(run: Run, folder: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ValueError if the folder holds an entry without its checkpoint.
+    """Raise ValueError if it is a file, or holds an entry without its checkpoint.
 
     Training would replace that entry.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"Expected a folder for the run, got {folder}, which is a file; choose another path."
+        )
     entry = [name for name in (WEIGHTS, CONFIG) if (folder / name).exists()]
     if entry and not (folder / CHECKPOINT).exists():
         raise ValueError(

@@ -60,9 +60,7 @@ def fetch(
     with _one_sentence(f"{repo_id}@{revision}" if revision else repo_id):
         first = hf_hub_download(repo_id, files[0], revision=revision, force_download=again)
         folder = Path(first).parent
-        commit = (
-            folder.name
-        )  # the cache is snapshots/<commit>/<file>: a moving branch mixes nothing
+        commit = folder.name  # as in snapshots/<commit>/<file>: a moving branch mixes nothing
         for name in (*files[1:], *also):
             try:
                 hf_hub_download(repo_id, name, revision=commit, force_download=again)

@@ -14,7 +14,7 @@ from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.runtime import find_device
 from rszoo.zoo.config import EntryConfig
 from rszoo.zoo.entry import read_entry
-from rszoo.zoo.hub import fetch
+from rszoo.zoo.hub import check_name, fetch
 from rszoo.zoo.registry import (
     FOLDER_PREFIX,
     HUB_PREFIX,
@@ -173,6 +173,7 @@ def _place(name: str) -> _Place:
         )
     if name.startswith(HUB_PREFIX):
         repo_id, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
+        check_name(repo_id)
         return _Place(repo_id=repo_id, revision=revision or None)
     # a zoo entry, which is pinned, comes before a folder of the same name
     if is_path(name) or (name not in list_models() and Path(name).is_dir()):

@@ -98,6 +98,15 @@ def test_the_smallest_n_that_can_certify() -> None:
     assert 0.001 ** (1 / 10) > 0.5 >= 0.001 ** (1 / 9)
 
 
+@pytest.mark.parametrize("power", [1, 2, 10, 11, 20, 30, 50])
+def test_the_bound_of_the_smallest_n_is_above_one_half(power: int) -> None:
+    """Also where alpha is so close to 2^-n that the bound, rounded down, is not."""
+    for alpha in (0.5**power, float(np.nextafter(0.5**power, 1)), 0.5**power * 1.001):
+        n = minimum_n(alpha)
+        assert clopper_pearson_lower(n, n, alpha) > 0.5
+        assert n == 1 or clopper_pearson_lower(n - 1, n - 1, alpha) <= 0.5
+
+
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 1.5, -0.1, float("nan")])
 def test_bad_alpha_is_named(alpha: float) -> None:
     message = (

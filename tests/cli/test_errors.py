@@ -101,6 +101,31 @@ def test_an_unknown_name(complaint: Complaint, image: Path) -> None:
     assert "got none; pass their folder with --init" in complaint("train", pretrained, "--out", "x")
 
 
+@pytest.mark.parametrize(
+    ("option", "word", "words"),
+    [
+        ("--dataset", "nosuch", "got 'nosuch'; choose among cifar10, "),
+        ("--dataset", "cifar11", "got 'cifar11'; did you mean 'cifar10"),
+        ("--method", "cohen", "got 'cohen'; did you mean 'gaussian'? choose among adre, "),
+        ("--architecture", "resnet21", "got 'resnet21'; did you mean 'resnet20"),
+    ],
+)
+def test_a_word_that_no_entry_of_the_list_has(
+    complaint: Complaint, option: str, word: str, words: str
+) -> None:
+    for more in ([], ["--json"], ["--all"]):
+        assert f"rszoo: Expected {option} of a recipe, {words}" in complaint(
+            "list", option, word, *more
+        )
+
+
+@pytest.mark.parametrize("repo_id", ["foo", "foo@main", "a/b/c", "/b"])
+def test_a_repository_without_organisation(complaint: Complaint, image: Path, repo_id: str) -> None:
+    assert "Expected a repository as organisation/name, got " in complaint(
+        "certify", f"hf-hub:{repo_id}", image
+    )
+
+
 def test_weights_for_a_recipe_that_starts_from_none(complaint: Complaint, tmp_path: Path) -> None:
     sentence = complaint(
         "train", "cifar10-resnet20-gaussian-s0.25", "--out", tmp_path / "run", "--init", tmp_path
@@ -116,6 +141,9 @@ def test_weights_for_a_recipe_that_starts_from_none(complaint: Complaint, tmp_pa
     ("options", "words"),
     [
         (["--n", 9], "got n=9; all 9 votes would still give p_lower <= 1/2: use n >= 10"),
+        (["--n", -5], "Expected n >= 1, got n=-5; use n >= 10"),
+        (["--n", 0], "Expected n >= 1, got n=0; use n >= 10"),
+        (["--n", 100, "--radius", -1], "got [-1.0]; pass finite radii >= 0."),
         (["--n", 100, "--alpha", 1.5], "1.5"),
         (["--n", 100, "--alpha", 0], "got 0"),
         (["--n", 100, "--n0", 0], "Expected n0 >= 1, got 0"),
@@ -151,6 +179,10 @@ def test_the_other_verbs(complaint: Complaint, tmp_path: Path) -> None:
     name = "cifar10-resnet20-gaussian-s0.25"
     assert "got 0; pass one or leave it out" in complaint(
         "train", name, "--out", tmp_path, "--time-limit", 0
+    )
+    (tmp_path / "file").touch()
+    assert f"Expected a folder for the run, got {tmp_path / 'file'}, which is a file; " in (
+        complaint("train", name, "--out", tmp_path / "file")
     )
     (tmp_path / "bad.toml").write_text("[model]\n")
     assert "bad.toml" in complaint("train", tmp_path / "bad.toml", "--out", tmp_path)

@@ -29,6 +29,7 @@ from support.synthetic_logs import (
 )
 from typer.main import get_command
 
+from rszoo import list_models
 from rszoo.cli import app
 from rszoo.logs.analysis import load_published, project, results
 from rszoo.logs.format import read_log, round_down
@@ -56,6 +57,52 @@ def log(tmp_path: Path) -> Path:
 def other(tmp_path: Path) -> Path:
     protocol = certify_protocol(sigma=0.5, seed=1)
     return write(tmp_path / "other.tsv", protocol, certify_records(protocol, seed=1)).path
+
+
+def test_an_unfinished_log_is_named_once(log: Path, tmp_path: Path) -> None:
+    lines, cut = log.read_bytes().splitlines(keepends=True), tmp_path / "cut.tsv"
+    cut.write_bytes(b"".join(lines[:13]))
+    note = f"rszoo: {cut} holds 11 of its 40 images; go on with the same 'rszoo evaluate'.\n"
+    for args in (
+        ("table", cut),
+        ("table", cut, "--json"),
+        ("compare", cut, cut),
+        ("plot", cut, "--n", 500, "--out", tmp_path / "x.png"),
+    ):
+        assert run(*args).stderr == note
+    attacked = attack_log(tmp_path / "attack.tsv", read_log(log)).path
+    assert run("table", log, attacked).stderr == ""
+    attacked.write_bytes(b"".join(attacked.read_bytes().splitlines(keepends=True)[:-2]))
+    assert (
+        "39 of its 40 images; go on with the same 'rszoo attack'." in run("table", attacked).stderr
+    )
+
+
+@pytest.mark.parametrize("rho", [0, 1, 2, -0.5, "nan"])
+@pytest.mark.parametrize("verb", ["table", "plot"])
+def test_the_option_of_lower_bounds_is_named(
+    expected: Complaint, log: Path, verb: str, rho: object
+) -> None:
+    words = f"Expected --lower-bound RHO with 0 < RHO < 1, got {rho}; pass a failure probability"
+    assert words in expected(verb, log, "--lower-bound", rho)
+
+
+@pytest.mark.parametrize("verb", ["table", "plot", "compare"])
+def test_what_is_no_log_is_told_what_is_one(
+    expected: Complaint, log: Path, tmp_path: Path, verb: str
+) -> None:
+    name = "cifar10-resnet20-gaussian-s0.25"
+    sentence = expected(verb, name, log)
+    if name in list_models():
+        assert f"got '{name}', which is an entry; logs are files: pass " in sentence
+        assert sentence.endswith("certify.tsv.\n")
+    readme = tmp_path / "README.md"
+    readme.write_text("# Title\n\nText.\n")
+    sentence = expected(verb, readme, log)
+    assert f"Expected a log of rszoo, got {readme}, whose first line is no protocol; " in sentence
+    readme.write_text('# {"task": "certify"\n')
+    assert "; restore the line." in expected(verb, readme, log)
+    assert "which is no file; pass a file such as certify.tsv." in expected(verb, tmp_path, log)
 
 
 def test_the_cells_of_a_table(log: Path, other: Path) -> None:
@@ -525,7 +572,7 @@ def test_arguments_that_are_refused(log: Path, tmp_path: Path, expected: Complai
         "l2 radii alone imply": ("table", attacked, "--norm", "linf", "--anyway"),
         "Expected --radius to be numbers, got '1/0'": ("table", log, "--radius", "1/0"),
         "an estimate; take the log as it is": ("table", log, "--n", 300, "--lower-bound", 0.01),
-        "0 < rho < 1": ("table", log, "--lower-bound", 2),
+        "0 < RHO < 1": ("table", log, "--lower-bound", 2),
         "to end in .png, .pdf, .svg": ("plot", log, "--out", tmp_path / "x.gif"),
         "make the folder first": ("plot", log, "--out", tmp_path / "no" / "x.png"),
         "x.pdf', which is a folder": ("plot", log, "--out", folder),

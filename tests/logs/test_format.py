@@ -284,6 +284,15 @@ def test_what_is_no_file_is_not_written_to() -> None:
             LogWriter(path, PROTOCOL)
 
 
+@pytest.mark.parametrize("correct", ["2", "-1", "", "True"])
+def test_a_line_is_correct_or_not(tmp_path: Path, correct: str) -> None:
+    path = tmp_path / "log.tsv"
+    content = re.sub(rb"0\.123456\t[01]", b"0.123456\t" + correct.encode(), write(path), count=1)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"\(.*'?{correct}'?.*\); restore the line or delete it"):
+        read_log(path)
+
+
 @pytest.mark.parametrize("radius", ["nan", "inf", "-0.5"])
 def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
     content = write(tmp_path / "log.tsv").replace(b"0.123456", radius.encode(), 1)

@@ -375,8 +375,8 @@ def test_the_list_is_filtered(package: Path) -> None:
     }
     for options, names in filters.items():
         assert {row.split()[0] for row in listed(*options)[1:]} == names, options
-    words = "dataset 'cifar11', sigma 0.25, max size 3.5"
-    assert listed("--dataset", "cifar11", "--sigma", 0.25, "--max-size", 3.5) == [
+    words = "dataset 'imagenet', sigma 0.33, max size 3.5"
+    assert listed("--dataset", "imagenet", "--sigma", 0.33, "--max-size", 3.5) == [
         f"No entry matches '*' with {words}; 'rszoo list --all' prints the recipes as well."
     ]
     assert [row.split()[6:8] for row in listed("--by", "size")[1:3]] == [

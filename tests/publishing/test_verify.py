@@ -312,9 +312,11 @@ def test_the_verb_prints_a_table_and_fails_with_a_check(evident: Path) -> None:
     sound = CliRunner().invoke(app, ["verify", str(evident), "--images", "1"])
     assert sound.exit_code == 0, sound.output
     assert "certify-grid.tsv, again" in sound.output
+    note = f"rszoo: checking {evident}, 1 certificates of each log again on cpu ...\n"
+    assert sound.stderr.startswith(note)
     (evident / "certify.tsv").write_text("nothing\n")
     damaged = CliRunner().invoke(app, ["verify", str(evident), "--images", "1", "--json"])
     assert damaged.exit_code == 1
-    assert {check["name"]: check["outcome"] for check in json.loads(damaged.output)}[
+    assert {check["name"]: check["outcome"] for check in json.loads(damaged.stdout)}[
         "certify.tsv"
     ] == "failed"

@@ -37,7 +37,9 @@ def test_a_new_recipe_of_every_method_can_be_trained(method: str) -> None:
     assert f"{name}.toml --dry-run" in run("train", "--new", name).output
     path = Path(f"{name}.toml")
     path.write_text(re.sub("batch_size = [0-9]+", "batch_size = 8", path.read_text()))
-    assert run("train", path, "--dry-run").output.startswith(f"{name}: ")
+    measured = run("train", path, "--dry-run")
+    assert measured.stdout.startswith(f"{name}: ")
+    assert measured.stderr.startswith(f"rszoo: measuring steps of {name} on cpu ...\n")
 
 
 @pytest.mark.parametrize("method", METHODS)

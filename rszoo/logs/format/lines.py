@@ -162,7 +162,7 @@ def _parsed(cells: dict[str, str]) -> Record:
         idx=int(cells["idx"]),
         label=int(cells["label"]),
         predict=int(cells["predict"]),
-        correct=bool(int(cells["correct"])),
+        correct=_correct(cells["correct"]),
         seconds=_seconds(cells["time"]),
         radius=float(cells["radius"]) if "radius" in cells else None,
         selected=int(cells.get("selected", -1)),
@@ -174,6 +174,12 @@ def _parsed(cells: dict[str, str]) -> Record:
         rounding=_half_unit(cells["radius"]) if published and "radius" in cells else 0.0,
         means=_means(cells) if "mean" in cells else None,
     )
+
+
+def _correct(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError(f"correct = {text}, which is neither 0 nor 1")
+    return text == "1"
 
 
 def _half_unit(number: str) -> float:

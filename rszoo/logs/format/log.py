@@ -105,7 +105,7 @@ def read_log(path: str | Path, given: Given | None = None) -> Log:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"Expected a log, got {str(path)!r}, which is no file; check the path."
+            f"Expected a log, got {str(path)!r}, which is no file; pass a file such as certify.tsv."
         )
     return parse_log(path, path.read_bytes(), given)
 
@@ -140,6 +140,11 @@ def _protocol(path: Path, line: str) -> AnyProtocol:
         protocol: AnyProtocol = msgspec.json.decode(line.removeprefix("#"), type=AnyProtocol)
         return protocol
     except (msgspec.DecodeError, ValueError) as error:
+        if not line.removeprefix("#").lstrip().startswith("{"):
+            raise ValueError(
+                f"Expected a log of rszoo, got {path}, whose first line is no protocol; "
+                "pass a log of 'rszoo evaluate' or 'rszoo attack'."
+            ) from error
         raise ValueError(
             f"Expected a protocol in line 1 of {path}, got this fault: {error}; restore the line."
         ) from error

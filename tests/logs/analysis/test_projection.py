@@ -136,7 +136,8 @@ def test_settings_out_of_range_and_projections_of_projections(tmp_path: Path) ->
     for changes, fault in (
         ({"alpha": 1.5}, "0 < alpha < 1"),
         ({"n": 5}, "n large enough"),
-        ({"n": 0}, "n large enough"),
+        ({"n": 0}, "n >= 1, got n=0"),
+        ({"n": 9}, "n large enough"),
         ({"bound": "x"}, "bound among"),
     ):
         with pytest.raises(ValueError, match=fault):
