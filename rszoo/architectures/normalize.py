@@ -30,8 +30,8 @@ class Normalize(nn.Module):
                 f"Expected a mean and a positive std for each channel, got mean={mean}, std={std}; "
                 "pass as many of each as there are channels."
             )
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) in pixel units to normalized ones."""

@@ -134,10 +134,11 @@ def normal_block(
     size = (block_size(shape, device), height, width, channels)
     key = stream.key(block)
     if device.type == "cpu":
-        generator = np.random.Generator(np.random.Philox(key=key))
-        noise = torch.from_numpy(generator.standard_normal(size, dtype=np.float32))
+        numbers = np.random.Generator(np.random.Philox(key=key))
+        noise = torch.from_numpy(numbers.standard_normal(size, dtype=np.float32))
     else:
-        noise = torch.randn(size, generator=_generator(key, device), device=device)
+        generator = _generator(key, device)
+        noise = torch.randn(size, generator=generator, device=device, dtype=torch.float32)
     return noise.permute(0, 3, 1, 2)
 
 

@@ -140,6 +140,18 @@ class _Products:
         torch.set_float32_matmul_precision(value)
 
 
+class _NewTensors:
+    """torch's default dtype, of the whole process, as an attribute."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.get_default_dtype()
+
+    @dtype.setter
+    def dtype(self, value: torch.dtype) -> None:
+        torch.set_default_dtype(value)
+
+
 @cache
 def _flags() -> tuple[_Flag, ...]:
     """The flags of this version of torch; those of a GPU only where there is one."""
@@ -149,6 +161,7 @@ def _flags() -> tuple[_Flag, ...]:
     gpu = torch.cuda.is_available()
     flags = [_Flag(cudnn, "enabled", True), _Flag(cudnn, "benchmark", False)]
     flags = [*flags, _Flag(cudnn, "deterministic", True)] if gpu else []
+    flags.append(_Flag(_NewTensors(), "dtype", torch.float32))
     if hasattr(cpu, "conv"):
         parts: list[Any] = [cpu.conv, cpu.matmul]
         if gpu:

@@ -12,6 +12,8 @@ from torch import nn
 import rszoo
 from rszoo.smoothing.precision import PLAIN, _flags, isolated
 
+VALUES = {True, False, torch.float32, *PLAIN}
+
 CPU = torch.device("cpu")
 ENTRY = "cifar10-resnet20-gaussian-s0.25"
 
@@ -81,7 +83,7 @@ def test_flags_of_the_process_are_restored_when_the_last_thread_leaves() -> None
         for number in (0, 2, 1):
             leave[number].set()
             threads[number].join()
-            assert {flag.read() for flag in _flags()} <= {True, False, *PLAIN}, "others are inside"
+            assert {flag.read() for flag in _flags()} <= VALUES, "others are inside"
         leave[3].set()
         threads[3].join()
     assert [flag.read() for flag in _flags()] == before
@@ -91,7 +93,7 @@ def test_a_setting_that_the_caller_changes_meanwhile_is_kept() -> None:
     torch.set_float32_matmul_precision("medium")
     try:
         with isolated(CPU):
-            assert {flag.read() for flag in _flags()} <= {True, False, *PLAIN}
+            assert {flag.read() for flag in _flags()} <= VALUES
             torch.set_float32_matmul_precision("high")
         assert torch.get_float32_matmul_precision() == "high"
     finally:
@@ -108,3 +110,18 @@ def test_several_threads_certify_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert found == [expected] * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_numbers_that_a_network_makes_do_not_follow_the_default_type(dtype: torch.dtype) -> None:
+    def made() -> list[torch.Tensor]:
+        with isolated(torch.device("cpu")):
+            return [torch.tensor([0.1]), torch.arange(3) / 7, torch.hann_window(5)]
+
+    expected = made()
+    torch.set_default_dtype(dtype)
+    try:
+        assert all(map(torch.equal, made(), expected))
+        assert torch.get_default_dtype() == dtype
+    finally:
+        torch.set_default_dtype(torch.float32)
