@@ -10,6 +10,7 @@ import warnings
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from io import BytesIO
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageFile, ImageOps
@@ -25,6 +26,9 @@ class ImageWarning(UserWarning):
     """An image is read in other colours than a viewer shows."""
 
 
+_TOLERANCE = Lock()  # Pillow's flag belongs to the process
+
+
 def convert(image: Image.Image, mode: str) -> Image.Image:
     """The image in this mode, "L" or "RGB", turned upright by its metadata.
 
@@ -34,15 +38,16 @@ def convert(image: Image.Image, mode: str) -> Image.Image:
         ImageError: it has more than 8 bits per channel, transparent pixels, or several frames.
         OSError: its file is cut off, even if ImageFile.LOAD_TRUNCATED_IMAGES is set.
     """
-    tolerant, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-    try:
-        with _source(image) as source:
-            _check_file(source)
-            image.load()
-            if tolerant:  # it may have been loaded before
-                source.load()
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = tolerant
+    with _TOLERANCE:
+        tolerant, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+        try:
+            with _source(image) as source:
+                _check_file(source)
+                image.load()
+                if tolerant:  # it may have been loaded before
+                    source.load()
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = tolerant
     if _is_transparent(image):
         raise ImageError(
             f"Expected an opaque image, got transparent pixels{place(image)}; "

@@ -51,10 +51,11 @@ def thresholds(sigma: float) -> NDArray[np.int64]:
     """L_k for all k from -last to last - 1, where it is neither 0 nor 2^62, and some around."""
     steps = 255 * sigma
     last = int(REACH * steps) + 1
-    with mpmath.workprec(128):
-        half = mpmath.mpf("0.5")
-        tail = [mpmath.ncdf((mpmath.mpf(k) + half) / steps) * 2**BITS for k in range(-last, 0)]
-        lower = [int(mpmath.floor(value)) for value in tail]
+    exact = mpmath.MPContext()  # mpmath's own precision belongs to all threads of the caller
+    exact.prec = 128
+    half = exact.mpf("0.5")
+    tail = [exact.ncdf((exact.mpf(k) + half) / steps) * 2**BITS for k in range(-last, 0)]
+    lower = [int(exact.floor(value)) for value in tail]
     limits = np.array(lower + [2**BITS - value for value in reversed(lower)], dtype=np.int64)
     limits.flags.writeable = False  # shared by all callers
     return limits
