@@ -170,7 +170,8 @@ def test_planted_certificates_end_with_exit_code_1(
     assert "24 certificates of 24 images" in text
     assert run("challenge", log, *command).output == text, "a log names its entry"
     assert " ".join(text.splitlines()[1].split()) == "0.9 24 0 0 0.000 1"
-    false = planted(log, 40.0)
+    false = planted(log, 40.0)  # beyond what its votes can certify, which is refused elsewhere
+    monkeypatch.setattr("rszoo.logs.analysis.summary._check_possible", lambda log, top: None)
     left = run("challenge", false, *command, code=1)
     assert (
         "got 24 of 24 contradicted at 1 times the radius (images 0, 1, 2, 3, 4, ...)" in left.output
