@@ -19,10 +19,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 PRODUCTS = {F.conv2d, F.linear}
-FLOATING = {torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros, torch.eye}
-FLOATING |= {torch.linspace, torch.logspace}
-FACTORIES = FLOATING | {torch.full, torch.tensor, torch.arange, torch.as_tensor, torch.asarray}
-FACTORIES |= {torch.randint, torch.randperm, torch.scalar_tensor}
+FACTORIES = {torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros, torch.eye}
+FACTORIES |= {torch.linspace, torch.logspace, torch.randint, torch.randperm, torch.scalar_tensor}
+FACTORIES |= {torch.full, torch.tensor, torch.arange, torch.as_tensor, torch.asarray}
 
 INITIAL = {Tensor.normal_, Tensor.uniform_}  # of weights; on the meta device there are none
 
@@ -36,14 +35,14 @@ def isolated(device: torch.device) -> Iterator[None]:
 
     Autocast is off, float32 is float32 (no TensorFloat-32, no bfloat16 products), cuDNN is
     deterministic, and new tensors are float32 on the CPU unless the code says otherwise. Autocast
-    and the defaults of new tensors belong to this thread; the flags of the process are set while
-    any thread is inside and restored when the last one leaves.
+    and the default device belong to this thread; the flags of the process, the default dtype among
+    them, are set while any thread is inside and restored when the last one leaves.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.autocast(device.type, enabled=False))
         stack.enter_context(_FLAGS)
-        if torch.get_default_dtype() != torch.float32 or torch.get_default_device().type != "cpu":
-            stack.enter_context(PlainFactories())
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(PlainDevice())
         yield
 
 
@@ -102,18 +101,14 @@ class _Flags:
 
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
-        self.changed: list[tuple[_Flag, object]] = []
+        self.changed: dict[_Flag, object] = {}
 
     def __enter__(self) -> None:
         with self.lock:
-            if self.inside == 0:
-                found = [(flag, flag.read()) for flag in _flags()]
-                self.changed = [
-                    (flag, value)
-                    for flag, value in found
-                    if value != flag.plain and value not in PLAIN
-                ]
-                for flag, _ in self.changed:
+            found = {flag: flag.read() for flag in _flags()}  # all, as some follow others
+            for flag, value in found.items():
+                if value != flag.plain and value not in PLAIN:
+                    self.changed[flag] = value
                     flag.write(flag.plain)
             self.inside += 1
 
@@ -121,8 +116,9 @@ class _Flags:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
-                for flag, value in self.changed:
+                for flag, value in self.changed.items():
                     flag.restore(value)
+                self.changed = {}
 
 
 _FLAGS = _Flags()
@@ -159,9 +155,10 @@ def _flags() -> tuple[_Flag, ...]:
     cudnn: Any = torch.backends.cudnn
     matmul: Any = torch.backends.cuda.matmul
     gpu = torch.cuda.is_available()
-    flags = [_Flag(cudnn, "enabled", True), _Flag(cudnn, "benchmark", False)]
-    flags = [*flags, _Flag(cudnn, "deterministic", True)] if gpu else []
-    flags.append(_Flag(_NewTensors(), "dtype", torch.float32))
+    flags = [_Flag(_NewTensors(), "dtype", torch.float32)]
+    if gpu:
+        flags += [_Flag(cudnn, "enabled", True), _Flag(cudnn, "benchmark", False)]
+        flags += [_Flag(cudnn, "deterministic", True)]
     if hasattr(cpu, "conv"):
         parts: list[Any] = [cpu.conv, cpu.matmul]
         if gpu:
@@ -172,8 +169,8 @@ def _flags() -> tuple[_Flag, ...]:
     return (*flags, _Flag(_Products(), "precision", "highest"))
 
 
-class PlainFactories(TorchFunctionMode):
-    """New tensors are float32 on this device where the code names no type or device.
+class PlainDevice(TorchFunctionMode):
+    """New tensors are on this device where the code names none.
 
     On the "meta" device they have a shape and no values, and random numbers are not drawn.
     """
@@ -197,12 +194,7 @@ class PlainFactories(TorchFunctionMode):
         data = args[0] if args else None
         if options.get("device") is None:
             options["device"] = data.device if isinstance(data, Tensor) else self.device
-        if options.get("dtype") is None and func in FLOATING:
-            options["dtype"] = torch.float32
-        made = func(*args, **options)
-        if options.get("dtype") is None and made.is_floating_point() and not hasattr(data, "dtype"):
-            return made.float()  # of Python floats
-        return made
+        return func(*args, **options)
 
 
 @cache

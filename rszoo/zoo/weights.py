@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.smoothing.precision import CPU, PlainFactories, differentiable, seeded
+from rszoo.smoothing.precision import CPU, PlainDevice, differentiable, seeded
 
 
 @differentiable(CPU)
@@ -23,7 +23,7 @@ def blank(
     """
     make = partial(build, architecture, num_classes=num_classes, mean=mean, std=std)
     try:
-        with PlainFactories("meta"):
+        with PlainDevice("meta"):
             network = make().float()
         if _can_be_filled(network):
             return network.eval()

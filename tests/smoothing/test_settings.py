@@ -66,8 +66,8 @@ def test_a_bfloat16_classifier_is_that_of_its_own_precision_too() -> None:
 
 
 def test_flags_of_the_process_are_restored_when_the_last_thread_leaves() -> None:
-    before = [flag.read() for flag in _flags()]
     with products():
+        before = [flag.read() for flag in _flags()]
         inside = [threading.Event() for _ in range(4)]
         leave = [threading.Event() for _ in range(4)]
 
@@ -86,7 +86,7 @@ def test_flags_of_the_process_are_restored_when_the_last_thread_leaves() -> None
             assert {flag.read() for flag in _flags()} <= VALUES, "others are inside"
         leave[3].set()
         threads[3].join()
-    assert [flag.read() for flag in _flags()] == before
+        assert [flag.read() for flag in _flags()] == before
 
 
 def test_a_setting_that_the_caller_changes_meanwhile_is_kept() -> None:
@@ -98,6 +98,17 @@ def test_a_setting_that_the_caller_changes_meanwhile_is_kept() -> None:
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_a_setting_that_the_caller_changes_meanwhile_reaches_nobody_who_enters_later() -> None:
+    try:
+        with isolated(CPU):
+            torch.set_default_dtype(torch.float64)
+            with isolated(CPU):
+                assert torch.tensor([0.1]).dtype == torch.float32
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_several_threads_certify_at_once(tmp_path: Path) -> None:
