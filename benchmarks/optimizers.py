@@ -26,7 +26,7 @@ import torch
 
 import rszoo
 from rszoo.recipe import SGD, AdamW, Muon, Recipe, load_recipe
-from rszoo.smoothing.precision import isolated
+from rszoo.smoothing.isolation import isolated
 from rszoo.smoothing.runtime import device_name, find_device
 from rszoo.training import Run, noisy_accuracy, start
 from rszoo.training.optimization import build_scheduler

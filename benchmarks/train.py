@@ -30,7 +30,8 @@ from torch.nn import functional as F
 
 import rszoo
 from rszoo.recipe import Recipe, load_recipe
-from rszoo.smoothing.precision import isolated, mixed_precision
+from rszoo.smoothing.isolation import isolated
+from rszoo.smoothing.precision import mixed_precision
 from rszoo.smoothing.runtime import device_name, find_device
 from rszoo.training import Run, run
 from rszoo.training.data import TrainingData, augmented

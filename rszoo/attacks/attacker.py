@@ -19,8 +19,8 @@ from rszoo.smoothing import procedures
 from rszoo.smoothing.certificate import Prediction
 from rszoo.smoothing.classifier import SmoothedClassifier
 from rszoo.smoothing.form import AttackedForm
+from rszoo.smoothing.isolation import differentiable
 from rszoo.smoothing.noise import Stream, block_size, normal_block
-from rszoo.smoothing.precision import differentiable
 from rszoo.smoothing.requests import Procedure, Stage
 from rszoo.smoothing.runtime import attack_batch
 

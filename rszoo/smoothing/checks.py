@@ -10,7 +10,7 @@ from torch import Tensor
 from rszoo.errors import as_float
 from rszoo.smoothing.form import VotingForm
 from rszoo.smoothing.grid import check_sigma
-from rszoo.smoothing.precision import seeded
+from rszoo.smoothing.isolation import seeded
 
 PROBES = 5
 ROUNDING = 1e-3  # how much a gap between logits may change with the batch, relative to these logits

@@ -19,7 +19,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from rszoo.architectures import NormalizedNetwork
 from rszoo.architectures.ensemble import Ensemble
 from rszoo.bounds.scores import STEPS
-from rszoo.smoothing.precision import CPU, bfloat16_products, isolated, seeded
+from rszoo.smoothing.isolation import CPU, isolated, seeded
+from rszoo.smoothing.precision import bfloat16_products
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FOLDING_TOLERANCE, ROUNDING = 1e-3, 1e-5  # of the largest gap; of the largest logit
@@ -35,7 +36,7 @@ class VotingForm(nn.Module):
 
     Votes are int64 (B,); -1, no vote, where the largest logit is not finite. Normalization
     runs in float32, the network in `precision`, whatever settings of torch the caller has made
-    (`rszoo.smoothing.precision.isolated`).
+    (`rszoo.smoothing.isolation.isolated`).
 
     Args:
         base: images to logits; a `NormalizedNetwork`, or any module that takes pixels.

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from rszoo.data.datasets import image_chunks
 from rszoo.files import append_line, replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.smoothing.precision import differentiable
+from rszoo.smoothing.isolation import differentiable
 from rszoo.smoothing.runtime import device_name
 from rszoo.training.checkpoint import check_folder, resume, save
 from rszoo.training.distributed import refuse_several

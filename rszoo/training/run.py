@@ -12,8 +12,8 @@ from torch.optim.swa_utils import AveragedModel
 from rszoo.architectures import NormalizedNetwork, build
 from rszoo.data.datasets import get_dataset
 from rszoo.recipe import Recipe, Training
+from rszoo.smoothing.isolation import CPU, differentiable, seeded
 from rszoo.smoothing.noise import step_generator
-from rszoo.smoothing.precision import CPU, differentiable, seeded
 from rszoo.training.data import TrainingData, load_data
 from rszoo.training.growth import grow, is_growth
 from rszoo.training.methods import Method, build_method

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from rszoo.recipe import Recipe
+from rszoo.smoothing.isolation import differentiable, seeded
 from rszoo.smoothing.noise import step_generator, step_seed
-from rszoo.smoothing.precision import differentiable, mixed_precision, seeded
+from rszoo.smoothing.precision import mixed_precision
 from rszoo.training.methods import Draw, Weighing
 from rszoo.training.run import Run, start
 

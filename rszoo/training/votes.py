@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from rszoo.data.datasets import Labelled, get_dataset
+from rszoo.smoothing.isolation import isolated
 from rszoo.smoothing.noise import gaussian_noise, step_generator
-from rszoo.smoothing.precision import isolated, mixed_precision
+from rszoo.smoothing.precision import mixed_precision
 from rszoo.training.methods import Weighing
 from rszoo.training.run import Run
 

@@ -15,7 +15,7 @@ from rszoo.architectures.ensemble import Ensemble, ensemble_architecture
 from rszoo.data.datasets import get_dataset
 from rszoo.errors import MissingWeightsError, UnknownModelError
 from rszoo.recipe import NoiseKind, Precision
-from rszoo.smoothing.precision import CPU, differentiable
+from rszoo.smoothing.isolation import CPU, differentiable
 from rszoo.zoo.config import (
     CONFIG,
     EntryConfig,

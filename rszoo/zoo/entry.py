@@ -13,7 +13,7 @@ from rszoo.architectures import Normalize, NormalizedNetwork
 from rszoo.data.datasets import get_dataset
 from rszoo.errors import IntegrityError
 from rszoo.files import replacing
-from rszoo.smoothing.precision import CPU, differentiable
+from rszoo.smoothing.isolation import CPU, differentiable
 from rszoo.zoo.config import CONFIG, WEIGHTS, EntryConfig, Source, check_sha256, read_config, sha256
 from rszoo.zoo.weights import blank, fill, first_difference
 

@@ -11,7 +11,7 @@ from torch import nn
 from rszoo.architectures import ARCHITECTURES, Normalize, NormalizedNetwork
 from rszoo.data.datasets import Dataset, get_dataset
 from rszoo.smoothing.classifier import SmoothedClassifier
-from rszoo.smoothing.precision import CPU, differentiable
+from rszoo.smoothing.isolation import CPU, differentiable
 from rszoo.zoo.config import EntryConfig, source_without_recipe
 from rszoo.zoo.entry import self_test, write_new_entry
 from rszoo.zoo.weights import blank, fill, first_difference

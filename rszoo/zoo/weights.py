@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from rszoo.architectures import NormalizedNetwork, build
-from rszoo.smoothing.precision import CPU, PlainDevice, differentiable, seeded
+from rszoo.smoothing.isolation import CPU, PlainDevice, differentiable, seeded
 
 
 @differentiable(CPU)

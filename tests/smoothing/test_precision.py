@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 import rszoo
 from rszoo.smoothing import precision as arithmetic
-from rszoo.smoothing.precision import WideProducts, bfloat16_products, isolated, mixed_precision
+from rszoo.smoothing.isolation import isolated
+from rszoo.smoothing.precision import WideProducts, bfloat16_products, mixed_precision
 
 CPU = torch.device("cpu")
 X, W, B = (

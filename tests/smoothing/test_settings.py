@@ -1,8 +1,10 @@
 """What the caller has set in torch changes no vote, and stays set."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,11 +12,12 @@ from support.torch_settings import SETTINGS, products
 from torch import nn
 
 import rszoo
-from rszoo.smoothing.precision import PLAIN, _flags, isolated
+from rszoo.smoothing.isolation import PLAIN, _flags, isolated
 
-VALUES = {True, False, torch.float32, *PLAIN}
+VALUES = {True, False, torch.float32, (True, True), *PLAIN}
 
 CPU = torch.device("cpu")
+MKLDNN: Any = torch.backends.mkldnn
 ENTRY = "cifar10-resnet20-gaussian-s0.25"
 
 
@@ -136,3 +139,66 @@ def test_numbers_that_a_network_makes_do_not_follow_the_default_type(dtype: torc
         assert torch.get_default_dtype() == dtype
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.skipif(not hasattr(MKLDNN, "conv"), reason="this torch has no fp32_precision")
+def test_a_precision_that_was_set_stays_set_where_it_equals_the_inherited_one() -> None:
+    general: Any = torch.backends
+    try:
+        general.fp32_precision = MKLDNN.matmul.fp32_precision = "bf16"
+        with isolated(CPU):
+            assert MKLDNN.matmul.fp32_precision == MKLDNN.conv.fp32_precision == "ieee"
+        assert general.fp32_precision == "bf16"
+        general.fp32_precision = "none"
+        assert MKLDNN.matmul.fp32_precision == "bf16", "set"
+        assert MKLDNN.conv.fp32_precision == "none", "inherited"
+    finally:
+        general.fp32_precision = MKLDNN.matmul.fp32_precision = "none"
+
+
+def test_products_and_recurrent_layers_are_plain_inside_whatever_is_set() -> None:
+    before = MKLDNN.enabled
+    try:
+        MKLDNN.enabled = False
+        if hasattr(MKLDNN, "rnn"):
+            MKLDNN.rnn.fp32_precision = "bf16"
+        with isolated(CPU):
+            assert MKLDNN.enabled
+            assert not hasattr(MKLDNN, "rnn") or MKLDNN.rnn.fp32_precision == "ieee"
+        assert not MKLDNN.enabled
+        assert not hasattr(MKLDNN, "rnn") or MKLDNN.rnn.fp32_precision == "bf16"
+    finally:
+        MKLDNN.enabled = before
+        if hasattr(MKLDNN, "rnn"):
+            MKLDNN.rnn.fp32_precision = "none"
+
+
+@pytest.fixture
+def flags_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As on a machine with a GPU; torch keeps the settings of one everywhere."""
+    _flags.cache_clear()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    yield
+    _flags.cache_clear()
+
+
+@pytest.mark.usefixtures("flags_of_a_gpu")
+def test_sums_on_a_gpu_are_those_of_torch_by_default() -> None:
+    matmul: Any = torch.backends.cuda.matmul
+    name = "allow_bf16_reduced_precision_reduction"
+    splits = hasattr(matmul, f"{name}_split_k")
+    accumulates = hasattr(matmul, "allow_fp16_accumulation")
+    try:
+        setattr(matmul, name, (False, False) if splits else False)
+        if accumulates:
+            matmul.allow_fp16_accumulation = True
+        with isolated(CPU):
+            assert getattr(matmul, name)
+            assert not accumulates or not matmul.allow_fp16_accumulation
+        assert not getattr(matmul, name)
+        assert not splits or not getattr(matmul, f"{name}_split_k")
+        assert not accumulates or matmul.allow_fp16_accumulation
+    finally:
+        setattr(matmul, name, True)
+        if accumulates:
+            matmul.allow_fp16_accumulation = False

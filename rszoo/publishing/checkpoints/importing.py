@@ -17,7 +17,7 @@ from rszoo.publishing.checkpoints.normalization import (
     noisy_hits,
 )
 from rszoo.publishing.checkpoints.reading import read_checkpoint
-from rszoo.smoothing.precision import CPU, differentiable
+from rszoo.smoothing.isolation import CPU, differentiable
 from rszoo.zoo.config import EntryConfig, source_without_recipe
 from rszoo.zoo.entry import check_new_folder, write_new_entry
 from rszoo.zoo.weights import blank, fill
