@@ -8,7 +8,7 @@ holds for convolutions, but not for the max pooling of the ImageNet networks.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -144,6 +144,7 @@ def attack(
     n: int,
     alpha: float,
     batch_size: int | None = None,
+    stream: int | None = None,
 ) -> Iterator[list[Attacked]]:
     """Attack targets batch by batch, and let PREDICT judge each adversarial image.
 
@@ -157,11 +158,13 @@ def attack(
         alpha: its failure probability, per prediction.
         batch_size: samples per forward pass of PREDICT; no effect on the results, except for
             rounding on a GPU.
+        stream: version of the stream of PREDICT's noise; the present one if absent.
 
     Yields:
         For each target, in order, the results at its distances.
     """
     setting = attacker.classifier.setting(alpha, attacker.seed)
+    setting = replace(setting, stream=stream or setting.stream)
     waiting: deque[tuple[Target, Tensor, float, float]] = deque()
 
     def jobs() -> Iterator[tuple[Tensor, str, Procedure[list[Prediction]]]]:
@@ -172,7 +175,11 @@ def attack(
                 yield image, key, procedures.predict(setting, n=(n,))
 
     predictions = attacker.classifier.run(
-        jobs(), seed=attacker.seed, batch_size=batch_size, box=attacker.plan.box
+        jobs(),
+        seed=attacker.seed,
+        stream=setting.stream,
+        batch_size=batch_size,
+        box=attacker.plan.box,
     )
     results: list[Attacked] = []
     for (prediction,) in predictions:

@@ -61,6 +61,7 @@ class AttackEvaluator(Evaluator[AttackProtocol]):
             n=self.protocol.n,
             alpha=self.protocol.alpha,
             batch_size=self.batch_size,
+            stream=self.protocol.stream,
         )
         attacked = (idx for batch in batches for idx in batch)
         for idx, lines in zip(attacked, results, strict=True):

@@ -11,11 +11,13 @@ from conftest import without_times
 from rszoo.attacks import Plan
 from rszoo.evaluation import (
     AttackEvaluation,
+    AttackEvaluator,
     AttackOptions,
     CertifyOptions,
     Challenge,
     ChallengeOptions,
     Evaluation,
+    PredictOptions,
     VotingEvaluator,
 )
 from rszoo.logs.analysis import audit
@@ -79,6 +81,21 @@ def test_a_log_of_the_first_stream_is_read_audited_and_made_again(
     assert "the same votes" in findings["certify.tsv, again"].finding
     new = [line for lines in made.records(list(protocol.indices)) for line in lines]
     assert [record.votes for record in new] != [record.votes for record in records]
+
+
+def test_an_attack_of_the_first_stream_is_judged_on_it_again(entry: str, tmp_path: Path) -> None:
+    options = AttackOptions(plan=PLAN, eps=(0.2,), n=200, stride=1, stop=8)
+    with AttackEvaluation(entry, tmp_path / "new.tsv", options) as evaluation:
+        protocol = msgspec.structs.replace(evaluation.protocol, stream=1)
+        made = evaluation.evaluator
+    old = AttackEvaluator(protocol, made.classifier, made.images)
+    judged = [lines[0].votes for lines in old.records(list(protocol.indices))]
+    assert judged != [lines[0].votes for lines in made.records(list(protocol.indices))]
+    predictions = PredictOptions(n=200, stride=1, stop=8)
+    with Evaluation(entry, tmp_path / "predict.tsv", predictions) as evaluation_of_votes:
+        clean = msgspec.structs.replace(evaluation_of_votes.protocol, stream=1)
+    votes = VotingEvaluator(clean, made.classifier, made.images)
+    assert judged == [lines[0].votes for lines in votes.records(list(clean.indices))]
 
 
 def test_a_grid_entry_is_attacked_and_challenged(entry: str, tmp_path: Path) -> None:
