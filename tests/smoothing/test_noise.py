@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rszoo.smoothing.noise import (
     Noise,
@@ -117,3 +120,25 @@ def test_the_first_version_of_the_grid_stream_can_still_be_drawn() -> None:
     assert not torch.equal(*drawn)
     for copies in drawn:
         assert float(copies.std()) == pytest.approx(0.25, rel=0.01)
+
+
+class Computing(TorchDispatchMode):
+    """Remembers the operations of torch that are not views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not func.is_view:
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", ["float", "grid"])
+def test_drawing_on_a_cpu_computes_nothing_with_torch(kind: str) -> None:
+    """Else torch's threads of the drawing thread take the processor from those of the network."""
+    noise, image = Noise.newest(kind, 0.25, seed=0), torch.rand(SHAPE)
+    with Computing() as computing:
+        noise.noisy(image, "a", Stage.ESTIMATE, 0)
+    assert not computing.found
