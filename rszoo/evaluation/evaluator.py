@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
@@ -82,34 +82,23 @@ class Evaluator(ABC, Generic[Kind]):
 
     def record(self, idx: int, result: Certificate | SoftCertificate | Prediction) -> Record:
         """The line of a result, without its time."""
+        evidence: dict[str, Any]
         if isinstance(result, SoftCertificate):
-            return self._soft_record(idx, result)
-        radius, path, selected = None, None, result.counts.index(max(result.counts))
+            means = Means(result.means[result.selected], result.lower, result.upper, result.n)
+            evidence = {"radius": result.radius, "selected": result.selected, "means": means}
+        else:
+            votes = {label: count for label, count in enumerate(result.counts) if count}
+            evidence = {"selected": result.counts.index(max(result.counts)), "votes": votes}
         if isinstance(result, Certificate):
-            radius, selected = result.radius, result.selected
-            path = result.path if result.rule == "sequential" else None
+            evidence |= {"radius": result.radius, "selected": result.selected}
+            evidence["path"] = result.path if result.rule == "sequential" else None
         return Record(
             idx=idx,
             label=self.label(idx),
             predict=result.label,
             correct=result.label == self.label(idx),
             seconds=0.0,
-            radius=radius,
-            selected=selected,
-            votes={label: count for label, count in enumerate(result.counts) if count},
-            path=path,
-        )
-
-    def _soft_record(self, idx: int, result: SoftCertificate) -> Record:
-        return Record(
-            idx=idx,
-            label=self.label(idx),
-            predict=result.label,
-            correct=result.label == self.label(idx),
-            seconds=0.0,
-            radius=result.radius,
-            selected=result.selected,
-            means=Means(result.means[result.selected], result.lower, result.upper, result.n),
+            **evidence,
         )
 
 

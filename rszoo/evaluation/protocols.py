@@ -1,9 +1,8 @@
 """From options to a protocol: the recipe's protocol, overlaid by the options, all of it checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ import torch
 
 from rszoo.bounds import POWER, minimum_n_predict
 from rszoo.data.datasets import LabelledImages, open_images
+from rszoo.errors import ascending
 from rszoo.evaluation.options import (
     AttackOptions,
     CertifyOptions,
@@ -149,8 +149,10 @@ def voting_protocol(
         return _overlaid(SoftProtocol, subject, {"bound": USUAL_SOFT}, vars(options))
     n = TABLE_4 if options.n is None else options.n
     numbers = (n,) if isinstance(n, int) else tuple(n)
-    if not ascending(numbers):
-        raise ValueError(f"Expected ascending n, got {list(numbers)}; sort them.")
+    if not ascending(numbers, positive=True):
+        raise ValueError(
+            f"Expected ascending n > 0, got {list(numbers)}; pass for instance 100,1000."
+        )
     protocol = _overlaid(PredictProtocol, subject, vars(options), {"n": numbers})
     check_decides(protocol.n[0], protocol.alpha)
     return protocol
@@ -158,7 +160,7 @@ def voting_protocol(
 
 def attack_protocol(subject: Subject, options: AttackOptions) -> AttackProtocol:
     """The protocol of an attack."""
-    if not ascending(options.eps, above=0):
+    if not ascending(options.eps, positive=True):
         raise ValueError(
             f"Expected ascending eps > 0 in pixel units, got {list(options.eps)}; "
             "the log has the image itself anyway."
@@ -168,12 +170,6 @@ def attack_protocol(subject: Subject, options: AttackOptions) -> AttackProtocol:
     protocol = _overlaid(AttackProtocol, subject, usual, vars(options.plan), vars(options))
     check_decides(protocol.n, protocol.alpha)
     return protocol
-
-
-def ascending(numbers: Sequence[float], *, above: float = -inf) -> bool:
-    """Whether there are numbers, and they are finite, ascend, and start above that one."""
-    bounded = all(above < number < inf for number in numbers)
-    return bool(numbers) and bounded and list(numbers) == sorted(set(numbers))
 
 
 def check_decides(n: int, alpha: float) -> None:

@@ -14,8 +14,9 @@ import torch
 from rszoo.attacks.attacker import Attacked, Attacker, Target, attack
 from rszoo.bounds import surprise
 from rszoo.data.datasets import open_images
+from rszoo.errors import ascending
 from rszoo.evaluation.options import CHALLENGE, ChallengeOptions
-from rszoo.evaluation.protocols import ascending, check_decides, check_same_data
+from rszoo.evaluation.protocols import check_decides, check_same_data
 from rszoo.logs.analysis import results
 from rszoo.logs.format import CertifyProtocol, Record, read_log
 from rszoo.smoothing.certificate import ABSTAIN
@@ -134,7 +135,7 @@ class Challenge:
         device: str | torch.device = "cpu",
         batch_size: int | None = None,
     ) -> None:
-        if not ascending(options.factors, above=0):
+        if not ascending(options.factors, positive=True):
             raise ValueError(
                 f"Expected ascending factors > 0, got {list(options.factors)}; "
                 "pass for instance 0.9,1.0,1.5,2.0."

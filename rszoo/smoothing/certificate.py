@@ -5,8 +5,39 @@ from dataclasses import dataclass, field
 ABSTAIN = -1
 
 
+class _Answer:
+    """What the answer of every procedure can be asked."""
+
+    label: int
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no class is the answer: the votes or scores were too close."""
+        return self.label == ABSTAIN
+
+
+class _Ball(_Answer):
+    """What every certificate can be asked."""
+
+    radius: float
+    values: int
+
+    @property
+    def implied_linf(self) -> float:
+        """The l-infinity radius that the l2 radius implies, rounded toward zero.
+
+        Raises:
+            ValueError: the number of values of the image is not known.
+
+        Source: Salman et al. 2019, section 4.
+        """
+        from rszoo.bounds import implied_linf  # scipy is slow to import
+
+        return implied_linf(self.radius, self.values)
+
+
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(_Ball):
     """g is `label` at every point within `radius` of x, or CERTIFY abstained.
 
     A wrong certificate has probability at most alpha over the noise. With noise "grid" it holds for
@@ -60,22 +91,6 @@ class Certificate:
     values: int = 0
 
     @property
-    def abstained(self) -> bool:
-        """Whether no class was certified."""
-        return self.label == ABSTAIN
-
-    @property
-    def implied_linf(self) -> float:
-        """The l-infinity radius that the l2 radius implies, rounded toward zero.
-
-        Raises:
-            ValueError: the number of values of the image is not known.
-
-        Source: Salman et al. 2019, section 4.
-        """
-        return _implied_linf(self.radius, self.values)
-
-    @property
     def guarantee(self) -> str:
         """What the certificate says and how far, in one sentence."""
         if self.abstained:
@@ -84,7 +99,7 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class SoftCertificate:
+class SoftCertificate(_Ball):
     """The classifier of mean scores is `label` within `radius` of x, or the soft CERTIFY abstained.
 
     It answers with the class whose softmax output has the largest mean under noise: another
@@ -120,16 +135,6 @@ class SoftCertificate:
     moved: float = 0.0
 
     @property
-    def abstained(self) -> bool:
-        """Whether no class was certified."""
-        return self.label == ABSTAIN
-
-    @property
-    def implied_linf(self) -> float:
-        """As that of `Certificate`."""
-        return _implied_linf(self.radius, self.values)
-
-    @property
     def guarantee(self) -> str:
         """What the certificate says and how far, in one sentence."""
         if self.abstained:
@@ -139,7 +144,7 @@ class SoftCertificate:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(_Answer):
     """g(x) is `label`, or PREDICT abstained.
 
     A wrong label has probability at most alpha over the noise.
@@ -166,11 +171,6 @@ class Prediction:
     stream: int = 1
     moved: float = 0.0
 
-    @property
-    def abstained(self) -> bool:
-        """Whether the vote was too close."""
-        return self.label == ABSTAIN
-
 
 def _sentence(certificate: Certificate | SoftCertificate, subject: str) -> str:
     """The guarantee of a certificate, about the subject."""
@@ -184,9 +184,3 @@ def _sentence(certificate: Certificate | SoftCertificate, subject: str) -> str:
         f"{certificate.label} at every image closer than {certificate.radius!r} (l2, pixels in "
         f"[0, 1]) to {at}, {reach[certificate.noise]}."
     )
-
-
-def _implied_linf(radius: float, values: int) -> float:
-    from rszoo.bounds import implied_linf  # scipy is slow to import
-
-    return implied_linf(radius, values)

@@ -26,7 +26,7 @@ from rszoo.bounds import (
     two_stage_n,
 )
 from rszoo.bounds.binomial import validate_n
-from rszoo.errors import as_float, as_int
+from rszoo.errors import as_float, as_int, ascending
 from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction
 from rszoo.smoothing.requests import Procedure, Request, Setting, Stage
 
@@ -105,8 +105,8 @@ def checked_radii(
     """
     numbers = radius if isinstance(radius, Iterable) else [radius]
     radii = () if isinstance(radius, str) else tuple(map(float, numbers))
-    in_range = radii and all(0 <= value < inf for value in radii)
-    if not in_range or any(later <= earlier for earlier, later in pairwise(radii)):
+    if not ascending(radii):
+        in_range = radii and all(0 <= value < inf for value in radii)
         remedy = "sort them and leave out repetitions" if in_range else "pass finite radii >= 0"
         raise ValueError(f"Expected ascending radii >= 0 in pixel units, got {radius!r}; {remedy}.")
     if RadiusTest((radii[0] / setting.sigma,), n=n, alpha=setting.level(n)).outcome == "undecided":
@@ -232,17 +232,12 @@ def _select(
         p_upper=1.0,
         n0=n0,
         n=0,
-        alpha=setting.alpha,
         bound=bound,
-        sigma=setting.sigma,
-        noise=setting.noise,
-        precision=setting.precision,
-        seed=setting.seed,
-        stream=setting.stream,
         counts=(0,) * len(votes),
         rule=rule,
         stopped="other class",
         values=setting.values,
+        **setting.facts(),
     )
     return selected, max(votes), blank
 
@@ -257,12 +252,7 @@ def _prediction(
         label=counts.index(top) if p_value <= setting.level(n) else ABSTAIN,
         p_value=p_value,
         n=sum(counts),
-        alpha=setting.alpha,
-        sigma=setting.sigma,
-        noise=setting.noise,
-        precision=setting.precision,
-        seed=setting.seed,
-        stream=setting.stream,
         counts=tuple(counts),
         rule=rule,
+        **setting.facts(),
     )

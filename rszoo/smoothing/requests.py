@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from rszoo.bounds import Scores
@@ -41,6 +41,17 @@ SoftProcedure = Generator[Request, "Scores", Result]
 """Yields requests for scores, is sent them, returns a result."""
 
 
+class Facts(TypedDict):
+    """The settings that every answer states; see `Setting`."""
+
+    alpha: float
+    sigma: float
+    noise: str
+    precision: str
+    seed: int
+    stream: int
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all images of a call share.
@@ -62,6 +73,17 @@ class Setting:
     stream: int
     loss: float
     values: int
+
+    def facts(self) -> Facts:
+        """The settings that every answer states."""
+        return Facts(
+            alpha=self.alpha,
+            sigma=self.sigma,
+            noise=self.noise,
+            precision=self.precision,
+            seed=self.seed,
+            stream=self.stream,
+        )
 
     def level(self, n: int) -> float:
         """What n samples leave of alpha for the statistics.

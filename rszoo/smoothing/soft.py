@@ -94,12 +94,7 @@ def certify_soft(
         upper=estimate.upper,
         n0=n0,
         n=n,
-        alpha=setting.alpha,
         bound=bound,
-        sigma=setting.sigma,
-        noise=setting.noise,
-        precision=setting.precision,
-        seed=setting.seed,
-        stream=setting.stream,
         values=setting.values,
+        **setting.facts(),
     )
