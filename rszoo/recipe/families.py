@@ -57,18 +57,17 @@ def load_recipe(name_or_path: str) -> Recipe:
     """
     if place := FILE.fullmatch(name_or_path):
         path, sigma = Path(place["path"]), place["sigma"]
-        known = path.is_file()
     else:
         family, _, sigma = name_or_path.rpartition("-s")
         path = recipe_folder() / f"{family}.toml"
-        known = path.is_file() and sigma in _recipes_of(path)
-    if not known:
+    recipes = _recipes_of(path) if path.is_file() else {}
+    if not recipes or (place is None and sigma not in recipes):
         meant = guess(name_or_path, recipe_names())
         raise FileNotFoundError(
             f"Expected a recipe's name or a .toml file, got {name_or_path!r}; "
             f"{meant}'rszoo list --all' prints the names."
         )
-    return _only(_recipes_of(path), str(path), sigma)
+    return _only(recipes, str(path), sigma)
 
 
 def parse_recipe(text: str | bytes, source: str) -> Recipe:
