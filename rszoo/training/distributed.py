@@ -1,5 +1,6 @@
 """The processes that `torchrun` starts: evaluation divides its images among them, training none."""
 
+import atexit
 import os
 from datetime import timedelta
 from functools import cache
@@ -29,6 +30,9 @@ def join(device: torch.device) -> torch.device:
         return device
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST)
+        # else gloo's threads may still run while the interpreter ends, and abort the process,
+        # whose exit code is then not ours
+        atexit.register(dist.destroy_process_group)
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
