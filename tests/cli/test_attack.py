@@ -171,7 +171,7 @@ def test_planted_certificates_end_with_exit_code_1(
     assert run("challenge", log, *command).output == text, "a log names its entry"
     assert " ".join(text.splitlines()[1].split()) == "0.9 24 0 0 0.000 1"
     false = planted(log, 40.0)  # beyond what its votes can certify, which is refused elsewhere
-    monkeypatch.setattr("rszoo.logs.analysis.summary._check_possible", lambda log, top: None)
+    monkeypatch.setattr("rszoo.logs.analysis.summary.check_lines", lambda log: None)
     left = run("challenge", false, *command, code=1)
     assert (
         "got 24 of 24 contradicted at 1 times the radius (images 0, 1, 2, 3, 4, ...)" in left.output

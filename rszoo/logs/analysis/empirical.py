@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rszoo.logs.analysis.possible import check_lines
 from rszoo.logs.analysis.summary import results
 from rszoo.logs.format import AttackProtocol, CertifyProtocol, Log, Record, SoftProtocol
 
@@ -58,7 +59,8 @@ def empirical_rows(logs: Sequence[Log], distances: Sequence[float]) -> list[Empi
     """The row of each log, of an attack or of CERTIFY.
 
     Raises:
-        ValueError: a log is of neither, has no image, or has an image not once per distance.
+        ValueError: a log is of neither, has no image or an image not once per distance, or has a
+            line that no evaluation writes.
     """
     return [
         _attack_row(log, distances, log.protocol)
@@ -93,6 +95,7 @@ def _by_distance(log: Log) -> dict[float, list[Record]]:
         raise ValueError(
             f"Expected results in {log.path}, got no image; run 'rszoo attack' before."
         )
+    check_lines(log)
     lines: dict[float, list[Record]] = defaultdict(list, {0.0: []})
     for record in log.records:
         lines[record.eps or 0.0].append(record)

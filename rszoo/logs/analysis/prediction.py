@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rszoo.logs.analysis.possible import check_lines
 from rszoo.logs.format import Log, PublishedProtocol, Record
 from rszoo.logs.format.cohen import samples_in_name
 
@@ -44,8 +45,8 @@ def predict_rows(logs: Sequence[Log]) -> list[PredictRow]:
     g is taken from the largest n of the same log, or of the same folder of published files.
 
     Raises:
-        ValueError: a log is of CERTIFY, is empty, has an image twice, or does not say its n; or two
-            rows have different images.
+        ValueError: a log is of CERTIFY, is empty, has an image twice or a line that no evaluation
+            writes, or does not say its n; or two rows have different images.
 
     Source: Cohen, Rosenfeld, Kolter 2019, Table 4.
     """
@@ -55,6 +56,7 @@ def predict_rows(logs: Sequence[Log]) -> list[PredictRow]:
             raise ValueError(
                 f"Expected results in {log.path}, got no image; run 'rszoo evaluate' before."
             )
+        check_lines(log)
         run = runs.setdefault(_run(log), defaultdict(dict))
         published_n = _published_n(log)
         for record in log.records:

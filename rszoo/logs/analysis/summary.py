@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rszoo.bounds import certified_accuracy_lower, overstated_images
-from rszoo.logs.analysis.projection import Projection, largest_radius, reach
+from rszoo.logs.analysis.possible import check_lines
+from rszoo.logs.analysis.projection import Projection, reach
 from rszoo.logs.format import Log, PublishedProtocol, logged_radius
 
 Floats = NDArray[np.float64]
@@ -121,7 +122,7 @@ def results(log: Log) -> Results:
             f"Expected radii >= 0 in {log.path}, got {faulty[0]}; "
             "'rszoo audit' lists such lines: correct them."
         )
-    _check_possible(log, max(radii))
+    check_lines(log)
     tested = {logged_radius(radius): radius for radius in reversed(log.tested_radii or ())}
     return Results(
         idx,
@@ -132,39 +133,6 @@ def results(log: Log) -> Results:
         reach=reach(log),
         tested=log.tested_radii,
     )
-
-
-def _check_possible(log: Log, top: float) -> None:
-    """Raise ValueError where an image, a class or the largest radius cannot be in this log.
-
-    Only what is known is checked: a published file states no images, and often no n and alpha.
-    """
-    protocol, faults = log.protocol, []
-    if not isinstance(protocol, PublishedProtocol):
-        images, classes = protocol.indices, range(protocol.num_classes)
-        for record in log.records:
-            if record.idx not in images:
-                faults.append(("an image of the protocol", f"image {record.idx}"))
-            for kind, label in (("true", record.label), ("predicted", record.predict)):
-                if label not in classes and not (label == -1 and kind == "predicted"):
-                    expected = f"a {kind} class from 0 to {classes[-1]}"
-                    faults.append((expected, f"{label} for image {record.idx}"))
-        known = True
-    else:
-        known = None not in (protocol.sigma, protocol.n, protocol.alpha)
-    if known:
-        largest = max(0.0, largest_radius(log.setting)) * (1 + 1e-9)
-        if top > largest:
-            faults += [
-                (f"radii up to {largest:.6g}", f"{record.radius:g} for image {record.idx}")
-                for record in log.records
-                if record.radius is not None and record.radius - record.rounding > largest
-            ]
-    for expected, got in faults[:1]:
-        raise ValueError(
-            f"Expected {expected} in {log.path}, got {got}; "
-            "'rszoo audit' lists such lines: correct or delete them."
-        )
 
 
 def proved(log: Log) -> Results:
