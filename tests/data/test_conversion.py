@@ -2,9 +2,11 @@
 
 import io
 import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -252,3 +254,16 @@ def test_a_file_that_is_cut_off_is_refused_whatever_pillow_tolerates(
     assert ImageFile.LOAD_TRUNCATED_IMAGES
     with pytest.raises(ValueError, match=f"Expected an image in {tmp_path}/x, got this fault"):
         LabelledFiles([str(tmp_path / "x")], torch.tensor([0])).image(0)
+
+
+def test_threads_that_convert_leave_what_pillow_tolerates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(40):
+                list(pool.map(lambda _: convert(Image.new("RGB", (64, 64)), "RGB"), range(32)))
+                assert ImageFile.LOAD_TRUNCATED_IMAGES
+    finally:
+        sys.setswitchinterval(interval)

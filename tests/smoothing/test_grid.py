@@ -1,7 +1,9 @@
 """The law of the integer noise: exact where it can be enumerated, and by statistics where not."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -119,3 +121,14 @@ def test_sigmas_beyond_16_bits_are_refused() -> None:
         ValueError, match=r"Expected sigma of at most 12 with noise='grid', got 1e\+06"
     ):
         check_sigma(1e6)
+
+
+def test_the_law_is_computed_beside_other_users_of_mpmath() -> None:
+    """mpmath's precision belongs to the process: nobody else's counts, and none is changed."""
+    known, seen = thresholds(1.0), set()
+    with mpmath.workprec(20), ThreadPoolExecutor(1) as pool:
+        computed = pool.submit(thresholds.__wrapped__, 1.0)
+        while not computed.done():
+            seen.add(mpmath.mp.prec)
+    assert np.array_equal(computed.result(), known)
+    assert seen == {20}
