@@ -16,6 +16,7 @@ SHAPE = (1, 2, 2)
 
 
 def smoothed(half_space: HalfSpace, **options: Any) -> SmoothedClassifier:
+    options = {"noise": "float", **options}
     return rszoo.smooth(half_space, sigma=0.25, num_classes=2, input_shape=SHAPE, **options)
 
 
@@ -147,7 +148,9 @@ def test_votes_for_no_class_are_an_error_and_no_certificate(value: float) -> Non
         rare = x.flatten(1)[:, :1] > 1.2
         return torch.cat([x.flatten(1)[:, :1].where(~rare, value), x.flatten(1)[:, 1:2]], 1)
 
-    classifier = rszoo.smooth(Answer(logits), sigma=0.25, num_classes=2, input_shape=SHAPE)
+    classifier = rszoo.smooth(
+        Answer(logits), sigma=0.25, num_classes=2, input_shape=SHAPE, noise="float"
+    )
     for call in (classifier.certify, classifier.predict):
         with pytest.raises(
             ValueError,
@@ -158,7 +161,7 @@ def test_votes_for_no_class_are_an_error_and_no_certificate(value: float) -> Non
         lambda x: torch.cat([x.flatten(1)[:, :1], x.new_full((len(x), 1), -math.inf)], 1)
     )
     assert (
-        rszoo.smooth(masked, sigma=0.25, num_classes=2, input_shape=SHAPE)
+        rszoo.smooth(masked, sigma=0.25, num_classes=2, input_shape=SHAPE, noise="float")
         .certify(torch.full(SHAPE, 0.5), n=100)
         .label
         == 0

@@ -121,7 +121,7 @@ def test_votes_do_not_depend_on_batch_size_or_company(
     classifier = SmoothedClassifier(
         network, sigma=0.25, num_classes=10, input_shape=(3, 32, 32), precision=precision
     )
-    x = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    x = torch.randint(256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(1)) / 255
     expected = [c.counts for c in classifier.certify(x, n0=30, n=300, batch_size=64)]
     for size in (1, 7, 1000):
         assert [c.counts for c in classifier.certify(x, n0=30, n=300, batch_size=size)] == expected
@@ -135,7 +135,7 @@ torch.manual_seed(3)
 network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 5))
 classifier = rszoo.smooth(network, sigma=0.5, num_classes=5, input_shape=(3, 4, 4))
 torch.manual_seed({seed})
-print(classifier.certify(torch.linspace(0, 1, 48).view(3, 4, 4), n=1000).counts)
+print(classifier.certify(torch.arange(48).view(3, 4, 4) / 255, n=1000).counts)
 """
 
 
@@ -168,7 +168,7 @@ def test_grid_noise_certifies_like_float_noise(half_space: HalfSpace) -> None:
 def test_the_classifier_votes_in_evaluation_mode_and_leaves_the_module_alone() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(4, 2)).train()
     before = copy.deepcopy(module.state_dict())
-    classifier = rszoo.smooth(module, sigma=1e-6, num_classes=2, input_shape=SHAPE)
+    classifier = rszoo.smooth(module, sigma=1e-6, num_classes=2, input_shape=SHAPE, noise="float")
     assert max(classifier.certify(points(1)[0], n=1000).counts) == 1000
     assert module.training
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())

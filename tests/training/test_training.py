@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from support.training_runs import BLOBS, CPU, losses, recipe, recipe_text
 
+import rszoo
 import rszoo.data.datasets
 import rszoo.training.loop
 from rszoo.data.datasets import Labelled
@@ -55,8 +56,6 @@ def same(first: Path, second: Path) -> bool:
 
 
 def test_a_run_makes_an_entry_that_loads(blobs: Path, tmp_path: Path) -> None:
-    import rszoo
-
     out = tmp_path / "run"
     assert train(recipe(), out, device=CPU)
     classifier = rszoo.load(f"local-dir:{out}")
@@ -73,6 +72,21 @@ def test_a_run_makes_an_entry_that_loads(blobs: Path, tmp_path: Path) -> None:
     assert history.noisy_test_accuracy == lines[-1]["noisy_test_accuracy"]
     assert history.seconds > 0
     assert history.machines[0].startswith(f"{platform.machine()} with ")
+
+
+def test_weights_are_stored_in_the_precision_that_votes(blobs: Path, tmp_path: Path) -> None:
+    form = '[inference]\nprecision = "'
+    for precision in ("float32", "bfloat16"):
+        made = recipe(**{form + "float32": form + precision})
+        train(made, tmp_path / precision, device=CPU)
+    exact, stored = weights(tmp_path / "float32"), weights(tmp_path / "bfloat16")
+    assert {tensor.dtype for tensor in exact.values() if tensor.ndim} == {torch.float32}
+    for name, tensor in exact.items():
+        halved = tensor.ndim > 1 and name.startswith("network")
+        kept = tensor.bfloat16() if halved else tensor
+        assert stored[name].dtype == kept.dtype
+        assert torch.equal(stored[name], kept)
+    rszoo.load(f"local-dir:{tmp_path / 'bfloat16'}")
 
 
 def test_the_log_is_shown_by_tensorboard(blobs: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rszoo.errors import IntegrityError, MissingWeightsError, UnknownModelError
 from rszoo.zoo.config import sha256
 from rszoo.zoo.registry import bundled_folder, get_entry, staged_folder
 
-X = torch.linspace(0, 1, 3072).view(3, 32, 32)
+X = torch.linspace(0, 255, 3072).round().view(3, 32, 32) / 255
 
 
 def rewrite_weights(entry: Path, tensors: dict[str, torch.Tensor]) -> None:

@@ -25,7 +25,7 @@ FACTS = {
     "license": "MIT",
 }
 CIFAR: dict[str, Any] = {"sigma": 0.25, "num_classes": 10, "input_shape": (3, 32, 32)}
-X = torch.linspace(0, 1, 3072).view(3, 32, 32)
+X = torch.linspace(0, 255, 3072).round().view(3, 32, 32) / 255
 
 
 class Hidden(nn.Module):
