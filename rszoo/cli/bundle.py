@@ -30,7 +30,7 @@ from rszoo.zoo.registry import (
     staged_folder,
 )
 
-PACKAGED_BYTES = 1_500_000
+PACKAGED_BYTES = 2_500_000
 
 
 def bundle(
@@ -40,7 +40,7 @@ def bundle(
 
     The evidence is certify.tsv and certify-grid.tsv of 'rszoo evaluate', and the certify log of the
     other precision; the training's logs go with it. All are checked before they replace what is
-    there. Weights above 1.5 MB would weigh on every installation: a checkout keeps them as a Hub
+    there. Weights above 2.5 MB would weigh on every installation: a checkout keeps them as a Hub
     repository in hub/NAME, which 'rszoo card --all' completes and 'rszoo publish NAME' uploads.
     """
     if not (run / CONFIG).is_file():

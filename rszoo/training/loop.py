@@ -31,6 +31,7 @@ from rszoo.training.step import take_step
 from rszoo.training.votes import noisy_accuracy, prepare_teacher, weigh
 from rszoo.zoo.config import EPOCHS, RECIPE, RUNS, recipe_source
 from rszoo.zoo.entry import write_entry
+from rszoo.zoo.weights import rounded
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -152,7 +153,9 @@ def _finish(run: Run, out: Path) -> None:
         accuracy = noisy_accuracy(run, image_chunks(run.recipe.model.dataset, "test"))
         _append(out / EPOCHS, {"step": run.step, "noisy_test_accuracy": accuracy})
     replace_content(out / RECIPE, recipe_text(run.recipe) + "\n")
-    write_entry(out, run.result, recipe_source(run.recipe))
+    votes_rounded = run.recipe.inference.precision == "bfloat16"
+    network = rounded(run.result) if votes_rounded else run.result
+    write_entry(out, network, recipe_source(run.recipe))
 
 
 def _description(run: Run) -> dict[str, object]:

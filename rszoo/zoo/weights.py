@@ -3,9 +3,11 @@
 Neither depends on the caller's settings of torch, changes one, or draws one of its random numbers.
 """
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from rszoo.architectures import NormalizedNetwork, build
@@ -39,6 +41,29 @@ def fill(network: NormalizedNetwork, tensors: Mapping[str, Tensor]) -> None:
     own = network.state_dict()
     copies = {name: tensor.to(own[name].dtype, copy=True) for name, tensor in tensors.items()}
     network.load_state_dict(copies, strict=True, assign=True)
+
+
+@differentiable(CPU)
+def rounded(network: NormalizedNetwork) -> NormalizedNetwork:
+    """A copy whose convolutions and matrices are rounded to bfloat16; what is added stays float32.
+
+    A classifier that votes in bfloat16 rounds them anyway, so nothing is lost by storing them so.
+    """
+    copied = copy.deepcopy(network)
+    for parameter in copied.parameters():
+        if parameter.ndim > 1:
+            parameter.data = parameter.data.bfloat16().to(parameter.dtype)
+    return copied
+
+
+def compact(network: NormalizedNetwork) -> dict[str, Tensor]:
+    """The state dict, with convolutions and matrices in bfloat16 where that holds them exactly."""
+    halves = {
+        name: tensor.bfloat16()
+        for name, tensor in network.named_parameters()
+        if tensor.ndim > 1 and torch.equal(tensor.bfloat16().to(tensor.dtype), tensor)
+    }
+    return {name: tensor.contiguous() for name, tensor in (network.state_dict() | halves).items()}
 
 
 def first_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
