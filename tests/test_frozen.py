@@ -68,7 +68,7 @@ def votes() -> dict[str, Any]:
 
 
 def readme() -> list[str]:
-    return README_ROW.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    return README_ROW.findall((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
 
 
 def card() -> list[str]:
