@@ -1,15 +1,17 @@
 """What the processes of `torchrun` agree on before one of them writes: all begin, or none does."""
 
-import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
     from rszoo.logs.format import AnyProtocol
+
+STARTED = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
+"""What an environment has in which several processes may have been started."""
 
 
 @contextmanager
@@ -22,7 +24,7 @@ def beginning_together() -> Iterator["Callable[[AnyProtocol], None]"]:
     """
     from rszoo.cli import sentence
     from rszoo.evaluation import versions
-    from rszoo.training.distributed import count, gather
+    from rszoo.training.distributed import count, exit_unless_same, gather
 
     settled = count() == 1
 
@@ -32,37 +34,33 @@ def beginning_together() -> Iterator["Callable[[AnyProtocol], None]"]:
             return
         settled = True
         whole = msgspec.structs.replace(protocol, shard=None, software=versions())
-        _exit_unless_same(gather(msgspec.to_builtins(whole)))
+        exit_unless_same(gather(msgspec.to_builtins(whole)), "evaluate")
 
     try:
         yield settle
     except (ValueError, OSError) as error:
         if settled:
             raise
-        _exit_unless_same(gather(sentence(error)))
+        exit_unless_same(gather(sentence(error)), "evaluate")
 
 
-def _exit_unless_same(states: Sequence[Mapping[str, Any] | str]) -> None:
-    """Exit with code 2 if a process has an error, which is a string, or another protocol than 0."""
-    from rszoo.training.distributed import gather, rank
+@contextmanager
+def telling_others() -> Iterator[None]:
+    """Let all processes of a training end with code 2 where one has an error before it starts.
 
-    faults = [state for state in states if isinstance(state, str)]
-    faults += [] if faults else list(_differences(states))
-    if not faults:
-        return
-    if rank() == 0:
-        print(f"rszoo: {faults[0]}", file=sys.stderr, flush=True)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which torchrun sends once one has left
-    gather(None)
-    sys.exit(2)
+    It costs a process alone nothing: torch is imported only where several were started.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if not any(name in os.environ for name in STARTED):
+            raise
+        import torch
 
+        from rszoo.cli import sentence
+        from rszoo.training.distributed import count, exit_unless_same, gather, join
 
-def _differences(states: Sequence[Any]) -> Iterator[str]:
-    for number, state in enumerate(states):
-        keys = [key for key in states[0] | state if states[0].get(key) != state.get(key)]
-        if keys:
-            got = ", ".join(f"{key}: {states[0].get(key)} and {state.get(key)}" for key in keys)
-            yield (
-                f"Expected all processes to evaluate the same, got {got} in processes 0 and "
-                f"{number}; give them the same files and versions."
-            )
+        join(torch.device("cpu"))
+        if count() > 1:
+            exit_unless_same(gather(sentence(error)), "train")
+        raise

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from typer import Argument, Option
 
 from rszoo.cli.options import Device, Download
+from rszoo.cli.together import telling_others
 from rszoo.errors import MissingWeightsError, UnknownModelError
 from rszoo.recipe import Recipe, load_recipe
 from rszoo.zoo.config import read_config
@@ -81,19 +82,31 @@ def train(
     if new:
         _write_template(recipe, Path(f"{recipe}.toml") if out is None else out)
         return
-    wanted = load_recipe(recipe)
-    if time_limit is not None and not time_limit > 0:
-        raise ValueError(
-            f"Expected a time limit above 0 minutes, got {time_limit:g}; pass one or leave it out."
-        )
+    with telling_others():
+        wanted = load_recipe(recipe)
+        if time_limit is not None and not time_limit > 0:
+            raise ValueError(
+                f"Expected a time limit above 0 minutes, got {time_limit:g}; "
+                "pass one or leave it out."
+            )
+        if out is None and not dry_run:
+            raise ValueError(
+                f"Expected --out DIR, got none; name the run folder, for instance "
+                f"--out runs/{wanted.name}."
+            )
+        start = tutor = None
+        if not dry_run:
+            start = _entry(wanted, wanted.training.init_from, init, START)
+            tutor = _entry(wanted, wanted.training.teacher, teacher, TEACHER)
     from rszoo.smoothing.runtime import find_device
     from rszoo.training import estimate
     from rszoo.training import train as run
-    from rszoo.training.distributed import refuse_several
+    from rszoo.training.distributed import join, rank
 
-    refuse_several()
+    where = join(find_device(device))
     if dry_run:
-        where = find_device(device)
+        if rank():
+            return
         print(f"rszoo: measuring steps of {wanted.name} on {device} ...", file=sys.stderr)
         cost = estimate(wanted, where, download=download)
         print(
@@ -102,21 +115,19 @@ def train(
             "measured step."
         )
         return
-    if out is None:
-        raise ValueError(
-            f"Expected --out DIR, got none; name the run folder, for instance "
-            f"--out runs/{wanted.name}."
-        )
+    assert out is not None
     complete = run(
         wanted,
         out,
-        device=find_device(device),
+        device=where,
         time_limit=None if time_limit is None else 60 * time_limit,
         download=download,
-        initial=_entry(wanted, wanted.training.init_from, init, START),
-        teacher=_entry(wanted, wanted.training.teacher, teacher, TEACHER),
+        initial=start,
+        teacher=tutor,
         compiled=compiled,
     )
+    if rank():
+        return
     if complete:
         print(f"Complete: {out} holds the entry {wanted.name}; load it as 'local-dir:{out}'.")
     else:

@@ -1,14 +1,17 @@
 """The checkpoint of a run, from which it goes on to the same weights."""
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from torch import nn
 
 from rszoo.files import remove_leftovers, replace_content, replacing, whole_lines
+from rszoo.training.distributed import from_first
 from rszoo.training.methods import Weighing
 from rszoo.training.run import Run
 from rszoo.training.sealing import is_intact, seal
@@ -19,16 +22,14 @@ CHECKPOINT = "checkpoint.pt"
 
 def save(run: Run, folder: Path) -> None:
     """Replace the checkpoint at once: a run that is killed has the last one or this one."""
-    state = {name: part.state_dict() for name, part in _parts(run).items()}
     identity = {
         "fingerprint": run.recipe.fingerprint,
         "data_sha256": run.data.digest(),
         "device": run.device.type,
     }
-    losses = torch.stack(run.losses) if run.losses else torch.zeros(0)
     with replacing(folder / CHECKPOINT) as partial:
         try:
-            torch.save({**state, **identity, "step": run.step, "losses": losses}, partial)
+            torch.save({**_state(run), **identity}, partial)
             seal(partial)
         except RuntimeError as error:  # torch's words for a file that cannot be written
             raise OSError(
@@ -48,6 +49,27 @@ def resume(run: Run, folder: Path) -> None:
         _restore(run, folder)
     if (folder / EPOCHS).exists():
         _cut_log(folder / EPOCHS, run.step)
+
+
+def follow_first(run: Run) -> None:
+    """Give the run of every process the state that process 0 has."""
+    if run.share.of == 1:
+        return
+    content = io.BytesIO()
+    if run.share.number == 0:
+        torch.save(_state(run), content)
+    content = io.BytesIO(from_first(content.getvalue()))
+    if run.share.number:
+        _load(run, torch.load(content, map_location=run.device, weights_only=True))
+
+
+def digest(network: nn.Module) -> str:
+    """SHA-256 of all weights and buffers of a network."""
+    found = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def check_folder(folder: Path) -> None:
@@ -94,11 +116,8 @@ def _restore(run: Run, folder: Path) -> None:
         if not is_intact(folder / CHECKPOINT):
             raise ValueError("its checksum is that of another file")
         state = torch.load(folder / CHECKPOINT, map_location=run.device, weights_only=True)
-        fingerprint, step, same_data = (
-            state["fingerprint"],
-            state["step"],
-            _is_same_data(run, state),
-        )
+        fingerprint, _ = state["fingerprint"], state["step"]
+        same_data = _is_same_data(run, state)
     except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError, ValueError) as error:
         raise ValueError(
             f"Expected a checkpoint of a run, got {folder / CHECKPOINT}, which is damaged or "
@@ -126,7 +145,17 @@ def _restore(run: Run, folder: Path) -> None:
     for passed, expected, got in checks:
         if not passed:
             raise ValueError(f"Expected {expected} in {folder}, got {got}.")
-    run.step, run.losses = step, list(state.get("losses", torch.zeros(0)).unbind())
+    _load(run, state)
+
+
+def _state(run: Run) -> dict[str, Any]:
+    losses = torch.stack(run.losses) if run.losses else torch.zeros(0)
+    state = {name: part.state_dict() for name, part in _parts(run).items()}
+    return {**state, "step": run.step, "losses": losses}
+
+
+def _load(run: Run, state: dict[str, Any]) -> None:
+    run.step, run.losses = state["step"], list(state.get("losses", torch.zeros(0)).unbind())
     for name, part in _parts(run).items():
         part.load_state_dict(state[name])
 

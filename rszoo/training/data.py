@@ -21,6 +21,7 @@ from rszoo.data.digest import digest_of, digest_of_files
 from rszoo.data.holdout import held_out
 from rszoo.data.shapes import data_root
 from rszoo.recipe import Extra, Recipe
+from rszoo.training.methods import WHOLE, Share
 from rszoo.training.stream import Stream, Upcoming
 
 MONITORED = 2000
@@ -39,7 +40,8 @@ class TrainingData:
         monitored: images and labels for the noisy accuracy during the run: those held out, or some
             of the training images; never the test images, which would tempt to choose by them.
         monitored_split: which of the two.
-        batch: augmented images of some indices, uint8 (B, C, H, W), on the device.
+        batch: augmented images of some indices, those of this process's share of a batch, uint8
+            (B, C, H, W), on the device.
         digest: SHA-256 of the images that are trained on, and of their labels; see `digest_of` and
             `digest_of_files`.
         clean: all images as they are, in order, in chunks, uint8 (B, C, H, W).
@@ -54,13 +56,16 @@ class TrainingData:
     clean: Callable[[], Iterable[Tensor]]
 
 
-def augmented(images: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
+def augmented(
+    images: Tensor, augmentation: str, generator: torch.Generator, share: Share = WHOLE
+) -> Tensor:
     """Each uint8 image (B, C, H, W) randomly cropped and flipped, in one gather.
 
     Args:
         images: on the device of the generator.
         augmentation: a key of `PADDING`.
-        generator: the source of randomness.
+        generator: the source of randomness, drawn from for the whole batch.
+        share: which images of the batch these are.
     """
     if (padding := PADDING[augmentation]) is None:
         return images
@@ -68,7 +73,8 @@ def augmented(images: Tensor, augmentation: str, generator: torch.Generator) -> 
     device = images.device
 
     def draw(high: int) -> Tensor:
-        return torch.randint(high, (count, 1), generator=generator, device=device)
+        whole = (count * share.of, 1)
+        return share.part(torch.randint(high, whole, generator=generator, device=device))
 
     rows = draw(2 * padding + 1) + torch.arange(height, device=device)
     columns = draw(2 * padding + 1) + torch.arange(width, device=device)
@@ -79,8 +85,10 @@ def augmented(images: Tensor, augmentation: str, generator: torch.Generator) -> 
     return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
-def load_data(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
-    """The images of a recipe.
+def load_data(
+    recipe: Recipe, device: torch.device, *, download: bool, share: Share = WHOLE
+) -> TrainingData:
+    """The images of a recipe, whose batches are one process's share.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -88,16 +96,16 @@ def load_data(recipe: Recipe, device: torch.device, *, download: bool) -> Traini
             the data set's, or its augmentation or another option is not for this data set.
     """
     if get_dataset(recipe.model.dataset).files is not None:
-        return _streamed(recipe, device)
+        return _streamed(recipe, device, share)
     if recipe.training.augmentation not in PADDING:
         raise ValueError(
             f"Expected one of {', '.join(PADDING)} as augmentation of {recipe.model.dataset}, "
             f"got {recipe.training.augmentation!r}; change it."
         )
-    return _resident(recipe, device, download)
+    return _resident(recipe, device, download, share)
 
 
-def _resident(recipe: Recipe, device: torch.device, download: bool) -> TrainingData:
+def _resident(recipe: Recipe, device: torch.device, download: bool, share: Share) -> TrainingData:
     training, dataset = recipe.training, recipe.model.dataset
     images, labels = load_images(dataset, "train", download=download)
     held = held_out(labels, training.hold_out or 0)
@@ -118,7 +126,7 @@ def _resident(recipe: Recipe, device: torch.device, download: bool) -> TrainingD
     images, labels = images.to(device), labels.to(device)
 
     def batch(chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
-        return augmented(images[chosen], training.augmentation, generator)
+        return augmented(images[chosen], training.augmentation, generator, share)
 
     return TrainingData(
         labels,
@@ -131,7 +139,7 @@ def _resident(recipe: Recipe, device: torch.device, download: bool) -> TrainingD
     )
 
 
-def _streamed(recipe: Recipe, device: torch.device) -> TrainingData:
+def _streamed(recipe: Recipe, device: torch.device, share: Share) -> TrainingData:
     training, dataset = recipe.training, get_dataset(recipe.model.dataset)
     if training.augmentation != "resized-crop-flip" or training.hold_out or training.extra:
         raise ValueError(
@@ -143,7 +151,7 @@ def _streamed(recipe: Recipe, device: torch.device) -> TrainingData:
     list_files(dataset.name, "test")  # the end of the run needs them: a missing file is found now
     monitored = list(image_chunks(dataset.name, "train", limit=MONITORED))
     labels, weights = files.labels.to(device), torch.ones(len(files.labels), device=device)
-    stream = Stream(files, dataset.shape[1:], training.seed)
+    stream = Stream(files, dataset.shape[1:], training.seed, share)
     digest = cache(partial(digest_of_files, files, dataset.shape, dataset.resize))
 
     def clean() -> Iterable[Tensor]:

@@ -9,7 +9,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,9 +24,10 @@ from rszoo.files import append_line, replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.smoothing.isolation import differentiable
 from rszoo.smoothing.runtime import device_name
-from rszoo.training.checkpoint import check_folder, resume, save
-from rszoo.training.distributed import refuse_several
-from rszoo.training.run import Run, start
+from rszoo.training.checkpoint import check_folder, digest, follow_first, resume, save
+from rszoo.training.distributed import count, exit_unless_same, gather, largest, rank, wait
+from rszoo.training.methods import Share
+from rszoo.training.run import Run, start, synchronizes
 from rszoo.training.step import take_step
 from rszoo.training.votes import noisy_accuracy, prepare_teacher, weigh
 from rszoo.zoo.config import EPOCHS, RECIPE, RUNS, recipe_source
@@ -50,7 +51,9 @@ def train(
     """Train a recipe into the run folder `out`, from its checkpoint if it has one.
 
     The same recipe on the same machine gives the same weights, bit for bit, however often the run
-    was interrupted.
+    was interrupted. Several processes (`rszoo.training.distributed.join`) share each batch: the
+    weights are then equal up to rounding, except for batch statistics, which on a CPU are of each
+    process's images. Process 0 alone touches the folder.
 
     Args:
         recipe: what to train.
@@ -67,53 +70,84 @@ def train(
 
     Raises:
         ValueError: the folder holds a run of another recipe or an entry without its run, another
-            process trains in it or beside this one, the recipe names something unknown, or the loss
-            is no longer finite.
+            command trains in it, the recipe names something unknown, or the loss is no longer
+            finite.
         FileNotFoundError: the data set or the initial weights are missing.
     """
-    refuse_several()
-    out = Path(out)
-    check_folder(out)
-    with differentiable(device):
-        run = start(
-            recipe, device, download=download, initial=initial, teacher=teacher, compiled=compiled
-        )
-        out.mkdir(parents=True, exist_ok=True)
-        with (out / RUNS).open("ab") as file:
-            if not try_lock(file):
-                raise ValueError(
-                    f"Expected a folder that nobody trains in, got {out}, where another process "
-                    "does; choose another."
-                )
-            resume(run, out)
+    out, share = Path(out), Share(rank(), count())
+    with differentiable(device), ExitStack() as claimed:
+        try:
+            if share.number == 0:
+                check_folder(out)
+            run = start(
+                recipe,
+                device,
+                download=download,
+                initial=initial,
+                teacher=teacher,
+                compiled=compiled,
+                share=share,
+            )
+            beginning: dict[str, object] | str = _beginning(run)
+            if share.number == 0:
+                claimed.enter_context(_claimed(out))
+                resume(run, out)
+        except (ValueError, OSError) as error:
+            if share.of == 1:
+                raise
+            beginning = " ".join(str(error).split())
+        exit_unless_same(gather(beginning), "train")
+        follow_first(run)
+        if share.number == 0:
             _append(out / RUNS, _description(run))
-            limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
-            prepare_teacher(run)
-            with _stop_signals() as signals:
-                _steps(run, out, limit, signals)
-            if run.step == run.steps:
-                _finish(run, out)
+        limit = time.monotonic() + time_limit if time_limit is not None else float("inf")
+        prepare_teacher(run)
+        with _stop_signals() as signals:
+            _steps(run, out, limit, signals)
+        if run.step == run.steps and share.number == 0:
+            _finish(run, out)
+        wait()
     return run.step == run.steps
+
+
+@contextmanager
+def _claimed(out: Path) -> Iterator[None]:
+    """The folder, in which no other process trains meanwhile."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / RUNS).open("ab") as file:
+        if not try_lock(file):
+            raise ValueError(
+                f"Expected a folder that nobody trains in, got {out}, where another process "
+                "does; choose another."
+            )
+        yield
 
 
 def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
     saved = began = time.monotonic()
-    timed_from = run.step
+    timed_from, first = run.step, run.share.number == 0
     run.network.train()
-    with tqdm(total=run.steps, initial=run.step, unit="step", desc=run.recipe.name) as bar:
+    with tqdm(
+        total=run.steps, initial=run.step, unit="step", desc=run.recipe.name, disable=not first
+    ) as bar:
         while run.step < run.steps:
             weigh(run)
             run.losses.append(take_step(run))
             bar.update()
             if run.step % run.steps_per_epoch == 0:
                 _check_finite(run)
-                _log(run, out, (time.monotonic() - began) / (run.step - timed_from))
+                exit_unless_same(gather({"weights": digest(run.network)}), "train to")
+                if first:
+                    _log(run, out, (time.monotonic() - began) / (run.step - timed_from))
+                wait()
                 run.losses, began, timed_from = [], time.monotonic(), run.step
             now = time.monotonic()
-            stop = bool(signals) or now > limit
-            if stop or now - saved > CHECKPOINT_SECONDS or run.step == run.steps:
+            due = now - saved > CHECKPOINT_SECONDS or run.step == run.steps
+            stop, due = map(bool, largest(bool(signals) or now > limit, first and due))
+            if stop or due:
                 _check_finite(run)
-                save(run, out)
+                if first:
+                    save(run, out)
                 saved = now
             if stop:
                 return
@@ -158,15 +192,24 @@ def _finish(run: Run, out: Path) -> None:
     write_entry(out, network, recipe_source(run.recipe))
 
 
+def _beginning(run: Run) -> dict[str, object]:
+    """What all processes must have alike before the first step."""
+    described = _description(run)
+    same = {key: described[key] for key in ("fingerprint", "data_sha256", "versions")}
+    return {**same, "weights": digest(run.network)}
+
+
 def _description(run: Run) -> dict[str, object]:
     """What was run, where, and with which versions."""
+    whole = run.share.of == 1 or synchronizes(run.device, run.share)
     return {
         "recipe": msgspec.to_builtins(run.recipe),
         "fingerprint": run.recipe.fingerprint,
         "data_sha256": run.data.digest(),
         "versions": {name: version(name) for name in ("rszoo", "torch", "torchvision", "numpy")},
         "device": device_name(run.device),
-        "processes": 1,
+        "processes": run.share.of,
+        "batch_statistics": "of the whole batch" if whole else "of each process's share",
         "threads": torch.get_num_threads(),
         "resumed_at_step": run.step,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from rszoo.smoothing.isolation import CPU, differentiable, seeded
 from rszoo.smoothing.noise import step_generator
 from rszoo.training.data import TrainingData, load_data
 from rszoo.training.growth import grow, is_growth
-from rszoo.training.methods import Method, build_method
+from rszoo.training.methods import WHOLE, Method, Share, build_method
 from rszoo.training.optimization import build_average, build_optimizers, build_scheduler
 from rszoo.training.sampling import Sampler
 from rszoo.training.teacher import Teacher, check_fits, check_teacher
@@ -28,7 +29,8 @@ from rszoo.zoo.entry import read_entry
 class Run:
     """A run of a recipe after `step` steps; `model` is `network`, compiled where wanted.
 
-    `losses` are those of the present epoch's steps.
+    `losses` are those of the present epoch's steps, over the whole batches. With several processes
+    each has its `share` of every batch.
     """
 
     recipe: Recipe
@@ -42,6 +44,7 @@ class Run:
     average: AveragedModel | None
     sampler: Sampler
     teacher: Teacher | None = None
+    share: Share = WHOLE
     step: int = 0
     losses: list[Tensor] = field(default_factory=list)
 
@@ -79,6 +82,7 @@ def start(
     teacher: Path | None = None,
     compiled: bool = False,
     random_start: bool = False,
+    share: Share = WHOLE,
 ) -> Run:
     """A run at step 0.
 
@@ -91,20 +95,29 @@ def start(
         compiled: run the network through torch.compile, which changes speed and rounding.
         random_start: for a run that is only measured: ignore the recipe's `init_from`, and learn
             from a teacher of the recipe's architecture with random weights.
+        share: this process's part of each batch, where there are several.
 
     Raises:
         ValueError: the recipe names something unknown, something that this torch or its network
-            does not have, or its batch is larger than the data set.
+            does not have, its batch is larger than the data set, or the processes do not divide it.
         FileNotFoundError: the data set or the initial weights are missing.
     """
     training, method = recipe.training, build_method(recipe.method)
     check_teacher(recipe, method)
+    if training.batch_size % share.of:
+        raise ValueError(
+            f"Expected processes that divide batch_size = {training.batch_size}, got {share.of}; "
+            "start another number of them."
+        )
     with differentiable(device):
         network = _random_network(recipe)
         if training.init_from is not None and not random_start:
             _initialize(network, training, initial)
         network = network.to(device).to(memory_format=torch.channels_last)
-        data = load_data(recipe, device, download=download)
+        if synchronizes(device, share):
+            synchronized: Any = nn.SyncBatchNorm
+            network = synchronized.convert_sync_batchnorm(network)
+        data = load_data(recipe, device, download=download, share=share)
         steps_per_epoch = len(data.labels) // training.batch_size
         if steps_per_epoch == 0:
             raise ValueError(
@@ -130,7 +143,13 @@ def start(
             teacher=_random_teacher(network, data, recipe)
             if random_start
             else _teacher(recipe, teacher, device),
+            share=share,
         )
+
+
+def synchronizes(device: torch.device, share: Share) -> bool:
+    """Whether batch norm sees whole batches although processes share them: torch's does on GPUs."""
+    return share.of > 1 and device.type == "cuda"
 
 
 @differentiable(CPU)

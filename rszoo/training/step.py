@@ -14,6 +14,7 @@ from rszoo.recipe import Recipe
 from rszoo.smoothing.isolation import differentiable, seeded
 from rszoo.smoothing.noise import step_generator, step_seed
 from rszoo.smoothing.precision import mixed_precision
+from rszoo.training.distributed import add_up
 from rszoo.training.methods import Draw, Weighing
 from rszoo.training.run import Run, start
 
@@ -23,10 +24,14 @@ MEASURED_STEPS = 5
 def take_step(run: Run) -> Tensor:
     """Advance the run by one step; returns the mean loss of the batch, on the device."""
     run.network.zero_grad()
-    dropout = step_seed(run.recipe.training.seed, "network", run.step)  # and its like
+    purpose = f"network {run.share.number}" if run.share.number else "network"
+    dropout = step_seed(run.recipe.training.seed, purpose, run.step)  # and its like
     with seeded(dropout, run.device):
         loss = _loss(run)
     loss.backward()  # type: ignore[no-untyped-call]
+    loss = loss.detach()
+    if run.share.of > 1:
+        _share(run, loss)
     if run.recipe.training.clip_norm is not None:
         nn.utils.clip_grad_norm_(run.network.parameters(), run.recipe.training.clip_norm)
     for optimizer, scheduler in zip(run.optimizers, run.schedulers, strict=True):
@@ -35,12 +40,30 @@ def take_step(run: Run) -> Tensor:
     if run.average is not None:
         run.average.update_parameters(run.network)
     run.step += 1
-    return loss.detach()
+    return loss
+
+
+@torch.no_grad()
+def _share(run: Run, loss: Tensor) -> None:
+    """Give all processes the gradients and the loss of the whole batch, in one message.
+
+    Each batch norm's running statistics become the mean of theirs, so that all have one network.
+    """
+    gradients = [each.grad for each in run.network.parameters() if each.grad is not None]
+    statistics = [
+        running
+        for name, running in run.network.named_buffers()
+        if name.rpartition(".")[2] in ("running_mean", "running_var")
+    ]
+    for running in statistics:
+        running.div_(run.share.of)
+    add_up([*gradients, *statistics, loss])
 
 
 def _loss(run: Run) -> Tensor:
-    """The weighted mean loss of the present step's batch."""
-    recipe, training, chosen = run.recipe, run.recipe.training, _chosen(run, run.step)
+    """The weighted losses of this process's images, over the number of images of the batch."""
+    recipe, training = run.recipe, run.recipe.training
+    chosen = run.share.part(_chosen(run, run.step))
     generator = step_generator(training.seed, "step", run.step, run.device)
     images = run.data.batch(chosen, generator, lambda: _upcoming(run))
     x = images.to(memory_format=torch.channels_last).float().div_(255)
@@ -51,6 +74,7 @@ def _loss(run: Run) -> Tensor:
         smoothing=training.label_smoothing or 0.0,
         teacher=run.teacher.network if run.teacher else None,
         prediction=run.teacher.prediction(chosen) if run.teacher else None,
+        share=run.share,
     )
     with mixed_precision(run.device, training.precision):
         losses = run.method.loss(run.model, x, run.data.labels[chosen], draw)

@@ -10,6 +10,7 @@ from torchvision.transforms import v2
 
 from rszoo.data.folders import LabelledFiles
 from rszoo.smoothing.noise import step_seed
+from rszoo.training.methods import WHOLE, Share
 
 WORKERS = 8
 IMAGES_PER_WORKER = 1000  # fewer are read faster than a process starts
@@ -45,10 +46,13 @@ class Stream:
         files: the images.
         size: (height, width) of the crops.
         seed: the recipe's.
+        share: of each batch, the images to read.
     """
 
-    def __init__(self, files: LabelledFiles, size: tuple[int, int], seed: int) -> None:
-        self.crops, self.seed = _Crops(files, size), seed
+    def __init__(
+        self, files: LabelledFiles, size: tuple[int, int], seed: int, share: Share = WHOLE
+    ) -> None:
+        self.crops, self.seed, self.share = _Crops(files, size), seed, share
         self.batches: Iterator[Tensor] = iter(())
 
     def batch(self, chosen: Tensor, generator: torch.Generator, upcoming: Upcoming) -> Tensor:
@@ -59,11 +63,16 @@ class Stream:
             batch = next(self.batches)
         return batch.to(chosen.device, non_blocking=True)
 
+    def _own(self, batch: list[int]) -> list[tuple[int, int]]:
+        """The places of this share in the batch, with the indices of their images."""
+        size = len(batch) // self.share.of
+        return list(enumerate(batch))[self.share.number * size :][:size]
+
     def _loader(self, upcoming: Iterator[tuple[list[int], int]]) -> "DataLoader[Tensor]":
         places = (
             [
                 (index, step_seed(self.seed, f"crop {number}", position))
-                for position, index in enumerate(batch)
+                for position, index in self._own(batch)
             ]
             for batch, number in upcoming
         )

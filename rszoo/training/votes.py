@@ -11,6 +11,7 @@ from rszoo.data.datasets import Labelled, get_dataset
 from rszoo.smoothing.isolation import isolated
 from rszoo.smoothing.noise import gaussian_noise, step_generator
 from rszoo.smoothing.precision import mixed_precision
+from rszoo.training.distributed import add_up
 from rszoo.training.methods import Weighing
 from rszoo.training.run import Run
 
@@ -60,7 +61,7 @@ def weigh(run: Run) -> None:
 
 
 def class_votes(run: Run, network: nn.Module, votes: int, purpose: str) -> Tensor:
-    """The votes of a network on noisy copies of each clean training image.
+    """The votes of a network on noisy copies of each clean training image, by all processes.
 
     They depend on the recipe's seed and sigma and on the purpose alone, so they can be counted
     again.
@@ -75,9 +76,13 @@ def class_votes(run: Run, network: nn.Module, votes: int, purpose: str) -> Tenso
         Per image and class, int64 (N, classes), on the device.
     """
     recipe, classes = run.recipe, get_dataset(run.recipe.model.dataset).num_classes
-    counts: list[Tensor] = []
+    counts = torch.zeros(len(run.data.labels), classes, dtype=torch.int64, device=run.device)
+    first = 0
     with _answering(run, network):
         for number, images in enumerate(run.data.clean()):
+            rows = slice(first, first := first + len(images))
+            if number % run.share.of != run.share.number:
+                continue
             generator = step_generator(
                 recipe.training.seed, f"votes of {purpose}", number, run.device
             )
@@ -86,8 +91,9 @@ def class_votes(run: Run, network: nn.Module, votes: int, purpose: str) -> Tenso
                 network(x + gaussian_noise(x, recipe.model.sigma, generator)).argmax(1)
                 for _ in range(votes)
             ]
-            counts.append(one_hot(torch.stack(labels), classes).sum(0))
-    return torch.cat(counts)
+            counts[rows] = one_hot(torch.stack(labels), classes).sum(0)
+    add_up([counts])
+    return counts
 
 
 @contextmanager

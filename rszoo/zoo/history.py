@@ -19,6 +19,7 @@ class Start(msgspec.Struct, frozen=True):
     device: str
     processes: int
     threads: int
+    batch_statistics: str | None = None
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ class History:
         """The machines it ran on, in order, each once."""
         machines = [
             f"{start.device or 'a CPU'} (processes: {start.processes}, threads: {start.threads}, "
-            f"torch {start.versions.get('torch', 'unknown')})"
+            f"{_statistics(start)}torch {start.versions.get('torch', 'unknown')})"
             for start in self.starts
         ]
         return list(dict.fromkeys(machines))
@@ -65,6 +66,13 @@ class History:
     def noisy_test_accuracy(self) -> float | None:
         """Share of the test split that the network gets right, with one draw of noise per image."""
         return self.epochs[-1].noisy_test_accuracy
+
+
+def _statistics(start: Start) -> str:
+    """Which images batch norm saw, where processes shared the batches."""
+    if start.processes == 1 or start.batch_statistics is None:
+        return ""
+    return f"batch statistics {start.batch_statistics}, "
 
 
 def read_history(folder: Path, config: EntryConfig, recipe: Recipe | None) -> History | None:

@@ -2,7 +2,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Complaint
 from PIL import Image
 from safetensors.torch import load_file
 from support.training_runs import BLOBS, CPU, losses, recipe, recipe_text
@@ -166,20 +164,6 @@ def test_a_signal_stops_with_a_checkpoint(
     monkeypatch.setattr(loop, "take_step", interrupted)
     assert not train(recipe(), tmp_path / "run", device=CPU)
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 5
-
-
-def test_several_processes_are_refused_before_anything_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RSZOO_DATA", str(tmp_path / "no data"))
-    words = "Expected one process to train, got 2; run 'rszoo train' without torchrun."
-    with pytest.raises(ValueError, match=re.escape(words)):
-        train(recipe(), tmp_path / "run", device=CPU)
-    name = "cifar10-resnet20-smoothadv-finetuned-s0.25"
-    assert words in complaint("train", name, "--out", tmp_path / "run")
-    assert words in complaint("train", name, "--dry-run")
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_another_recipe_is_not_continued(blobs: Path, tmp_path: Path) -> None:

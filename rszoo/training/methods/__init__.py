@@ -9,7 +9,7 @@ import msgspec
 from rszoo.errors import explained
 from rszoo.training.methods.adre import Adre, AdreAdv
 from rszoo.training.methods.adversarial import Adversarial
-from rszoo.training.methods.base import Draw, Method, Taught, Weighing
+from rszoo.training.methods.base import WHOLE, Draw, Method, Share, Taught, Weighing
 from rszoo.training.methods.catrs import CatRS
 from rszoo.training.methods.consistency import Consistency
 from rszoo.training.methods.distilled import Distilled
@@ -65,4 +65,4 @@ def build_method(table: Mapping[str, str | bool | int | float]) -> Method:
     return method
 
 
-__all__ = ["METHODS", "Draw", "Method", "Taught", "Weighing", "build_method"]
+__all__ = ["METHODS", "WHOLE", "Draw", "Method", "Share", "Taught", "Weighing", "build_method"]

@@ -14,7 +14,6 @@ take the first term at a single, randomly chosen delta_j. There is no published 
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from rszoo.attacks import PGD, AdreObjective, log_mean_softmax, noisy_logits
@@ -49,9 +48,7 @@ class Adre:
     def _risk(self, logits: Tensor, y: Tensor, draw: Draw) -> Tensor:
         cross_entropy = nll(logits.log_softmax(2), y, draw)
         if self.draws == "single":
-            shape = (1, len(y))
-            j = torch.randint(len(logits), shape, generator=draw.generator, device=y.device)
-            cross_entropy = cross_entropy.gather(0, j)
+            cross_entropy = cross_entropy.gather(0, draw.choices(len(logits), len(y)).unsqueeze(0))
         log_p = log_mean_softmax(logits)
         return cross_entropy.mean(0) + self.lam * pick(log_p, runner_up(log_p, y))
 

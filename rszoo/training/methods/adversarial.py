@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from rszoo.attacks import PGD
 from rszoo.recipe import Count, Natural, Positive
-from rszoo.smoothing.noise import gaussian_noise
-from rszoo.training.methods.base import Draw, nll, warmed_up
+from rszoo.training.methods.base import Draw, nll, noise_vectors, warmed_up
 
 
 @dataclass(frozen=True)
@@ -43,5 +42,5 @@ class Adversarial:
         attack = PGD(warmed_up(self.eps, draw.progress, self.warmup), self.steps)
         point = attack(model, x, y, torch.zeros_like(x).unsqueeze(0))
         if self.noisy:
-            point = point + gaussian_noise(x, draw.sigma, draw.generator)
+            point = point + noise_vectors(x, 1, draw)[0]
         return nll(model(point).log_softmax(1), y, draw)

@@ -13,6 +13,23 @@ from rszoo.smoothing.noise import gaussian_noise
 
 
 @dataclass(frozen=True)
+class Share:
+    """The images of each batch that one of several processes has: one of `of` equal parts."""
+
+    number: int = 0
+    of: int = 1
+
+    def part(self, whole: Tensor, dim: int = 0) -> Tensor:
+        """This part of what there is for the whole batch along a dimension; a view."""
+        if self.of == 1:
+            return whole
+        return whole.chunk(self.of, dim)[self.number]
+
+
+WHOLE = Share()
+
+
+@dataclass(frozen=True)
 class Draw:
     """What a loss depends on besides the model, the images and the labels.
 
@@ -25,6 +42,8 @@ class Draw:
         teacher: the network of the run's teacher, frozen in evaluation mode, if there is one.
         prediction: the teacher's smoothed prediction per image, the shares of its votes,
             (B, classes), if the recipe wants it.
+        share: which images of the batch these are. Random numbers are drawn for the whole batch, so
+            that they do not depend on the number of processes.
     """
 
     sigma: float
@@ -33,6 +52,19 @@ class Draw:
     smoothing: float = 0.0
     teacher: nn.Module | None = None
     prediction: Tensor | None = None
+    share: Share = WHOLE
+
+    def uniform(self, *size: int) -> Tensor:
+        """Numbers in [0, 1), on the device; the images are along the last dimension."""
+        *before, images = size
+        whole = (*before, images * self.share.of)
+        device = self.generator.device
+        return self.share.part(torch.rand(whole, generator=self.generator, device=device), -1)
+
+    def choices(self, high: int, images: int) -> Tensor:
+        """An index below `high` for each image, int64, on the device."""
+        whole, device = (images * self.share.of,), self.generator.device
+        return self.share.part(torch.randint(high, whole, generator=self.generator, device=device))
 
     def teacher_network(self) -> nn.Module:
         """The network of the teacher.
@@ -123,9 +155,12 @@ def noise_vectors(x: Tensor, m: int, draw: Draw) -> Tensor:
     """m noise vectors per image, (m, B, C, H, W), in the memory order of x."""
     channels_last = x.is_contiguous(memory_format=torch.channels_last)
     order = torch.channels_last if channels_last else torch.contiguous_format
-    shape = (m * len(x), *x.shape[1:])
+    whole = len(x) * draw.share.of
+    shape = (m * whole, *x.shape[1:])
     blank = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=order)
-    return gaussian_noise(blank, draw.sigma, draw.generator).view(m, *x.shape)
+    noise = gaussian_noise(blank, draw.sigma, draw.generator).view(m, whole, *x.shape[1:])
+    part = draw.share.part(noise, 1).flatten(0, 1)
+    return part.contiguous(memory_format=order).view(m, *x.shape)
 
 
 def warmed_up(value: float, progress: float, epochs: int) -> float:

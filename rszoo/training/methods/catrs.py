@@ -74,8 +74,7 @@ class CatRS:
         if self.confidence == "votes":
             target = one_hot(logits.detach().argmax(2), logits.shape[2]).float().mean(0)
         share = pick(target, y).clamp(0, 1)
-        uniform = torch.rand(self.m, len(y), generator=draw.generator, device=y.device)
-        return (uniform < share).sum(0).clamp_min(1)
+        return (draw.uniform(self.m, len(y)) < share).sum(0).clamp_min(1)
 
     def _attacked(self, model: nn.Module, x: Tensor, target: Tensor, noise: Tensor) -> Tensor:
         flat = noise.flatten(0, 1)

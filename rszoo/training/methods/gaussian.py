@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from rszoo.smoothing.noise import gaussian_noise
-from rszoo.training.methods.base import Draw, nll
+from rszoo.training.methods.base import Draw, nll, noise_vectors
 
 
 @dataclass(frozen=True)
@@ -24,5 +23,5 @@ class Gaussian:
 
     def loss(self, model: nn.Module, x: Tensor, y: Tensor, draw: Draw) -> Tensor:
         """-log F(x + delta)_y; see `Method.loss`."""
-        noisy = x + gaussian_noise(x, draw.sigma, draw.generator)
+        noisy = x + noise_vectors(x, 1, draw)[0]
         return nll(model(noisy).log_softmax(1), y, draw)

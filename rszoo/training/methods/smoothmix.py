@@ -55,7 +55,7 @@ class SmoothMix:
         start, end = self._path(model, x, y, noise, draw.progress)
         clean = noisy_logits(model, start, noise)
         p = log_mean_softmax(clean).exp()
-        u = torch.rand(len(x), generator=draw.generator, device=x.device) / 2
+        u = draw.uniform(len(x)) / 2
         weight = u.view(-1, 1, 1, 1)
         mixed = noisy_logits(model, (1 - weight) * start + weight * end, noise).log_softmax(2)
         q = (1 - u).unsqueeze(1) * p + u.unsqueeze(1) / p.shape[1]

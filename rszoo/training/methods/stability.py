@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from rszoo.recipe import NonNegative
-from rszoo.smoothing.noise import gaussian_noise
-from rszoo.training.methods.base import Draw, nll
+from rszoo.training.methods.base import Draw, nll, noise_vectors
 
 
 @dataclass(frozen=True)
@@ -31,5 +30,5 @@ class Stability:
     def loss(self, model: nn.Module, x: Tensor, y: Tensor, draw: Draw) -> Tensor:
         """-log F(x)_y + lam H(F(x), F(x + delta)); see `Method.loss`."""
         clean: Tensor = model(x).log_softmax(1)
-        noisy: Tensor = model(x + gaussian_noise(x, draw.sigma, draw.generator)).log_softmax(1)
+        noisy: Tensor = model(x + noise_vectors(x, 1, draw)[0]).log_softmax(1)
         return nll(clean, y, draw) - self.lam * (clean.exp() * noisy).sum(1)
