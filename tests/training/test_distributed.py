@@ -82,6 +82,11 @@ def torchrun(processes: int, *program: str, **variables: str) -> "subprocess.Com
     )
 
 
+def children(process: int) -> list[int]:
+    text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(number) for number in text.split()]
+
+
 @pytest.mark.slow
 def test_processes_take_the_steps_of_one(blobs: Path, tmp_path: Path) -> None:
     """Without batch statistics all methods have the same losses and weights, up to rounding."""
@@ -114,25 +119,27 @@ def test_processes_take_the_steps_of_one(blobs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to find the processes")
 def test_a_shared_run_is_killed_and_goes_on_with_another_number_of_processes(
     blobs: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "recipe.toml").write_text(recipe_text(**{"epochs = 3": "epochs = 30"}))
+    (tmp_path / "recipe.toml").write_text(recipe_text(**{"epochs = 3": "epochs = 60"}))
     command = ["-m", "--", "rszoo.cli", "train", str(tmp_path / "recipe.toml")]
     command += ["--out", str(tmp_path / "run")]
     chance = random.Random(0)
-    for processes in (2, 4, 2):
-        started = subprocess.Popen(
+    for processes in (2, 4):
+        agent = subprocess.Popen(
             [*TORCHRUN, f"--nproc-per-node={processes}", *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
-            start_new_session=True,
         )
-        time.sleep(chance.uniform(8, 14))
-        os.killpg(started.pid, signal.SIGKILL)
-        started.wait()
-    done = torchrun(2, *command)
+        while not (ranks := children(agent.pid)):
+            time.sleep(0.1)
+        time.sleep(chance.uniform(7, 12))
+        os.kill(chance.choice(ranks), signal.SIGKILL)
+        assert agent.wait(timeout=60)  # it ends the others
+    done = torchrun(1, *command)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Complete") == 1
     recipe = load_recipe(str(tmp_path / "recipe.toml"))
