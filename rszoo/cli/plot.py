@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
@@ -32,6 +32,13 @@ def plot(
         "plot.png"
     ),
     envelope: Annotated[bool, Option("--envelope", help="Also the best at each radius.")] = False,
+    panels: Annotated[
+        Literal["sigma"] | None,
+        Option(
+            help="One panel for each sigma, where entries look the same that differ in it.",
+            show_default="one for all",
+        ),
+    ] = None,
     published: PublishedKeys = None,
     lower_bound: LowerBound = None,
     bound: Annotated[
@@ -57,11 +64,12 @@ def plot(
 ) -> None:
     """Draw the certified accuracy of logs against the radius, as exact steps.
 
-    For attacks, draw the accuracy under attack against the distance.
+    For attacks, draw the accuracy under attack against the distance. Too many
+    curves to tell apart become thin lines without names, below the best at each radius.
     """
     check_out(out)
     from rszoo.logs.analysis import check_comparable, project, with_marks
-    from rszoo.plots import draw_curves, published_points, save_figure
+    from rszoo.plots import crowded, draw_curves, published_points, save_figure
 
     read, papers = read_logs(logs, published, given)
     check_comparable(read, anyway=anyway)
@@ -73,8 +81,9 @@ def plot(
         shown += [project(log, alpha=value) for value in alpha or []]
         shown += [project(log, n=value) for value in n or []]
     curves = [curve for log in with_marks(shown) for curve in _curves(log, lower_bound)]
-    if envelope and certified:
-        curves.insert(0, _envelope(certified))
+    by_sigma = panels == "sigma"
+    if envelope or crowded(curves, by_sigma=by_sigma):
+        curves = [*_envelopes(certified, by_sigma=by_sigma), *curves]
     if attacks:
         curves = [
             replace(curve, title=curve.title + CERTIFIED) if curve.kind == "curve" else curve
@@ -85,7 +94,7 @@ def plot(
     counts = counts or {row.images for row in papers}
     images = counts.pop() if len(counts) == 1 else None
     curves += [published_points(row, row.title, images) for row in papers]
-    save_figure(draw_curves(curves, images=images), out, dpi=150)
+    save_figure(draw_curves(curves, images=images, by_sigma=by_sigma), out, dpi=150)
     note_unfinished(read)
     print(f"The picture is in {out}.")
 
@@ -112,10 +121,11 @@ def _curves(log: Log, rho: float | None) -> "Iterator[Curve]":
     from rszoo.logs.analysis import Projection, proved, results
     from rszoo.plots import accuracy_curve, bound_curve
 
-    curve = accuracy_curve(log.title, results(log), of=log.protocol.title)
+    sigma = log.protocol.sigma
+    curve = accuracy_curve(log.title, results(log), of=log.protocol.title, sigma=sigma)
     yield curve
     if rho is not None and not (isinstance(log, Projection) and log.estimated):
-        yield bound_curve(proved(log), curve.radii, alpha=log.setting.alpha, rho=rho)
+        yield bound_curve(proved(log), curve, alpha=log.setting.alpha, rho=rho)
 
 
 def _attacked(log: Log) -> "Curve":
@@ -126,7 +136,18 @@ def _attacked(log: Log) -> "Curve":
     (row,) = empirical_rows([log], attacked_distances([log]))
     title = f"{row.title}: {row.attack}, m={row.num_noise}, T={row.steps}, n={row.n}"
     accuracies = [accuracy or 0.0 for accuracy in row.accuracies]
-    return Curve(title, row.distances, accuracies, "attack", of=log.protocol.title)
+    of, sigma = log.protocol.title, log.protocol.sigma
+    return Curve(title, row.distances, accuracies, "attack", of=of, sigma=sigma)
+
+
+def _envelopes(logs: Sequence[Log], *, by_sigma: bool) -> "Iterator[Curve]":
+    """The envelope of all logs, or of those of each sigma."""
+    if not by_sigma:
+        yield from [_envelope(logs)] if logs else []
+        return
+    for sigma in dict.fromkeys(log.protocol.sigma for log in logs):
+        alike = [log for log in logs if log.protocol.sigma == sigma]
+        yield replace(_envelope(alike), sigma=sigma)
 
 
 def _envelope(logs: Sequence[Log]) -> "Curve":

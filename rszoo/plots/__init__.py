@@ -12,13 +12,9 @@ if find_spec("matplotlib") is None:
     raise ValueError("Expected matplotlib to be installed, got none; pip install 'rszoo[plots]'.")
 
 from rszoo.plots.certificates import OTHER, RIGHT, WRONG, Panel, draw_certificates
-from rszoo.plots.curves import (
-    Curve,
-    accuracy_curve,
-    bound_curve,
-    draw_curves,
-    published_points,
-)
+from rszoo.plots.curve import Curve, accuracy_curve, bound_curve, published_points
+from rszoo.plots.curves import draw_curves
+from rszoo.plots.looks import crowded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +27,7 @@ __all__ = [
     "Panel",
     "accuracy_curve",
     "bound_curve",
+    "crowded",
     "draw_certificates",
     "draw_curves",
     "published_points",

@@ -15,7 +15,8 @@ Pixels = NDArray[np.floating[Any]]
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart
 RIGHT, WRONG, OTHER = "#0072B2", "#D55E00", "#BBBBBB"
-ROW_INCHES, WIDTH_INCHES, MARGIN_INCHES = 1.45, 13.5, 1.9
+ROW_INCHES, WIDTH_INCHES, BOTTOM_INCHES = 1.45, 13.5, 1.0
+TITLE_INCHES, LINE_INCHES = 0.5, 0.19
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,20 @@ class Panel:
     words: Sequence[str]
 
 
-def draw_certificates(panels: Sequence[Panel], classes: Sequence[str]) -> Figure:
+def draw_certificates(
+    panels: Sequence[Panel], classes: Sequence[str], *, caption: str = ""
+) -> Figure:
     """One row per image: the image, noisy copies, votes by class, and the certificate in words.
 
     Args:
         panels: the rows, at least one; all with as many copies as the first.
         classes: the names of the classes, in label order.
+        caption: lines above the picture, before those that explain its colours.
     """
     copies = len(panels[0].copies)
-    height = ROW_INCHES * len(panels) + MARGIN_INCHES
+    caption = "\n".join(filter(None, [caption, _colours(panels[0].certificate)]))
+    top = TITLE_INCHES + LINE_INCHES * (1 + caption.count("\n"))
+    height = ROW_INCHES * len(panels) + top + BOTTOM_INCHES
     figure = Figure(figsize=(WIDTH_INCHES, height))
     grid = figure.add_gridspec(
         len(panels),
@@ -53,8 +59,8 @@ def draw_certificates(panels: Sequence[Panel], classes: Sequence[str]) -> Figure
         width_ratios=[1] * (copies + 1) + [2.9, 3.0],
         left=0.01,
         right=0.99,
-        bottom=1.0 / height,
-        top=1 - 0.9 / height,
+        bottom=BOTTOM_INCHES / height,
+        top=1 - top / height,
         wspace=0.08,
         hspace=0.16,
     )
@@ -69,7 +75,7 @@ def draw_certificates(panels: Sequence[Panel], classes: Sequence[str]) -> Figure
     figure.text(
         0.01,
         1 - 0.15 / height,
-        _caption(panels[0].certificate),
+        caption,
         fontsize=9.5,
         va="top",
         color="#333333",
@@ -78,12 +84,12 @@ def draw_certificates(panels: Sequence[Panel], classes: Sequence[str]) -> Figure
     return figure
 
 
-def _caption(certificate: Certificate) -> str:
+def _colours(certificate: Certificate) -> str:
     return (
         f"Coloured: the class that {certificate.n0} separate copies selected, blue if it is what "
-        "the photograph shows, orange if not. "
-        "Black line: p_lower, its lower confidence bound. Dotted: one half.\n"
-        "A certificate says that the answer is stable, not that it is true."
+        "the photograph shows, orange if not, black if the classifier abstains. Black line:\n"
+        "p_lower, its lower confidence bound. Dotted: one half. "
+        "A certificate says that the answer is stable, not that it is right."
     )
 
 

@@ -1,118 +1,58 @@
-"""Certified accuracy against radius as exact steps; accuracy under attack and papers' as marks."""
+"""Pictures of curves: one panel, or one for each sigma, with one legend below."""
 
-import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rszoo.logs.analysis import Published, Results, lower_bounds
+from rszoo.plots.curve import Curve
+from rszoo.plots.looks import folded, looks, titled
 
-# Okabe & Ito's palette without its yellow, which is too pale on white; in grey the line styles
-# tell the curves apart
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-STYLES = (
-    "-",
-    (0, (5, 1.5)),
-    (0, (1, 1)),
-    (0, (6, 1.5, 1, 1.5)),
-    (0, (3, 1, 1, 1, 1, 1)),
-    (0, (12, 2)),
-    (0, (2, 2)),
-    (0, (10, 1.5, 1, 1.5, 1, 1.5)),
-    (0, (4, 4)),
-    (0, (1, 3)),
-)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-LOOKS: dict[str, dict[str, Any]] = {
-    "curve": {"linewidth": 1.5},
-    "bound": {"linewidth": 0.6},
-    "envelope": {"linewidth": 5, "color": "#D0D0D0", "zorder": 1},
-    "attack": {"linestyle": ":", "linewidth": 1, "markersize": 5, "clip_on": False},
-    "points": {"linestyle": "", "color": "black", "markersize": 5.5, "clip_on": False, "zorder": 3},
-}
 WIDTH_INCHES, HEIGHT_INCHES, LEGEND_LINE_INCHES = 6.0, 4.0, 0.17
 # with more titles the figure is wider, for two columns of them
 MANY_TITLES, MANY_WIDTH_INCHES = 12, 7.2
 LONGEST_LABEL = 48  # characters beside the axis
 LONGEST_LINE, LONGEST_OF_MANY = 76, 46  # characters of the legend
-ROUNDING = 2e-6  # of a radius in a log
 WIDE_TITLE = 41  # with longer titles the legend of a few curves has one column
+PANEL_HEIGHT_INCHES, MOST_PANELS = 2.7, 12
+X_LABEL = r"$\ell_2$ radius, pixels in [0, 1]"
+
+Drawn = Sequence[tuple[Curve, dict[str, Any]]]
 
 
-@dataclass(frozen=True)
-class Curve:
-    """Certified accuracy at some radii.
+def draw_curves(curves: Sequence[Curve], *, images: int | None, by_sigma: bool = False) -> Figure:
+    """One panel, or one for each sigma, and the legend below.
 
-    Attributes:
-        title: its name in the legend.
-        radii: l2 radii in pixel units, increasing.
-        accuracies: at these radii; between them a "curve" has the accuracy of the larger radius.
-        kind: a step "curve"; the "bound" below the curve before it; the "envelope" of all;
-            published "points"; accuracy under "attack", in the colour of the classifier's first
-            curve.
-        of: the classifier, where there are attacks.
-        end: the largest radius at which the accuracy is known; a curve that is above 0 up to there
-            ends there, others fall to 0 after their last radius.
-    """
-
-    title: str
-    radii: Sequence[float]
-    accuracies: Sequence[float]
-    kind: Literal["curve", "bound", "envelope", "points", "attack"] = "curve"
-    of: str = ""
-    end: float = math.inf
-
-    @property
-    def falls(self) -> bool:
-        """Whether the accuracy is known to be 0 above the last of the radii."""
-        return self.end - self.radii[-1] > ROUNDING
-
-
-def accuracy_curve(title: str, results: Results, *, of: str = "") -> Curve:
-    """Certified accuracy at all radii that the votes can certify."""
-    radii, accuracies = results.curve()
-    return Curve(title, radii.tolist(), accuracies.tolist(), of=of, end=results.reach)
-
-
-def bound_curve(proven: Results, radii: Sequence[float], *, alpha: float, rho: float) -> Curve:
-    """The lower bound that holds at all radii at once; see `rszoo.logs.analysis.lower_bounds`."""
-    _, everywhere = lower_bounds(proven, radii, alpha=alpha, rho=rho)
-    title = f"thin: lower bound at all radii, rho={rho:g}"
-    return Curve(title, radii, everywhere, "bound", end=proven.reach)
-
-
-def published_points(row: Published, title: str, images: int | None) -> Curve:
-    """The accuracies of a paper, with its number of images unless that is the axis's."""
-    other = "" if row.images in (images, None) else f", {row.images:,} images"
-    return Curve(title + other, row.radii, row.accuracies, "points")
-
-
-def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
-    """One panel, the legend below it.
+    Beyond `rszoo.plots.looks.MOST_TITLES` curves the legend names none of them.
 
     Args:
         curves: at least one.
         images: the number of images, if it is the same for all.
+        by_sigma: one panel for each sigma, in which entries that differ in sigma alone look the
+            same; a last panel holds the curves without one.
+
+    Raises:
+        ValueError: there are more than `MOST_PANELS` sigmas.
     """
-    titles = {curve.title for curve in curves}
-    many = len(titles) > MANY_TITLES
-    columns = 2 if many or (len(curves) > 1 and max(map(len, titles)) <= WIDE_TITLE) else 1
-    longest = LONGEST_OF_MANY if many else LONGEST_LINE
-    folded = {title: textwrap.fill(title, longest) for title in titles}
-    lines = -(-sum(1 + text.count("\n") for text in folded.values()) // columns)
-    height = HEIGHT_INCHES + LEGEND_LINE_INCHES * max(0, lines - 3)
-    width = MANY_WIDTH_INCHES if many else WIDTH_INCHES
-    figure = Figure(figsize=(width, height), layout="constrained")
-    ax = figure.add_subplot()
-    _draw_axes(ax, curves, images)
-    _draw_all(ax, curves, folded)
+    several = by_sigma and len({curve.sigma for curve in curves}) > 1
+    curves = titled(curves, by_sigma=by_sigma)
+    drawn = list(zip(curves, looks(curves), strict=True))
+    legend = _Legend.of(drawn, wide=several)
+    if several:
+        figure = _draw_panels(_by_sigma(drawn), legend.inches, images)
+    else:
+        width = MANY_WIDTH_INCHES if legend.wide else WIDTH_INCHES
+        figure = Figure(figsize=(width, HEIGHT_INCHES + legend.inches), layout="constrained")
+        _draw_panel(figure.add_subplot(), drawn, images)
+    handles = _handles(figure, drawn)
     figure.legend(
+        handles.values(),
+        [folded(label, legend.longest) for label in handles],
         loc="outside lower center",
-        ncols=columns,
+        ncols=legend.columns,
         fontsize=8,
         frameon=False,
         handlelength=3.4,
@@ -121,40 +61,98 @@ def draw_curves(curves: Sequence[Curve], *, images: int | None) -> Figure:
     return figure
 
 
-def _draw_all(ax: Axes, curves: Sequence[Curve], folded: Mapping[str, str]) -> None:
-    place, marked, labels = -1, -1, dict(folded)
-    places: dict[str, int] = {}  # of each classifier's first curve, whose colour its attacks have
-    for curve in curves:
-        if curve.kind == "curve" or (curve.kind == "attack" and curve.of not in places):
-            place += 1
-            places.setdefault(curve.of, place)
-        number = places[curve.of] if curve.kind == "attack" else max(place, 0)
-        look: dict[str, Any] = {"color": COLORS[number % len(COLORS)], **LOOKS[curve.kind]}
-        look["label"] = labels[curve.title]
+@dataclass(frozen=True)
+class _Legend:
+    """Its layout: two columns in a wide figure, the longest line, and what it adds to a height."""
+
+    wide: bool
+    columns: int
+    longest: int
+    inches: float
+
+    @classmethod
+    def of(cls, drawn: Drawn, *, wide: bool) -> "_Legend":
+        """The layout for the labels of these curves; `wide`: the figure is."""
+        labels = {look["label"] for _, look in drawn} - {"_"}
+        wide = wide or len(labels) > MANY_TITLES
+        two = wide or (len(drawn) > 1 and max(map(len, labels)) <= WIDE_TITLE)
+        longest = LONGEST_OF_MANY if wide else LONGEST_LINE
+        lines = sum(1 + folded(label, longest).count("\n") for label in labels)
+        lines = -(-lines // 2) if two else lines
+        return cls(wide, 2 if two else 1, longest, LEGEND_LINE_INCHES * max(0, lines - 3))
+
+
+def _by_sigma(drawn: Drawn) -> Mapping[float | None, Drawn]:
+    """The curves of each sigma, and last those without one."""
+    panels: dict[float | None, Drawn] = {}
+    for sigma in sorted({curve.sigma for curve, _ in drawn}, key=lambda s: (s is None, s)):
+        panels[sigma] = [each for each in drawn if each[0].sigma == sigma]
+    if len(panels) > MOST_PANELS:
+        raise ValueError(
+            f"Expected at most {MOST_PANELS} sigmas for one panel each, got {len(panels)}; "
+            "draw fewer logs, or all in one panel."
+        )
+    return panels
+
+
+def _draw_panels(panels: Mapping[float | None, Drawn], below: float, images: int | None) -> Figure:
+    """Two panels per row, with the same vertical axis."""
+    rows = -(-len(panels) // 2)
+    size = (MANY_WIDTH_INCHES, PANEL_HEIGHT_INCHES * rows + below)
+    figure = Figure(figsize=size, layout="constrained")
+    for place, (sigma, drawn) in enumerate(panels.items(), 1):
+        ax = figure.add_subplot(rows, 2, place)
+        _draw_panel(ax, drawn, images)
+        name = "several sigmas, or not known" if sigma is None else rf"$\sigma$ = {sigma:g}"
+        ax.set_title(name, fontsize=10)
+        ax.tick_params(labelsize=8)
+        for label in (ax.xaxis.label, ax.yaxis.label):
+            label.set_fontsize(9)
+        if place % 2 == 0:
+            ax.set_ylabel("")
+        if place <= len(panels) - 2:
+            ax.set_xlabel("")
+    top = max(ax.get_ylim()[1] for ax in figure.axes)
+    for ax in figure.axes:
+        ax.set_ylim(0, top)
+    return figure
+
+
+def _handles(figure: Figure, drawn: Drawn) -> dict[str, Artist]:
+    """What stands for each label in the legend, in the order of the curves."""
+    shown: dict[str, Artist] = {}
+    for ax in figure.axes:
+        for artist, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            shown.setdefault(str(label), artist)
+    order = dict.fromkeys(look["label"] for _, look in drawn)
+    return {label: shown[label] for label in order if label in shown}
+
+
+def _draw_panel(ax: Axes, drawn: Drawn, images: int | None) -> None:
+    _draw_axes(ax, [curve for curve, _ in drawn], images)
+    for curve, look in drawn:
         if curve.kind in ("attack", "points"):
-            marked += 1
-            hollow = curve.kind == "points" and marked < len(MARKERS)
-            face = "white" if hollow else look["color"]
-            marker = MARKERS[marked % len(MARKERS)]
-            ax.plot(curve.radii, curve.accuracies, marker, markerfacecolor=face, **look)
-        else:
-            fall = ([curve.radii[-1]], [0.0]) if curve.falls else ([], [])
-            x, y = [*curve.radii, *fall[0]], [*curve.accuracies, *fall[1]]
-            style = STYLES[number % len(STYLES)] if curve.kind == "curve" else "-"
-            ax.step(x, y, where="pre", linestyle=style, **look)
-        if curve.kind == "bound":
-            labels[curve.title] = "_"  # bounds share one line of the legend
+            ax.plot(curve.radii, curve.accuracies, **look)
+            continue
+        fall = ([curve.radii[-1]], [0.0]) if curve.falls else ([], [])
+        x, y = [*curve.radii, *fall[0]], [*curve.accuracies, *fall[1]]
+        ax.step(x, y, where="pre", **look)
 
 
-def _draw_axes(ax: Axes, curves: Sequence[Curve], images: int | None) -> None:
-    ax.set_xlabel(r"$\ell_2$ radius, pixels in [0, 1]")
+def _what(curves: Sequence[Curve], images: int | None) -> str:
+    """The label of the vertical axis."""
     kinds = {curve.kind for curve in curves}
     what = "certified accuracy"
     if "attack" in kinds:
         both = kinds != {"attack"}
         what = "accuracy (certified, under attack)" if both else "accuracy under attack"
     where = "" if images is None else f" on {images:,} images"
-    ax.set_ylabel(what + ("\n" + where.strip() if len(what + where) > LONGEST_LABEL else where))
+    return what + ("\n" + where.strip() if len(what + where) > LONGEST_LABEL else where)
+
+
+def _draw_axes(ax: Axes, curves: Sequence[Curve], images: int | None) -> None:
+    ax.set_xlabel(X_LABEL)
+    ax.set_ylabel(_what(curves, images))
     ax.set_xlim(0, 1.02 * max([0.1, *(curve.radii[-1] for curve in curves)]))
     ax.set_ylim(0, min(1.0, 0.05 + max(curve.accuracies[0] for curve in curves)))
     ax.grid(color="#DDDDDD", linewidth=0.6)

@@ -95,7 +95,8 @@ def publish(
         pins = not create_pr and _is_of_this_zoo(config)
         if pins:
             _check_bundled(config, folder)
-        (folder / CARD).write_text(card(folder, named=pins), encoding="utf-8")
+        text = card(folder, named=pins, repository=repo_id, revision=revision)
+        (folder / CARD).write_text(text, encoding="utf-8")
         among = published(config.name)
         paths = [folder / file for file in among if (folder / file).is_file()]
         files = [PublishedFile(path.name, path.stat().st_size, sha256(path)) for path in paths]
@@ -162,17 +163,24 @@ def push_to_hub(
     return cast(Upload, publication.upload).url  # None only after a dry run
 
 
-def card(folder: Path, *, named: bool) -> str:
+def card(folder: Path, *, named: bool, repository: str, revision: str | None) -> str:
     """The card of the entry in a folder, with its recipe if it is there; saves its picture too.
 
-    `named`: the registry will pin these files under the entry's name.
+    It names the repository but no commit: it is part of the commit, whose name depends on it.
+
+    Args:
+        folder: holds the files to publish.
+        named: the registry will pin these files under the entry's name.
+        repository: where they go.
+        revision: a branch other than the main one.
     """
     from rszoo.publishing.cards import read_evidence, render, save_picture
 
     recipe = load_recipe(str(folder / RECIPE)) if (folder / RECIPE).is_file() else None
     evidence = read_evidence(folder, recipe)
     save_picture(evidence, folder)
-    return render(replace(evidence, named=named or evidence.named))
+    named = named or evidence.named
+    return render(replace(evidence, named=named, repository=repository, revision=revision))
 
 
 @contextmanager

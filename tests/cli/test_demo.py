@@ -10,8 +10,10 @@ from conftest import Complaint
 from PIL import Image
 from typer.testing import CliRunner
 
+import rszoo
 from rszoo.cli import app
-from rszoo.cli.demo import PHOTOGRAPHS
+from rszoo.cli.demo import PHOTOGRAPHS, _reading
+from rszoo.cli.images import Voted
 from rszoo.data.datasets import get_dataset
 from rszoo.smoothing.certificate import ABSTAIN, Certificate
 
@@ -37,13 +39,48 @@ def test_the_table_and_the_picture(entry: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "picture.png"
     lines = demo("--name", f"local-dir:{entry}", "--n", 50, "--out", out).splitlines()
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("image ")) :]
+    outcomes = []
     for file, source in SOURCES.items():
-        line = next(line for line in lines if line.startswith(file))
-        assert line.split()[1] == source["label"]
+        cells = next(line for line in table if line.startswith(file)).split()
+        assert cells[1] == source["label"]
+        right = {source["label"]: "yes", "abstain": "-"}.get(cells[2], "no")
+        assert cells[-1] == right
+        outcomes.append(right)
+    assert f"{outcomes.count('yes')} of 6 labels are right, {outcomes.count('no')} wrong" in (
+        " ".join(table)
+    )
+    assert all(len(line) <= 80 for line in lines if str(tmp_path) not in line and "/" not in line)
     with Image.open(out) as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 500
         assert len(picture.convert("RGB").getcolors(10**7) or ()) > 1000
+
+
+def certificate(label: int, selected: int) -> Certificate:
+    rule = ("cohen", 0.25, "float", "float32", 0)
+    return Certificate(label, 0.1, selected, 0.6, 0.4, 10, 100, 0.001, *rule, (70, 30))
+
+
+@pytest.mark.parametrize(
+    ("label", "shows", "words"),
+    [
+        (0, "dark", "70 are labelled dark, so the label is dark, which is right. The radius 0.100"),
+        (0, "light", "so the label is dark, which is wrong, and certified all the same. The"),
+        (ABSTAIN, "dark", "70 are labelled dark: too few to certify that label. So the classifier"),
+    ],
+)
+def test_the_first_photograph_is_explained_in_words(
+    shades: str, label: int, shows: str, words: str
+) -> None:
+    classifier = rszoo.load(shades)
+    name = None if label == ABSTAIN else classifier.classes[label]
+    image = Voted(Path("x.jpg"), certificate(label, 0), name, 1.0, False)
+    said = _reading(classifier, image, shows)
+    assert said.startswith(f"x.jpg shows: {shows}. Of its 100 noisy copies ")
+    assert words in said
+    assert "abstains" in said
+    assert ("every pixel value may move by up to 1.84 of its 255 levels" in said) == (label == 0)
 
 
 def test_the_picture_is_of_the_kind_that_its_name_says(entry: Path, tmp_path: Path) -> None:
@@ -79,31 +116,15 @@ def test_the_picture_shows_the_votes_and_marks_a_wrong_label() -> None:
 
     from rszoo.plots import OTHER, RIGHT, WRONG, Panel, draw_certificates
 
-    def certificate(label: int, selected: int) -> Certificate:
-        return Certificate(
-            label,
-            0.1,
-            selected,
-            0.6,
-            0.4,
-            100,
-            10,
-            0.001,
-            "cohen",
-            0.25,
-            "float",
-            "float32",
-            0,
-            (7, 3),
-        )
-
     pixels = np.full((4, 4, 3), 0.5)
     cases = [(0, 0, RIGHT), (1, 1, WRONG), (ABSTAIN, 1, "#000000")]
     panels = [
         Panel("cat", pixels, [pixels], certificate(label, selected), ["some words"])
         for label, selected, _ in cases
     ]
-    figure = draw_certificates(panels, ("cat", "dog"))
+    figure = draw_certificates(panels, ("cat", "dog"), caption="The first row: a cat.")
+    (caption,) = [text.get_text() for text in figure.texts]
+    assert caption.startswith("The first row: a cat.\nColoured: the class that 10 separate copies")
     histograms = [ax for ax in figure.axes if ax.get_ylabel() == "share of votes"]
     assert len(histograms) == len(cases)
     for ax, (_, selected, color) in zip(histograms, cases, strict=True):

@@ -352,6 +352,42 @@ def test_plot_writes_each_format(log: Path, other: Path, tmp_path: Path, suffix:
         assert Image.open(out).size[0] == 900
 
 
+def test_plot_draws_a_panel_for_each_sigma(
+    log: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(
+        "rszoo.plots.draw_curves",
+        lambda *args, **kwargs: drawn.append(draw_curves(*args, **kwargs)) or drawn[-1],
+    )
+    published = ("--published", "cohen-cifar10-s0.25", "--envelope")
+    run("plot", log, other, *published, "--panels", "sigma", "--out", tmp_path / "x.png")
+    run("plot", log, other, *published, "--out", tmp_path / "y.png")
+    quarter, half = drawn[0].axes
+    assert (quarter.get_title(), half.get_title()) == (r"$\sigma$ = 0.25", r"$\sigma$ = 0.5")
+    shown = [[line.get_label() for line in ax.get_lines()] for ax in (quarter, half)]
+    assert [len(labels) for labels in shown] == [3, 2]
+    assert shown[0][0] == shown[1][0] == "best of the logs"
+    assert len(drawn[1].axes) == 1
+
+
+def test_plot_of_many_logs_adds_the_best_of_them_and_stays_small(log: Path, tmp_path: Path) -> None:
+    text = log.read_text()
+    copies = [tmp_path / f"{place}.tsv" for place in range(31)]
+    for place, copy in enumerate(copies):
+        copy.write_text(text.replace("cifar10-resnet20-gaussian", f"cifar10-resnet20-g{place}"))
+    run("plot", *copies[:30], "--out", tmp_path / "few.svg")
+    run("plot", *copies, "--out", tmp_path / "many.svg")
+    run("plot", *copies, "--out", tmp_path / "many.png")
+    few, many = ((tmp_path / f"{name}.svg").read_text() for name in ("few", "many"))
+    assert "best of the logs" not in few
+    assert "g29-s0.25" in few
+    assert "best of the logs" in many
+    assert "each thin line: one of 31 curves" in many
+    assert "g29-s0.25" not in many
+    assert Image.open(tmp_path / "many.png").size == (900, 600)
+
+
 @pytest.mark.parametrize("suffix", ["png", "pdf", "SVG"])
 def test_a_picture_that_cannot_be_written_leaves_the_one_before(
     log: Path,

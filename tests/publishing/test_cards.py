@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from support.commands import run
 from support.evidence_folder import RADII, write_fixed, write_grid
 from support.synthetic_logs import (
     changed,
@@ -22,8 +23,9 @@ from rszoo.logs.format import CertifyProtocol, Log, Record, round_down
 from rszoo.publishing.cards import draw_card, read_evidence, render, render_card, save_picture
 from rszoo.publishing.cards.numbers import RHO, share
 from rszoo.recipe import Recipe
-from rszoo.zoo.config import recipe_source
+from rszoo.zoo.config import CONFIG, recipe_source, sha256
 from rszoo.zoo.entry import write_entry
+from rszoo.zoo.registry import Entry
 
 
 def cells(card: str, heading: str) -> list[list[str]]:
@@ -209,7 +211,7 @@ def test_without_a_log_the_card_says_so(entry: Path, recipe: Recipe) -> None:
         "model-index",
         "Published results",
         "rszoo audit",
-        "Evaluation protocol",
+        "## Evidence",
         "certified_accuracy",
     ):
         assert words not in card
@@ -260,12 +262,79 @@ def test_the_text_is_whole_and_the_same_each_time(
 def test_the_python_block_runs(
     entry: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", render_card(entry, recipe), flags=re.DOTALL)
+    write_fixed(entry)
+    card = render_card(entry, recipe)
+    (block,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    (command,) = re.findall(r"^    rszoo (certify .*)$", card, flags=re.MULTILINE)
     assert 'load("local-dir:.")' in block
     Image.linear_gradient("L").convert("RGB").save(entry / "image.png")
     monkeypatch.chdir(entry)
-    exec(block.replace("n=10_000", "n=100"), {})
-    assert capsys.readouterr().out.startswith("Certificate(label=")
+    assert "n=10_000" in block
+    exec(block.replace("n=10_000", "n=500"), {})
+    label, radius = capsys.readouterr().out.split()
+    assert "--n 10000" in command
+    lines = run(*command.replace("--n 10000", "--n 500").split()).output.splitlines()
+    (row,) = (line.split() for line in lines if line.startswith("image.png"))
+    assert row[:3] == ["image.png", label, round_down(float(radius), 3)]
+
+
+def test_the_advised_bound_is_that_of_the_larger_average_radius(
+    entry: Path, recipe: Recipe
+) -> None:
+    log = write_fixed(entry)
+    cohen, joint = results(log), results(project(log, bound="joint"))
+    assert cohen.average_radius < joint.average_radius
+    card = render_card(entry, recipe)
+    assert 'clf.certify(x, n=10_000, bound="joint")' in card
+    assert "image.png --n 10000 --bound joint\n" in card
+    words = " ".join(card.split())
+    gives = "gives an average certified radius of {acr} and abstains on {abstains}".format
+    for bound, found in (("joint", joint), ("cohen", cohen)):
+        facts = {
+            "acr": round_down(found.average_radius, 3),
+            "abstains": share(found.abstention, 40, up=True),
+        }
+        said = gives(**facts) if bound == "joint" else "gives {acr} and abstains on {abstains}"
+        assert f"`{bound}` {said.format(**facts)}" in words
+    assert f"10,000 samples can certify radii up to {round_down(joint.reach, 3)};" in words
+
+
+def test_without_a_log_the_setting_of_the_recipe_is_advised_or_none(
+    entry: Path, recipe: Recipe
+) -> None:
+    evidence = read_evidence(entry, recipe)
+    asked = recipe.certification
+    assert f'certify(x, n={asked.n:_}, bound="{asked.bound}")' in render(evidence)
+    card = render(dataclasses.replace(evidence, recipe=None))
+    assert "clf.certify(x)\n" in card
+    assert "Nothing was measured that could recommend" in card
+
+
+def test_a_card_names_its_repository_and_the_pinned_commit(entry: Path, recipe: Recipe) -> None:
+    evidence = read_evidence(entry, recipe)
+    assert (evidence.repository, evidence.revision) == (None, None)
+    there = dataclasses.replace(evidence, repository="org/repo", revision="next")
+    card = render(there)
+    assert "    pip install rszoo\n" in card
+    assert 'rszoo.load("hf-hub:org/repo@next")' in card
+    assert "    rszoo certify hf-hub:org/repo@next image.png" in card
+    assert "in the folder of this file" not in card
+    pinned = render(dataclasses.replace(there, named=True, revision="0" * 40))
+    assert f'clf = rszoo.load("{recipe.name}")' in pinned
+    assert f'`rszoo.load("hf-hub:org/repo@{"0" * 40}")` loads' in pinned
+
+
+def test_the_repository_of_a_named_entry_is_that_of_the_registry(
+    entry: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = Entry(config_sha256=sha256(entry / CONFIG), repo_id="org/repo", revision="a" * 40)
+    monkeypatch.setattr("rszoo.publishing.cards.evidence.get_entry", lambda name: pinned)
+    evidence = read_evidence(entry, recipe)
+    assert (evidence.named, evidence.repository, evidence.revision) == (True, "org/repo", "a" * 40)
+    other = msgspec.structs.replace(pinned, config_sha256="0" * 64)
+    monkeypatch.setattr("rszoo.publishing.cards.evidence.get_entry", lambda name: other)
+    evidence = read_evidence(entry, recipe)
+    assert (evidence.named, evidence.repository, evidence.revision) == (False, None, None)
 
 
 def test_the_picture_shows_both_rules_and_the_published_rows(entry: Path, recipe: Recipe) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,12 @@ for command in arguments["commands"]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            print(rszoo.push_to_hub(*command[1:])) if command[0] == "push_to_hub" else main()
+            if command[0] == "python":
+                exec(command[1], {})
+            elif command[0] == "push_to_hub":
+                print(rszoo.push_to_hub(*command[1:]))
+            else:
+                main()
             code = 0
         except SystemExit as end:
             code = end.code or 0
@@ -116,7 +122,9 @@ def test_a_published_entry_is_pinned_and_loads_elsewhere_and_offline(
         assert (first.code, second.code, proposal.code) == (0, 0, 0), (first, second, proposal)
         assert {name: head(repository)[name] for name in files} == files
         assert head(repository).keys() == FILES | {".gitattributes"}
-        assert b'rszoo.load("shades-resnet20-gaussian-s0.25")' in head(repository)["README.md"]
+        card = head(repository)["README.md"]
+        assert b'clf = rszoo.load("shades-resnet20-gaussian-s0.25")' in card
+        assert b'`rszoo.load("hf-hub:org/shades")` loads the entry from it' in card
         assert (
             len(repository.messages) == 1
         )  # to publish the same again makes no commit, and no pull request
@@ -197,6 +205,36 @@ def test_pull_requests_branches_private_repositories_and_old_files(
         )
     registry = json.loads((checkout / "entries" / "registry.json").read_text())
     assert registry["shades-resnet20-gaussian-s0.25"]["repo_id"] == "org/pushed"
+
+
+@pytest.mark.slow
+@pytest.mark.hub
+def test_the_card_of_an_entry_outside_the_zoo_loads_it_from_its_own_repository(
+    evident: Path, checkout: Path, tmp_path: Path
+) -> None:
+    (checkout.parent / "training_recipes").rmdir()  # an installed package: nothing is pinned
+    own = {"package": checkout, "recipe": evident / "recipe.toml"}
+    image = next((tmp_path / "shades" / "test").rglob("*.png"))
+    with serve({}) as (address, hub):
+        variables = environment(address, tmp_path / "cache", token=WRITER)
+        commands = [publish(evident), publish(evident, "--revision", "next")]
+        main, branch = run(commands, **own, variables=variables)
+        assert (main.code, branch.code) == (0, 0), (main, branch)
+        repository = hub.repositories["org/shades"]
+        assert len(repository.commits) == 3
+        for name, place in (("main", "org/shades"), ("next", "org/shades@next")):
+            card = repository.commits[repository.branches[name]]["README.md"].decode()
+            assert "    pip install rszoo\n" in card
+            assert f'rszoo.load("hf-hub:{place}")' in card
+            assert "ORGANISATION" not in card
+            (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+            (line,) = re.findall(r"^    rszoo (certify .*)$", card, flags=re.MULTILINE)
+            code, line = (text.replace("image.png", str(image)) for text in (code, line))
+            ran, certified = run([["python", code], line.split()], **own, variables=variables)
+            assert ran.code == certified.code == 0, (ran, certified)
+            label = ran.out.split()[0]
+            assert label in ("dark", "light")
+            assert certified.out.splitlines()[-1].split()[1] == label
 
 
 @pytest.mark.slow

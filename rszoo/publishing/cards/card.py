@@ -11,6 +11,7 @@ from rszoo.publishing.cards.evidence import Evidence, FixedLog, GridLog, TwinLog
 from rszoo.publishing.cards.metadata import HUB_DATASETS, front_matter, hub_split
 from rszoo.publishing.cards.numbers import (
     RHO,
+    advised,
     fixed_table,
     grid_table,
     implied_facts,
@@ -23,6 +24,7 @@ from rszoo.publishing.cards.works import ENSEMBLES, arxiv_number, bibtex
 from rszoo.recipe import Recipe, recipe_text
 from rszoo.zoo.config import CONFIG, EPOCHS, FIXED_LOG, GRID_LOG, RUNS, picture
 from rszoo.zoo.history import History
+from rszoo.zoo.registry import FOLDER_PREFIX
 
 
 def render_card(folder: Path, recipe: Recipe | None) -> str:
@@ -65,7 +67,7 @@ def _facts(evidence: Evidence) -> dict[str, object]:
         "recipe": recipe,
         "members": [msgspec.to_builtins(member) for member in config.members or []],
         "named": evidence.named,
-        "load_name": config.name if evidence.named else "local-dir:.",
+        **_use_facts(evidence),
         "dataset": hub.link if hub else f"`{config.dataset}`",
         "input_shape": " x ".join(map(str, config.input_shape)),
         "paper": paper,
@@ -84,6 +86,28 @@ def _facts(evidence: Evidence) -> dict[str, object]:
         "grid": evidence.grid and _grid_facts(evidence.grid),
         "twin": evidence.fixed and evidence.twin and _twin_facts(evidence.fixed, evidence.twin),
         "history": evidence.history and _history_facts(evidence.history),
+    }
+
+
+def _use_facts(evidence: Evidence) -> dict[str, object]:
+    """How to load and call the entry: where it is, and the bound and n that its log speaks for."""
+    repository, revision, recipe = evidence.repository, evidence.revision, evidence.recipe
+    address = f"hf-hub:{repository}" + (f"@{revision}" if revision else "")
+    elsewhere = address if repository else f"{FOLDER_PREFIX}."
+    advice = advised(evidence.fixed) if evidence.fixed else None
+    setting = advice or (recipe.certification if recipe else None)
+    call = options = ""
+    if setting:
+        n, bound = setting.n, setting.bound
+        call, options = f', n={n:_}, bound="{bound}"', f" --n {n} --bound {bound}"
+    return {
+        "load_name": evidence.config.name if evidence.named else elsewhere,
+        "address": address,
+        "repository": repository,
+        "revision": revision,
+        "advice": advice,
+        "call": call,
+        "options": options,
     }
 
 

@@ -89,7 +89,13 @@ class TwinLog:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of an entry; `named`: the registry pins this folder under its name."""
+    """What is known of an entry.
+
+    Attributes:
+        named: whether the registry pins this folder under the entry's name.
+        repository: the Hub repository that holds it, if that is known.
+        revision: of the repository: the pinned commit, or a branch; None for the main branch.
+    """
 
     config: EntryConfig
     recipe: Recipe | None
@@ -98,6 +104,8 @@ class Evidence:
     grid: GridLog | None
     twin: TwinLog | None
     history: History | None
+    repository: str | None = None
+    revision: str | None = None
 
 
 def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
@@ -119,18 +127,19 @@ def read_evidence(folder: Path, recipe: Recipe | None) -> Evidence:
             "write its SPDX identifier, or 'unknown'."
         )
     _check_recipe(config, recipe)
-    named = config.name in list_models() and get_entry(config.name).config_sha256 == sha256(
-        folder / CONFIG
-    )
+    known = get_entry(config.name) if config.name in list_models() else None
+    pinned = known if known and known.config_sha256 == sha256(folder / CONFIG) else None
     fixed = _read(folder / FIXED_LOG, config, FixedLog)
     return Evidence(
         config,
         recipe,
-        named,
+        pinned is not None,
         fixed,
         _read(folder / GRID_LOG, config, GridLog),
         _read_twin(folder, config, fixed) if fixed else None,
         read_history(folder, config, recipe),
+        pinned.repo_id if pinned else None,
+        pinned.revision if pinned else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rszoo.bounds import implying_l2
 from rszoo.logs.analysis import Published, Results, load_published, lower_bounds
@@ -41,6 +42,45 @@ def fixed_table(fixed: FixedLog) -> str:
         cells.append([*_accuracies(results, radii), _acr(results), abstained])
         cells.append([*_at_least(results, radii, alpha), "", ""])
     return _markdown(columns, cells)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The bound with the larger mean radius on the images of a log, and what the log says of both.
+
+    Attributes:
+        bound, other: the advised bound, and the one that it is compared with.
+        n: the samples per image of the log.
+        acr, other_acr: the mean certified radius by each, rounded down.
+        abstains, other_abstains: the share of images on which each abstains, rounded up.
+        reach: the largest radius that n samples certify by the advised bound, rounded down.
+    """
+
+    bound: str
+    other: str
+    n: int
+    acr: str
+    other_acr: str
+    abstains: str
+    other_abstains: str
+    reach: str
+
+
+def advised(fixed: FixedLog) -> Advice:
+    """The bound and n for users of the entry; of two equal bounds the logged one."""
+    rules = [(fixed.protocol.bound, fixed.results), (fixed.other_bound, fixed.projected)]
+    rules.sort(key=lambda rule: -rule[1].average_radius)
+    (bound, best), (other, second) = rules
+    return Advice(
+        bound,
+        other,
+        fixed.protocol.n,
+        _acr(best),
+        _acr(second),
+        share(best.abstention, len(best), up=True),
+        share(second.abstention, len(second), up=True),
+        round_down(best.reach, 3),
+    )
 
 
 def implied_facts(fixed: FixedLog, shape: Sequence[int]) -> dict[str, str] | None:

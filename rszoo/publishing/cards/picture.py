@@ -49,4 +49,4 @@ def _curves(fixed: FixedLog) -> "Iterator[Curve]":
     for bound, results in bounds.items():
         curve = accuracy_curve(f"this entry, {bound}", results)
         yield curve
-        yield bound_curve(results, curve.radii, alpha=fixed.protocol.alpha, rho=RHO)
+        yield bound_curve(results, curve, alpha=fixed.protocol.alpha, rho=RHO)
