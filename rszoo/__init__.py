@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rszoo.publishing.publish import push_to_hub
     from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction, SoftCertificate
     from rszoo.smoothing.classifier import SmoothedClassifier
+    from rszoo.smoothing.probabilities import Probabilities
     from rszoo.zoo.ensemble import ensemble
     from rszoo.zoo.loading import from_pretrained, load
     from rszoo.zoo.registry import list_models
@@ -24,6 +25,7 @@ __all__ = [
     "IntegrityError",
     "MissingWeightsError",
     "Prediction",
+    "Probabilities",
     "SmoothedClassifier",
     "SoftCertificate",
     "UnknownModelError",
@@ -44,6 +46,7 @@ _MODULES = {
     "IntegrityError": "errors",
     "MissingWeightsError": "errors",
     "Prediction": "smoothing.certificate",
+    "Probabilities": "smoothing.probabilities",
     "SmoothedClassifier": "smoothing.classifier",
     "SoftCertificate": "smoothing.certificate",
     "UnknownModelError": "errors",
