@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rszoo.errors import HubError, IntegrityError, MissingWeightsError, UnknownModelError
-    from rszoo.publishing.leaderboard import best
+    from rszoo.publishing.catalogue import best, info, leaderboard, list_models
     from rszoo.publishing.publish import push_to_hub
     from rszoo.smoothing.certificate import ABSTAIN, Certificate, Prediction, SoftCertificate
     from rszoo.smoothing.classifier import SmoothedClassifier
+    from rszoo.smoothing.probabilities import Probabilities
     from rszoo.zoo.ensemble import ensemble
     from rszoo.zoo.loading import from_pretrained, load
-    from rszoo.zoo.registry import list_models
     from rszoo.zoo.smooth import smooth
 
 __version__ = version("rszoo")
@@ -24,6 +24,7 @@ __all__ = [
     "IntegrityError",
     "MissingWeightsError",
     "Prediction",
+    "Probabilities",
     "SmoothedClassifier",
     "SoftCertificate",
     "UnknownModelError",
@@ -31,6 +32,8 @@ __all__ = [
     "best",
     "ensemble",
     "from_pretrained",
+    "info",
+    "leaderboard",
     "list_models",
     "load",
     "push_to_hub",
@@ -44,13 +47,16 @@ _MODULES = {
     "IntegrityError": "errors",
     "MissingWeightsError": "errors",
     "Prediction": "smoothing.certificate",
+    "Probabilities": "smoothing.probabilities",
     "SmoothedClassifier": "smoothing.classifier",
     "SoftCertificate": "smoothing.certificate",
     "UnknownModelError": "errors",
-    "best": "publishing.leaderboard",
+    "best": "publishing.catalogue",
     "ensemble": "zoo.ensemble",
     "from_pretrained": "zoo.loading",
-    "list_models": "zoo.registry",
+    "info": "publishing.catalogue",
+    "leaderboard": "publishing.catalogue",
+    "list_models": "publishing.catalogue",
     "load": "zoo.loading",
     "push_to_hub": "publishing.publish",
     "smooth": "zoo.smooth",

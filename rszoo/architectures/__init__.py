@@ -43,13 +43,14 @@ def build(
     Args:
         architecture: a key of `ARCHITECTURES`, an entry point in `rszoo.architectures`, or
             `timm/<name>` or `torchvision/<name>` for any image classifier of these, or
-            `ensemble/<name>+<name>` for the mean of the logits of such networks.
+            `ensemble/<name>+<name>` for the mean of the logits of such networks. Those of timm
+            and torchvision take options: `timm/vit_tiny_patch16_224?img_size=32&patch_size=4`.
         num_classes: number of logits.
         mean: per channel, in pixel units; its length is the number of channels.
         std: likewise.
 
     Raises:
-        ValueError: there is no such architecture.
+        ValueError: there is no such architecture, or it takes no such options.
     """
     family, _, name = architecture.partition("/")
     if name and family in FAMILIES:

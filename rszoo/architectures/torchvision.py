@@ -1,16 +1,25 @@
 """Any image classifier of torchvision, by its torchvision name."""
 
+from functools import partial
+
 from torch import nn
+
+from rszoo.architectures.options import built_with, split_options
+
+RESERVED = {"name", "weights", "weights_backbone", "pretrained", "num_classes", "progress"}
 
 
 def torchvision_network(name: str, num_classes: int, channels: int = 3) -> nn.Module:
     """torchvision's model `name` without weights, with `num_classes` logits.
 
-    Its parameter names are torchvision's.
+    Its parameter names are torchvision's. The name may end in options of the model:
+    `resnet18?width_per_group=128`.
 
     Raises:
-        ValueError: torchvision has no such image classifier, or channels is not 3.
+        ValueError: torchvision has no such image classifier, or the model no such option, or
+            channels is not 3.
     """
+    name, options = split_options(name)
     from torchvision import models  # slow to import, and needed for these architectures only
 
     if name not in models.list_models(module=models):
@@ -22,5 +31,5 @@ def torchvision_network(name: str, num_classes: int, channels: int = 3) -> nn.Mo
             f"Expected 3 channels for torchvision's {name}, got {channels}; "
             "use timm/<name> for other inputs."
         )
-    network: nn.Module = models.get_model(name, weights=None, num_classes=num_classes)
-    return network
+    make = partial(models.get_model, name, weights=None, num_classes=num_classes)
+    return built_with(make, f"torchvision/{name}", options, reserved=RESERVED)

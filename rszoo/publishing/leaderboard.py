@@ -1,4 +1,4 @@
-"""The entries of the zoo side by side, and the best of them, by the logs in their folders.
+"""The entries of the zoo side by side, by the logs in their folders.
 
 Logs are read, not audited; a log of weights that are not the entry's is refused. No torch.
 """
@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rszoo.errors import as_float
-from rszoo.logs.format import in_full
 from rszoo.recipe import load_recipe
 from rszoo.zoo.config import EVIDENCE, read_config
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models
@@ -86,12 +85,12 @@ class Filter:
     max_size: float | None = None
 
     def __post_init__(self) -> None:
-        if self.sigma is not None and not 0 < self.sigma < math.inf:
+        if self.sigma is not None and not 0 < as_float("sigma", self.sigma) < math.inf:
             raise ValueError(
                 f"Expected a finite sigma above 0, got {self.sigma:g}; "
                 "pass that of the noise, in pixel units."
             )
-        if self.max_size is not None and not self.max_size >= 0:
+        if self.max_size is not None and not as_float("max_size", self.max_size) >= 0:
             raise ValueError(
                 f"Expected a maximal size >= 0, got {self.max_size:g}; pass MB of 10**6 bytes."
             )
@@ -242,52 +241,3 @@ def _rank(standing: Standing, by: float | Key) -> list[Any]:
 
 def _descending(value: float | None) -> float:
     return math.inf if value is None else -value
-
-
-def best(
-    dataset: str = "cifar10",
-    radius: float = 0.5,
-    *,
-    method: str | None = None,
-    architecture: str | None = None,
-    max_size: float | None = None,
-    norm: "Norm" = "l2",
-) -> str:
-    """The name of the entry with the largest certified accuracy at a radius, by bundled logs alone.
-
-    Logs are compared as they are, even if their images, samples or alpha differ, which
-    `rszoo list --radius` shows; an entry whose votes cannot certify the radius is left out. The
-    certified accuracy of an entry chosen by it is a little optimistic, the more so the more entries
-    there are.
-
-    Args:
-        dataset: that the entry classifies.
-        radius: in pixel units; at 0, the accuracy of the smoothed classifier counts.
-        method, architecture: only entries of these.
-        max_size: only entries whose weights take at most this many MB (10**6 bytes).
-        norm: of the radius: "l2", or "linf" for an l-infinity radius, such as 2/255, that the l2
-            radii imply.
-
-    Returns:
-        The name, for `rszoo.load`; ties go to the larger average certified radius, then to the
-        first name.
-
-    Raises:
-        ValueError: no such entry has certified an image at this radius, or a log is refused, as by
-            `standings`.
-    """
-    if not 0 <= as_float("a radius", radius) < math.inf:
-        raise ValueError(f"Expected a radius >= 0, got {radius}; pass a distance in pixel units.")
-    if norm not in ("l2", "linf"):
-        raise ValueError(f"Expected norm 'l2' or 'linf', got {norm!r}; choose one of these.")
-    wanted = Filter(dataset=dataset, architecture=architecture, method=method, max_size=max_size)
-    entries = ordered(standings(list_models(), (radius,), norm=norm, wanted=wanted), radius)
-    if not entries or not entries[0].accuracy(radius):
-        at = in_full(radius)
-        raise ValueError(
-            f"Expected an entry of {wanted} with certificates for radius {at}, got none; "
-            f"'rszoo list --radius {at}{'' if norm == 'l2' else ' --norm linf'}' prints what there "
-            "is; "
-            "'rszoo evaluate RUN --out RUN/certify.tsv' and 'rszoo bundle RUN' add some."
-        )
-    return entries[0].name

@@ -31,6 +31,7 @@ from rszoo.recipe.tables import (
     Step,
     Table,
     Training,
+    architecture_word,
     sigma_text,
 )
 
@@ -54,6 +55,7 @@ __all__ = [
     "Step",
     "Table",
     "Training",
+    "architecture_word",
     "load_recipe",
     "parse_recipe",
     "recipe_folder",

@@ -5,6 +5,7 @@ the recipe does without what it names. `rszoo train --new` takes its comments fr
 """
 
 import hashlib
+import re
 from sys import float_info
 from typing import Annotated, Literal
 
@@ -50,7 +51,7 @@ class Model(Table, frozen=True):
 
     Attributes:
         dataset: a data set's name.
-        architecture: an architecture's name; timm/NAME and torchvision/NAME work too.
+        architecture: an architecture's name; timm/NAME?OPTION=VALUE and torchvision/NAME work too.
         sigma: standard deviation of the noise to certify at, in pixel units.
         variant: last word of the name, where one method has several recipes.
     """
@@ -271,7 +272,7 @@ class Recipe(Table, frozen=True):
     def name(self) -> str:
         """`<dataset>-<architecture>-<method>[-<variant>]-s<sigma>`, the one name of the entry."""
         model = self.model
-        architecture = model.architecture.rpartition("/")[2]
+        architecture = architecture_word(model.architecture)
         sigma = f"s{sigma_text(model.sigma)}"
         parts = (model.dataset, architecture, self.method_name, model.variant, sigma)
         return "-".join(part for part in parts if part)
@@ -281,6 +282,13 @@ class Recipe(Table, frozen=True):
         """SHA-256 of what decides the weights: [model], [method], [training] in canonical form."""
         decisive = {"model": self.model, "method": self.method, "training": self.training}
         return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()
+
+
+def architecture_word(architecture: str) -> str:
+    """A network as names carry it, without family: `vit?img_size=32&x=1` is `vit-img_size32-x1`."""
+    network, _, options = architecture.partition("?")
+    words = [re.sub(r"[^a-zA-Z0-9_.-]", "", option) for option in options.split("&") if option]
+    return "-".join([re.sub(r"^(\d+x)?.*/", r"\1", network), *words])
 
 
 def sigma_text(sigma: float) -> str:

@@ -2,21 +2,12 @@
 
 from dataclasses import dataclass, field
 
-ABSTAIN = -1
+from rszoo.smoothing.answers import ABSTAIN, Answer
+
+__all__ = ["ABSTAIN", "Certificate", "Prediction", "SoftCertificate"]
 
 
-class _Answer:
-    """What the answer of every procedure can be asked."""
-
-    label: int
-
-    @property
-    def abstained(self) -> bool:
-        """Whether no class is the answer: the votes or scores were too close."""
-        return self.label == ABSTAIN
-
-
-class _Ball(_Answer):
+class _Ball(Answer):
     """What every certificate can be asked."""
 
     radius: float
@@ -35,8 +26,15 @@ class _Ball(_Answer):
 
         return implied_linf(self.radius, self.values)
 
+    def to_dict(self) -> dict[str, object]:
+        """All fields and `implied_linf` as plain values that JSON holds; tuples become lists.
 
-@dataclass(frozen=True)
+        `implied_linf` is None where the number of values of the image is not known.
+        """
+        return super().to_dict() | {"implied_linf": self.implied_linf if self.values else None}
+
+
+@dataclass(frozen=True, repr=False)
 class Certificate(_Ball):
     """g is `label` at every point within `radius` of x, or CERTIFY abstained.
 
@@ -67,7 +65,11 @@ class Certificate(_Ball):
             class" if only one class was of interest and another was selected; else "".
         path: of the sequential rule: votes for `selected` at each look.
         values: C H W, the number of values of the image; 0 where it is not known.
+        class_name: the classifier's name of the class `label`; None if abstained, or if the names
+            are not known.
     """
+
+    SHORT = ("radius", "selected", "p_lower", "n", "alpha", "sigma")
 
     label: int
     radius: float
@@ -82,13 +84,14 @@ class Certificate(_Ball):
     noise: str
     precision: str
     seed: int
-    counts: tuple[int, ...] = field(repr=False)
+    counts: tuple[int, ...]
     rule: str = "fixed"
     stopped: str = ""
-    path: tuple[int, ...] = field(default=(), repr=False)
+    path: tuple[int, ...] = ()
     stream: int = 1
     moved: float = 0.0
     values: int = 0
+    class_name: str | None = field(default=None, compare=False)
 
     @property
     def guarantee(self) -> str:
@@ -98,7 +101,7 @@ class Certificate(_Ball):
         return _sentence(self, "the smoothed classifier answers")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SoftCertificate(_Ball):
     """The classifier of mean scores is `label` within `radius` of x, or the soft CERTIFY abstained.
 
@@ -107,8 +110,8 @@ class SoftCertificate(_Ball):
     A wrong certificate has probability at most alpha over the noise.
 
     Attributes:
-        label, radius, n0, n, alpha, sigma, noise, precision, seed, stream, moved, values: as in
-            `Certificate`.
+        label, radius, n0, n, alpha, sigma, noise, precision, seed, stream, moved, values,
+            class_name: as in `Certificate`.
         selected: the class with the largest mean score over the n0 selection samples.
         means: of the scores of the estimation samples, one per class.
         lower: lower confidence bound on the mean score of `selected` under noise.
@@ -116,10 +119,12 @@ class SoftCertificate(_Ball):
         bound: a key of `rszoo.bounds.SOFT_BOUNDS`.
     """
 
+    SHORT = ("radius", "selected", "lower", "upper", "n", "alpha", "sigma")
+
     label: int
     radius: float
     selected: int
-    means: tuple[float, ...] = field(repr=False)
+    means: tuple[float, ...]
     lower: float
     upper: float
     n0: int
@@ -133,6 +138,7 @@ class SoftCertificate(_Ball):
     stream: int
     values: int
     moved: float = 0.0
+    class_name: str | None = field(default=None, compare=False)
 
     @property
     def guarantee(self) -> str:
@@ -143,8 +149,8 @@ class SoftCertificate(_Ball):
         return _sentence(self, subject)
 
 
-@dataclass(frozen=True)
-class Prediction(_Answer):
+@dataclass(frozen=True, repr=False)
+class Prediction(Answer):
     """g(x) is `label`, or PREDICT abstained.
 
     A wrong label has probability at most alpha over the noise.
@@ -153,10 +159,12 @@ class Prediction(_Answer):
         label: the predicted class, or `ABSTAIN`.
         p_value: of the two-sided test of the two largest counts, times the number of looks if
             there were several.
-        n, alpha, sigma, noise, precision, seed, stream, moved: as in `Certificate`.
+        n, alpha, sigma, noise, precision, seed, stream, moved, class_name: as in `Certificate`.
         counts: votes, one count per class.
         rule: "fixed", or "sequential" if the test stopped as soon as it was settled.
     """
+
+    SHORT = ("p_value", "n", "alpha", "sigma")
 
     label: int
     p_value: float
@@ -166,10 +174,11 @@ class Prediction(_Answer):
     noise: str
     precision: str
     seed: int
-    counts: tuple[int, ...] = field(repr=False)
+    counts: tuple[int, ...]
     rule: str = "fixed"
     stream: int = 1
     moved: float = 0.0
+    class_name: str | None = field(default=None, compare=False)
 
 
 def _sentence(certificate: Certificate | SoftCertificate, subject: str) -> str:

@@ -3,32 +3,19 @@
 Source: Cohen, Rosenfeld & Kolter 2019, section 3.2, with PREDICT and CERTIFY.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Literal, overload
 
-import torch
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import Tensor
 
-from rszoo.bounds.binomial import validate_alpha
-from rszoo.data.images import check_images, image_transform
-from rszoo.errors import as_int
-from rszoo.smoothing import procedures
+from rszoo.smoothing import probabilities, procedures
 from rszoo.smoothing.certificate import Certificate, Prediction, SoftCertificate
-from rszoo.smoothing.checks import check_arguments, check_form
-from rszoo.smoothing.engine import Job, run
-from rszoo.smoothing.form import VotingForm
-from rszoo.smoothing.grid import grid_error
-from rszoo.smoothing.nearest import about, eight_bit
-from rszoo.smoothing.noise import STREAMS, Noise, image_key
-from rszoo.smoothing.requests import Procedure, Result, Setting, SoftProcedure
-from rszoo.smoothing.runtime import default_batch, find_device
+from rszoo.smoothing.probabilities import Probabilities
 from rszoo.smoothing.soft import certification
+from rszoo.smoothing.voter import Voter
 
 
-class SmoothedClassifier:
+class SmoothedClassifier(Voter):
     """A base classifier f and a noise level sigma: the smoothed classifier g.
 
     Args:
@@ -46,32 +33,17 @@ class SmoothedClassifier:
             the input.
         device: where f votes.
 
+    Attributes:
+        base: f itself, for training and attacks; see there.
+        name, config: of the zoo's entry; None where there is no entry.
+        classes: names of the classes, in label order; a negative label is refused.
+        transform: from a PIL image to x, (C, H, W) in pixel units.
+        sigma, num_classes, input_shape, precision, noise, device: as given.
+
     Raises:
         ValueError: an argument is out of range, f does not map (2, C, H, W) to (2, num_classes),
             or the logits of an image depend on the other images of its batch.
     """
-
-    def __init__(  # noqa: PLR0913 - users write this call
-        self,
-        base: nn.Module,
-        *,
-        sigma: float,
-        num_classes: int,
-        input_shape: tuple[int, int, int],
-        precision: str = "float32",
-        noise: str = "grid",
-        classes: Sequence[str] | None = None,
-        resize: int | None = None,
-        device: str | torch.device = "cpu",
-    ) -> None:
-        check_arguments(sigma, num_classes, input_shape, noise, classes)
-        self.device = find_device(device)
-        self.sigma, self.noise, self.precision = float(sigma), noise, precision
-        self.num_classes, self.input_shape = as_int("num_classes", num_classes), input_shape
-        self.classes = tuple(classes or map(str, range(num_classes)))
-        self.transform = image_transform(input_shape, resize or input_shape[1])
-        self.form = VotingForm(base, precision, input_shape, self.device)
-        check_form(self.form, self.num_classes, input_shape, self.device)
 
     def predict(
         self,
@@ -206,95 +178,39 @@ class SmoothedClassifier:
         certificates = self._results(x, procedure, setting.seed, keys, **options)
         return certificates if x.ndim == 4 else certificates[0]
 
-    def setting(self, alpha: float, seed: int) -> Setting:
-        """What the procedures need to know; raises ValueError if alpha or seed is out of range."""
-        validate_alpha(alpha)
-        if not 0 <= (seed := as_int("seed", seed)) < 2**63:
-            raise ValueError(f"Expected 0 <= seed < 2**63, got {seed}; pass another.")
-        return Setting(
-            alpha=alpha,
-            sigma=self.sigma,
-            noise=self.noise,
-            precision=self.precision,
-            seed=seed,
-            stream=STREAMS[self.noise],
-            loss=self.loss,
-            values=math.prod(self.input_shape),
-        )
-
-    @property
-    def loss(self) -> float:
-        """Total variation between a sample's noise and its stated law: its cost in alpha."""
-        return 0.0 if self.noise == "float" else grid_error(self.sigma, self.input_shape)
-
-    def run(
-        self,
-        jobs: Iterable[tuple[Tensor, str, Procedure[Result] | SoftProcedure[Result]]],
-        *,
-        seed: int,
-        stream: int | None = None,
-        batch_size: int | None = None,
-        counted: Callable[[int], object] = lambda samples: None,
-        box: bool = True,
-    ) -> Iterator[Result]:
-        """Run procedures of `rszoo.smoothing.procedures` on images; yield their results in order.
-
-        Args:
-            jobs: images (C, H, W), keys of their noise, and procedures; taken as they are needed.
-            seed: of the noise.
-            stream: version of the noise's stream; the present one if absent.
-            batch_size: as for `predict`.
-            counted: called with the number of samples after each batch.
-            box: whether pixels must be in [0, 1]; certificates hold outside too.
-
-        Raises:
-            ValueError: an image or the batch size is out of range.
-        """
-        if batch_size is not None and as_int("batch_size", batch_size) < 1:
-            raise ValueError(
-                f"Expected batch_size >= 1, got {batch_size}; leave it out to have it chosen."
-            )
-        grid, shape = self.noise == "grid", self.input_shape
-        checked = partial(check_images, shape=shape, grid=grid, box=box)
-        return run(
-            self.form,
-            (Job(checked(x)[0].to(self.device), key, procedure) for x, key, procedure in jobs),
-            Noise(self.noise, self.sigma, seed, stream or STREAMS[self.noise]),
-            num_classes=self.num_classes,
-            batch_size=batch_size or default_batch(self.form, self.input_shape, self.device),
-            counted=counted,
-        )
-
-    def _results(
+    def probabilities(
         self,
         x: Tensor,
-        procedure: Callable[[], Procedure[Result] | SoftProcedure[Result]],
-        seed: int,
-        keys: Sequence[str] | None,
         *,
-        batch_size: int | None,
-        samples: int | None,
-    ) -> list[Result]:
-        """The procedure's result for each image, with a progress bar of `samples` per image."""
-        images = check_images(x, self.input_shape)
-        moved = [0.0] * len(images)
-        if self.noise == "grid":
-            images, moved = eight_bit(images, stacklevel=3)
-        keys = [image_key(image) for image in images] if keys is None else keys
-        if len(keys) != len(images):
-            raise ValueError(
-                f"Expected {len(images)} keys, one per image, got {len(keys)}; "
-                "leave keys out to have them made."
-            )
-        jobs = [(image, key, procedure()) for image, key in zip(images, keys, strict=True)]
-        total = samples and samples * len(images)  # None: how many it takes is not known
-        with tqdm(total=total, unit="sample", delay=1, leave=False, disable=None) as bar:
-            results = list(self.run(jobs, seed=seed, batch_size=batch_size, counted=bar.update))
-        return about(results, moved)
+        n: int = 1000,
+        alpha: float = 0.001,
+        seed: int = 0,
+        batch_size: int | None = None,
+        keys: Sequence[str] | None = None,
+    ) -> Probabilities | list[Probabilities]:
+        """The share of votes of every class, with intervals for the probabilities behind them.
 
-    def __repr__(self) -> str:
-        shape, classes = "x".join(map(str, self.input_shape)), self.num_classes
-        return (
-            f"SmoothedClassifier(sigma={self.sigma:g}, num_classes={classes}, input={shape}, "
-            f"precision={self.precision!r}, noise={self.noise!r}, device='{self.device}')"
-        )
+        Except with probability at most alpha over the noise, the probability under noise of every
+        class is in its interval, of all classes at once, if n and seed were chosen before looking.
+        The votes are those of `predict` with the same n and seed.
+
+        Args:
+            x: an image (C, H, W) or a batch (B, C, H, W), in pixel units [0, 1], before
+                normalization.
+            n: noise samples per image.
+            alpha: failure probability per image, of all intervals together.
+            seed, batch_size, keys: as for `predict`.
+
+        Returns:
+            A `Probabilities`, or a list of B.
+
+        Raises:
+            ValueError: x or an argument is out of range.
+
+        Source: Clopper & Pearson 1934, with a union bound over the two bounds of each class.
+        """
+        setting = self.setting(alpha, seed)
+        procedure = probabilities.estimation(setting, n=n)
+        options = {"batch_size": batch_size, "samples": n}
+        results = self._results(x, procedure, setting.seed, keys, **options)
+        return results if x.ndim == 4 else results[0]

@@ -81,6 +81,13 @@ class VotingForm(nn.Module):
         self.requires_grad_(False)
         self.shape, self.device = shape, device
 
+    def moved(self, device: torch.device) -> "VotingForm":
+        """A copy on another device, of the same weights to the bit."""
+        with torch.inference_mode(False):
+            form = copy.deepcopy(self).to(device)
+        form.device = device
+        return form
+
     @property
     def input_dtype(self) -> torch.dtype:
         """The type of what `network` takes: members of an ensemble normalize first, in float32."""

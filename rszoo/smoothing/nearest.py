@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
@@ -32,12 +33,20 @@ def eight_bit(images: Tensor, *, stacklevel: int) -> tuple[Tensor, list[float]]:
     return nearest, moved
 
 
-def about(results: Sequence[Result], moved: Sequence[float]) -> list[Result]:
-    """The results, each with the distance of its image from the one that was asked about."""
-    return [_about(result, distance) for result, distance in zip(results, moved, strict=True)]
+def about(
+    results: Sequence[Result], moved: Sequence[float], classes: Sequence[str]
+) -> list[Result]:
+    """The results with the names of their classes.
+
+    Each has the distance of its image from the one that was asked about.
+    """
+    return [
+        _about(result, distance, classes) for result, distance in zip(results, moved, strict=True)
+    ]
 
 
-def _about(result: Result, moved: float) -> Result:
+def _about(result: Any, moved: float, classes: Sequence[str]) -> Any:
     if isinstance(result, list):
-        return [_about(each, moved) for each in result]  # type: ignore[return-value]
-    return replace(result, moved=moved) if moved else result  # type: ignore[type-var]
+        return [_about(each, moved, classes) for each in result]
+    named = result.named(classes)
+    return replace(named, moved=moved) if moved else named

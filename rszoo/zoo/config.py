@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from rszoo.errors import IntegrityError
-from rszoo.recipe import NoiseKind, Precision, Recipe, sigma_text
+from rszoo.recipe import NoiseKind, Precision, Recipe, architecture_word, sigma_text
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 RECIPE, CARD = "recipe.toml", "README.md"
@@ -140,7 +140,7 @@ def default_name(
     dataset: str, architecture: str, method: str, sigma: float, variant: str | None = None
 ) -> str:
     """`<dataset>-<architecture>-<method>[-<variant>]-s<sigma>`; families are left out."""
-    networks = [re.sub(r"^(\d+x)?.*/", r"\1", part) for part in architecture.split("+")]
+    networks = [architecture_word(part) for part in architecture.split("+")]
     parts = (dataset, "-".join(networks), method, variant, f"s{sigma_text(sigma)}")
     return "-".join(part for part in parts if part)
 

@@ -25,14 +25,49 @@ from rszoo.zoo.registry import (
 )
 
 
-def load(name: str | Path, *, device: str | torch.device = "cpu") -> SmoothedClassifier:
+class LoadedClassifier(SmoothedClassifier):
+    """The smoothed classifier of an entry; made by `load`.
+
+    Attributes:
+        name: of the entry, as its config states it.
+        config: all that the entry says of itself.
+    """
+
+    name: str
+    config: EntryConfig
+
+    def _setting(self) -> dict[str, str]:
+        """As above; where it is not the entry's, the entry's own follows."""
+        return {
+            key: text
+            if (own := getattr(self.config, key)) == getattr(self, key)
+            else f"{text} (entry: {own})"
+            for key, text in super()._setting().items()
+        }
+
+
+def load(
+    name: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    sigma: float | None = None,
+    precision: str | None = None,
+    noise: str | None = None,
+) -> LoadedClassifier:
     """A smoothed classifier whose files passed every check: hashes, strict tensors, self-test.
+
+    With a `sigma`, `precision` or `noise` of your own it is another classifier than the entry's:
+    the entry's evidence, such as certified accuracies, is not about it. Its certificates state all
+    three, and its `repr` says which differ.
 
     Args:
         name: a zoo entry ('rszoo list'), `hf-hub:organisation/repository[@revision]`, or a folder:
             `local-dir:path`, a path with a separator in it, or the name of a folder that is not
             also a zoo entry's.
         device: where it votes.
+        sigma: standard deviation of the noise, in pixel units; by default that of the entry, which
+            the network was trained for.
+        precision, noise: as for `SmoothedClassifier`; by default those of the entry.
 
     Raises:
         rszoo.UnknownModelError: no entry has this name.
@@ -40,10 +75,14 @@ def load(name: str | Path, *, device: str | torch.device = "cpu") -> SmoothedCla
         rszoo.IntegrityError: a file is damaged or altered.
         rszoo.HubError: the Hub cannot be reached, or has no such repository.
         FileNotFoundError: the folder is not an entry's.
-        ValueError: there is no such device.
+        ValueError: there is no such device, or sigma, precision or noise is out of range.
     """
     return open_entry(
-        f"{FOLDER_PREFIX}{name}" if isinstance(name, Path) else name, device=device
+        f"{FOLDER_PREFIX}{name}" if isinstance(name, Path) else name,
+        device=device,
+        sigma=sigma,
+        precision=precision,
+        noise=noise,
     ).classifier
 
 
@@ -53,7 +92,7 @@ class OpenEntry:
 
     folder: Path
     config: EntryConfig
-    classifier: SmoothedClassifier
+    classifier: LoadedClassifier
 
 
 def open_entry(
@@ -62,31 +101,27 @@ def open_entry(
     device: str | torch.device = "cpu",
     sigma: float | None = None,
     precision: str | None = None,
+    noise: str | None = None,
 ) -> OpenEntry:
     """The classifier of an entry, with its folder and config.
 
-    Args:
-        name, device: as for `load`.
-        sigma, precision: in place of the entry's own; they make another classifier, with other
-            certificates.
-
-    Raises:
-        ValueError, FileNotFoundError: as `load`; sigma or precision is out of range.
+    Arguments and errors are those of `load`.
     """
     where = find_device(device)  # before a download
     entry = fetched(name)
     config = entry.config
-    classifier = SmoothedClassifier(
+    classifier = LoadedClassifier(
         entry.network,
         sigma=config.sigma if sigma is None else sigma,
         num_classes=len(config.classes),
         input_shape=config.input_shape,
         precision=config.precision if precision is None else precision,
-        noise=config.noise,
+        noise=config.noise if noise is None else noise,
         classes=config.classes,
         resize=config.resize,
         device=where,
     )
+    classifier.name, classifier.config = config.name, config
     return OpenEntry(entry.folder, config, classifier)
 
 
@@ -117,7 +152,7 @@ def fetched(name: str) -> Fetched:
 
 def from_pretrained(
     repo_id: str, *, revision: str | None = None, device: str | torch.device = "cpu"
-) -> SmoothedClassifier:
+) -> LoadedClassifier:
     """`load("hf-hub:repo_id@revision")`, by the name that other libraries of the Hub use.
 
     This is not the method of the Hub client's PyTorchModelHubMixin. That one loads weights with

@@ -1,6 +1,5 @@
 """`smooth`: turn your own torch module into a smoothed classifier, and save it as an entry."""
 
-import copy
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,13 +19,7 @@ SAME = 1e-5  # relative; one machine computes both: an entry's self-test allows 
 
 
 class OwnClassifier(SmoothedClassifier):
-    """A smoothed classifier made by `smooth`, which can be saved as an entry.
-
-    Attributes:
-        base: a copy of the module, in evaluation mode.
-    """
-
-    base: nn.Module
+    """A smoothed classifier made by `smooth`, which can be saved as an entry."""
 
     @differentiable(CPU)
     def save(
@@ -40,6 +33,8 @@ class OwnClassifier(SmoothedClassifier):
         name: str | None = None,
     ) -> EntryConfig:
         """Write an entry that `rszoo.load(folder)` turns into the same classifier, or nothing.
+
+        The weights are those that vote; for weights of `base` that were trained on, call `smooth`.
 
         An entry holds no code: its network is rebuilt from the name of the architecture. That
         works for networks made by `rszoo.architectures.build`, for a network of such an
@@ -71,9 +66,11 @@ class OwnClassifier(SmoothedClassifier):
             name=name,
         )
         network = _rebuilt(
-            self.base, architecture, num_classes=self.num_classes, channels=self.input_shape[0]
+            self._network, architecture, num_classes=self.num_classes, channels=self.input_shape[0]
         )
-        logits, rebuilt = (self_test(module, self.input_shape) for module in (self.base, network))
+        logits, rebuilt = (
+            self_test(module, self.input_shape) for module in (self._network, network)
+        )
         if not torch.allclose(rebuilt, logits, rtol=SAME, atol=SAME * float(logits.abs().max())):
             raise ValueError(
                 f"Expected {architecture} to give the logits of the network, got others; pass the "
@@ -184,7 +181,7 @@ def smooth(  # noqa: PLR0913 - users write this call
         _check_units("mean", mean)
         _check_units("std", std)
         module = NormalizedNetwork(Normalize(mean, std), module)
-    classifier = OwnClassifier(
+    return OwnClassifier(
         module,
         sigma=sigma,
         num_classes=num_classes,
@@ -194,5 +191,3 @@ def smooth(  # noqa: PLR0913 - users write this call
         classes=classes,
         device=device,
     )
-    classifier.base = copy.deepcopy(module).to("cpu", torch.float32).eval()
-    return classifier

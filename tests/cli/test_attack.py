@@ -159,7 +159,7 @@ def test_planted_certificates_end_with_exit_code_1(
         half_space.w.new_full((3, 8, 8), 0.05), 4.8
     )  # the mean pixel above 1/2 or not
     classifier = rszoo.smooth(middle, sigma=0.25, num_classes=2, input_shape=(3, 8, 8))
-    swapped = OpenEntry(entry.folder, entry.config, classifier)
+    swapped = OpenEntry(entry.folder, entry.config, classifier)  # type: ignore[arg-type]
     for place in ("protocols", "tightness"):
         monkeypatch.setattr(f"rszoo.evaluation.{place}.open_entry", lambda *args, **kwargs: swapped)
     log = tmp_path / "log.tsv"
