@@ -7,6 +7,7 @@ zoo entry. A run that was killed goes on to the same weights.
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -100,7 +101,8 @@ def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
     saved = began = time.monotonic()
     timed_from = run.step
     run.network.train()
-    with tqdm(total=run.steps, initial=run.step, unit="step", desc=run.recipe.name) as bar:
+    name = run.recipe.name
+    with tqdm(total=run.steps, initial=run.step, unit="step", desc=name, disable=None) as bar:
         while run.step < run.steps:
             weigh(run)
             run.losses.append(take_step(run))
@@ -115,6 +117,8 @@ def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
                 _check_finite(run)
                 save(run, out)
                 saved = now
+                if bar.disable:  # stderr is no terminal: a line, now and then
+                    print(f"{name}: step {run.step} of {run.steps}", file=sys.stderr)
             if stop:
                 return
 
