@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from rszoo.cli.certify import COLUMNS, cells
+from rszoo.cli.certify import COLUMNS, cells, widest
 from rszoo.cli.images import Voted, open_image, vote
-from rszoo.cli.output import print_table
+from rszoo.cli.names import full_name
+from rszoo.cli.output import Rows, print_text
 from rszoo.cli.plot import check_out
 from rszoo.logs.format import round_down
 from rszoo.smoothing.certificate import Certificate
@@ -30,7 +31,9 @@ def demo(
     out: Annotated[Path, Option(metavar="FILE", help="The picture: .png, .pdf or .svg.")] = Path(
         "demo.png"
     ),
-    name: Annotated[str, Option(help="The entry, as for 'rszoo certify'.")] = ENTRY,
+    name: Annotated[
+        str, Option(callback=full_name, help="The entry, as for 'rszoo certify'.")
+    ] = ENTRY,
     n: Annotated[int, Option(help="Noise samples per image.")] = 10_000,
 ) -> None:
     """Certify the photographs of the package, offline, and draw the votes."""
@@ -40,29 +43,31 @@ def demo(
     sources = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
     labels = {PHOTOGRAPHS / file: source["label"] for file, source in sources.items()}
     classifier = load(name)
-    print(
-        f"{name}: {len(labels)} photographs, {n} noisy copies each "
+    print_text(
+        f"{name}: {len(labels)} photographs, n = {n} noisy copies each "
         f"at sigma = {classifier.sigma:g}.\n"
     )
-    voted = vote(classifier, list(labels), lambda x: classifier.certify(x, n=n, seed=SEED))
-    print_table(
-        ("image", "shows", *COLUMNS),
-        [(image.path.name, labels[image.path], *cells(image)[: len(COLUMNS)]) for image in voted],
-    )
-    print(
+    longest = [max((path.name for path in labels), key=len), max(labels.values(), key=len)]
+    rows = Rows(("image", "shows", *COLUMNS), [*longest, *widest(classifier, COLUMNS, n)])
+    voted = []
+    opened = ((path, open_image(path)) for path in labels)
+    for image in vote(classifier, opened, lambda x: classifier.certify(x, n=n, seed=SEED)):
+        rows.print((image.path.name, labels[image.path], *cells(image)[: len(COLUMNS)]))
+        voted.append(image)
+    print_text(
         "\nNo change of the pixels (in [0, 1]) of l2 norm below the radius changes the label, up "
-        f"to a failure\nprobability of {voted[0].result.alpha:g} per line. A certified label is "
-        "stable; that it is right is another matter.\n"
+        f"to a failure probability of alpha = {voted[0].result.alpha:g} per line. A certified "
+        "label is stable; that it is right is another matter.\n"
         f"The authors and licences of the photographs: {SOURCES}"
     )
     if find_spec("matplotlib") is None:
-        print("For the picture as well: pip install 'rszoo[plots]'.")
+        print_text("For the picture as well: pip install 'rszoo[plots]'.")
         return
     from rszoo.plots import draw_certificates, save_figure
 
     panels = [_panel(classifier, image, labels[image.path]) for image in voted]
     save_figure(draw_certificates(panels, classifier.classes), out, dpi=110)
-    print(f"The picture is in {out}.")
+    print_text(f"The picture is in {out}.")
 
 
 def _panel(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows: str) -> "Panel":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
+from rszoo.cli.names import complete_bound
 from rszoo.cli.options import (
     BatchSize,
     Device,
@@ -52,19 +53,20 @@ def evaluate(
     bound: Annotated[
         str | None,
         Option(
+            autocompletion=complete_bound,
             help="The radius rule; keeping the best of several voids alpha.",
             show_default="recipe; betting for soft votes",
         ),
     ] = None,
-    radii: Annotated[
+    radius: Annotated[
         str | None,
         Option(
-            "--radii",
-            "--radius",
+            metavar="R,R,...",
             help="Test only these radii, in pixel units, as 0,0.25,0.5; n is then the most. "
             "Keeping the better of this and a fixed n voids alpha.",
         ),
     ] = None,
+    radii: Annotated[str | None, Option(hidden=True, help="The old name of --radius.")] = None,
     tolerance: Tolerance = None,
     correct_only: Annotated[
         bool,
@@ -73,7 +75,7 @@ def evaluate(
     power: Annotated[
         float | None,
         Option(
-            help="Give up a radius of --radii that n samples would certify with less than this "
+            help="Give up a radius of --radius that n samples would certify with less than this "
             "probability.",
             show_default="0.01",
         ),
@@ -91,7 +93,7 @@ def evaluate(
     rule: dict[str, Any] = {
         "n0": n0,
         "bound": bound,
-        "radii": None if radii is None else parse_numbers(radii, "--radii"),
+        "radii": _radii(radius, radii),
         "tolerance": tolerance,
         "correct_only": correct_only,
         "power": power,
@@ -110,6 +112,16 @@ def evaluate(
         ),
         device=device,
     )
+
+
+def _radii(radius: str | None, old: str | None) -> list[float] | None:
+    if radius is not None and old is not None:
+        raise ValueError(
+            f"Expected --radius or its old name --radii, got both, with {radius} and {old}; "
+            "keep --radius."
+        )
+    text = radius if old is None else old
+    return None if text is None else parse_numbers(text, "--radius")
 
 
 def _options(
