@@ -20,6 +20,7 @@ from rszoo.cli.bundle import bundle
 from rszoo.cli.card import card
 from rszoo.cli.certify import certify
 from rszoo.cli.challenge import challenge
+from rszoo.cli.choose import choose
 from rszoo.cli.compare import compare
 from rszoo.cli.demo import demo
 from rszoo.cli.ensemble import ensemble
@@ -40,6 +41,7 @@ from rszoo.smoothing.runtime import tune_process
 VERBS: dict[str, Callable[..., None]] = {
     "list": list_entries,
     "show": show,
+    "choose": choose,
     "predict": predict,
     "certify": certify,
     "demo": demo,

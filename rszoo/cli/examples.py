@@ -3,6 +3,7 @@
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "list": ("rszoo list --radius 0.25,0.5 --sort", "rszoo list 'cifar10-*' --max-size 2"),
     "show": ("rszoo show gaussian-s0.25",),
+    "choose": ("rszoo choose --radius 0.5 --seconds 60",),
     "predict": ("rszoo predict gaussian-s0.25 photos/ --early",),
     "certify": (
         "rszoo certify gaussian-s0.25 cat.png --n 10000",

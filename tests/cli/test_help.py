@@ -87,7 +87,7 @@ def test_an_option_has_one_name_in_every_verb() -> None:
     for verb in VERBS:
         shown = {name for name, each in parameters(verb).items() if not getattr(each, "hidden", 0)}
         assert "--radii" not in shown
-    for verb in ("list", "certify", "evaluate", "table", "compare"):
+    for verb in ("list", "certify", "evaluate", "table", "compare", "choose"):
         assert "--radius" in parameters(verb)
     for verb in ("list", "table", "compare", "plot"):
         assert "--norm" in parameters(verb)
