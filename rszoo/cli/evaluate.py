@@ -142,7 +142,7 @@ def _options(
         if votes == "hard":
             return CertifyOptions(**shared, **rule, n=n)
         soft = {name: rule.pop(name) for name in ("n0", "bound")}
-        if stated := [name for name, value in rule.items() if value]:
+        if stated := _stated(rule):
             raise ValueError(
                 f"Expected no {stated[0]} for soft votes, got one; leave it out, "
                 "or take hard votes."
@@ -152,9 +152,15 @@ def _options(
         raise ValueError(
             "Expected hard votes for PREDICT, got soft; leave --votes out, or certify."
         )
-    if stated := [name for name, value in rule.items() if value]:
+    if stated := _stated(rule):
         raise ValueError(f"Expected no {stated[0]} for PREDICT, got one; leave it out, or certify.")
     return PredictOptions(**shared, n=numbers)
+
+
+def _stated(rule: dict[str, Any]) -> list[str]:
+    """The options of a rule that were given."""
+    names = {"radii": "radius"}
+    return [f"--{names.get(key, key)}".replace("_", "-") for key, value in rule.items() if value]
 
 
 def _numbers(n: str) -> list[int]:
