@@ -96,7 +96,7 @@ def against(log: Path, entry: OpenEntry, count: int) -> None:
     read = read_log(log)
     protocol = read.protocol
     if not isinstance(protocol, CertifyProtocol) or protocol.radii is None:
-        raise SystemExit(f"Expected a log of 'rszoo evaluate --radii', got {log}; make one.")
+        raise SystemExit(f"Expected a log of 'rszoo evaluate --radius', got {log}; make one.")
     if protocol.weights_sha256 != entry.config.weights_sha256:
         raise SystemExit(
             f"Expected a log of {entry.config.name}, got {log}, of other weights; "

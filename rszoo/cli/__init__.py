@@ -5,9 +5,11 @@ once.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
+from inspect import signature
 from typing import Annotated
 
 import typer
@@ -18,10 +20,12 @@ from rszoo.cli.bundle import bundle
 from rszoo.cli.card import card
 from rszoo.cli.certify import certify
 from rszoo.cli.challenge import challenge
+from rszoo.cli.choose import choose
 from rszoo.cli.compare import compare
 from rszoo.cli.demo import demo
 from rszoo.cli.ensemble import ensemble
 from rszoo.cli.evaluate import evaluate
+from rszoo.cli.examples import epilog
 from rszoo.cli.import_ import import_entry
 from rszoo.cli.list import list_entries
 from rszoo.cli.merge import merge
@@ -37,6 +41,7 @@ from rszoo.smoothing.runtime import tune_process
 VERBS: dict[str, Callable[..., None]] = {
     "list": list_entries,
     "show": show,
+    "choose": choose,
     "predict": predict,
     "certify": certify,
     "demo": demo,
@@ -59,12 +64,11 @@ VERBS: dict[str, Callable[..., None]] = {
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 for _name, _verb in VERBS.items():
-    app.command(_name)(_verb)
+    app.command(_name, epilog=epilog(_name))(_verb)
 
 
 def main() -> None:
@@ -87,14 +91,21 @@ def main() -> None:
 
 
 def sentence(error: ValueError | OSError) -> str:
-    """An error in one line; those of the system in the package's form."""
+    """An error in one line, with options for keywords; those of the system in our form."""
     if isinstance(error, OSError) and error.strerror is not None:
         file = "a file" if error.filename is None else repr(str(error.filename))
         return (
             f"Expected to read or write {file}, got '{error.strerror}'; "
             "check path, permissions and free space."
         )
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    verb = VERBS.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    for name in signature(verb).parameters if verb else ():
+        option = f"--{name.replace('_', '-')}"
+        text = re.sub(rf"\b{name}=(?=')", f"{option} ", text)
+        if "_" in name:  # a word alone, such as n or device, may stand for itself
+            text = text.replace(f"{name}=", f"{option} ").replace(name, option)
+    return text
 
 
 def _print_version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from rszoo.cli.names import complete_entry, full_name
 from rszoo.files import replace_content
 from rszoo.recipe import Recipe, load_recipe, recipe_folder
 from rszoo.zoo.config import CARD, RECIPE, read_config
@@ -18,7 +19,9 @@ def card(
     entry: Annotated[
         str | None,
         Argument(
-            metavar="[NAME|FOLDER]", help="A name from 'rszoo list', or the folder of an entry."
+            metavar="[NAME|FOLDER]",
+            autocompletion=complete_entry,
+            help="A name from 'rszoo list', or the folder of an entry.",
         ),
     ] = None,
     *,
@@ -36,6 +39,7 @@ def card(
     ] = False,
 ) -> None:
     """Render the model card of an entry: the README of its Hub repository."""
+    entry = entry and full_name(entry)
     _check_options(entry, out, everything=everything, check=check)
     if everything or check:
         names = _bundled() if entry is None else [entry]

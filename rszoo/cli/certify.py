@@ -1,18 +1,19 @@
 """`rszoo certify`: CERTIFY on image files."""
 
-import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from rszoo.cli.images import Voted, vote
+from rszoo.cli.images import Voted
+from rszoo.cli.names import complete_bound
 from rszoo.cli.options import (
     Alpha,
     BatchSize,
     Device,
     Images,
     Json,
+    JsonLines,
     Name,
     Radii,
     Seed,
@@ -20,9 +21,12 @@ from rszoo.cli.options import (
     VotesOption,
     parse_numbers,
 )
-from rszoo.cli.output import print_json, print_table
+from rszoo.cli.reporting import Form, Report
 from rszoo.logs.format import round_down, round_up
 from rszoo.smoothing.certificate import Certificate, SoftCertificate
+
+if TYPE_CHECKING:
+    from rszoo.smoothing.classifier import SmoothedClassifier
 
 COLUMNS = ("label", "radius", "p_lower", "n", "time")
 SOFT_COLUMNS = ("label", "radius", "lower", "upper", "n", "time")
@@ -47,6 +51,7 @@ def certify(
     bound: Annotated[
         str | None,
         Option(
+            autocompletion=complete_bound,
             help="The radius rule: cohen, joint, tcertify or bonferroni; of soft votes betting, "
             "bernstein or hoeffding. Keeping the best of several voids alpha.",
             show_default="cohen; betting",
@@ -58,54 +63,55 @@ def certify(
     device: Device = "cpu",
     batch_size: BatchSize = None,
     json: Json = False,
+    jsonl: JsonLines = False,
 ) -> None:
     """Certify images: a class, and an l2 radius in pixel units within which it cannot change.
 
     Or abstain. A radius is a distance between images of the classifier's size, with pixels in
     [0, 1]; for a file of another size it is that of the resized image.
     """
+    from rszoo.smoothing.soft import certification
     from rszoo.zoo.loading import load
 
     options: dict[str, Any] = {
         "n0": n0,
         "n": n,
-        "alpha": alpha,
         "bound": bound,
         "radius": None if radius is None else parse_numbers(radius, "--radius"),
         "tolerance": tolerance,
-        "seed": seed,
-        "batch_size": batch_size,
     }
+    drawn: dict[str, Any] = {"alpha": alpha, "seed": seed, "batch_size": batch_size}
+    columns = SOFT_COLUMNS if votes == "soft" else COLUMNS
+    if radius is not None:
+        columns = (*columns, "stopped")
     classifier = load(name, device=device)
-    if votes == "soft":
-        soft = vote(classifier, images, lambda x: classifier.certify(x, votes="soft", **options))
-        _print(soft, classifier.input_shape, SOFT_COLUMNS, json=json)
-        return
-    voted = vote(classifier, images, lambda x: classifier.certify(x, **options))
-    stopped = () if radius is None else ("stopped",)
-    _print(voted, classifier.input_shape, (*COLUMNS, *stopped), json=json)
+    certification(classifier.setting(alpha, seed), votes=votes, **options)  # checks them
+    most = "=" if radius is None and tolerance is None else "at most"
+    Report(
+        classifier,
+        lambda x: classifier.certify(x, votes=votes, **options, **drawn),
+        Form(
+            columns,
+            lambda voted: cells(voted)[: len(columns)],
+            widest(classifier, columns, n),
+            json=json,
+            jsonl=jsonl,
+        ),
+        samples=n0 + n,
+        setting=f"n {most} {n}, alpha = {alpha:g}",
+        batch_size=batch_size,
+    ).print(images)
 
 
-def _print(
-    voted: Sequence[Certified],
-    shape: tuple[int, int, int],
-    columns: tuple[str, ...],
-    *,
-    json: bool,
-) -> None:
-    if json:
-        print_json([image.as_json() for image in voted])
-        return
-    if resized := sum(image.resized for image in voted):
-        height, width = shape[1:]
-        print(
-            f"rszoo: {resized} of {len(voted)} images were resized or cropped to {width} x "
-            f"{height} pixels; a radius is a distance between images of that size, not between "
-            "files.",
-            file=sys.stderr,
-        )
-    rows = [(str(image.path), *cells(image)[: len(columns)]) for image in voted]
-    print_table(("image", *columns), rows)
+def widest(classifier: "SmoothedClassifier", columns: Sequence[str], n: int) -> list[str]:
+    """Cells as wide as any that `cells` returns."""
+    known = {
+        "label": max((*classifier.classes, "abstain"), key=len),
+        "n": str(n),
+        "time": "1000.0 s",
+        "stopped": "other class",
+    }
+    return [known.get(column, "0.0000") for column in columns]
 
 
 def cells(voted: Certified) -> tuple[str, ...]:

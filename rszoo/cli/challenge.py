@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from rszoo.cli.options import BatchSize, Device, Json, parse_numbers
-from rszoo.cli.output import print_json, print_table, round_up
+from rszoo.cli.output import print_json, print_table, print_text, round_up
 from rszoo.cli.running import AttackBatch, Start, Stop, grouped, plan_options
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def challenge(
         _print_report(attacks, rows)
     refuted = [row for row in rows if row.refutes]
     for row in refuted:
-        print(_refutation(row, log), file=sys.stderr)
+        print_text(_refutation(row, log), sys.stderr)
     sys.exit(1 if refuted else 0)
 
 
@@ -95,13 +95,14 @@ def _print_report(attacks: "Challenge", rows: "Sequence[Tightness]") -> None:
         for row in rows
     ]
     print_table(columns, cells)
-    print(
+    print_text(
         f"{len(attacks)} certificates of {len(attacks.chosen)} images, attacked up to these "
         "factors of their radii.\n"
         "Within a radius (factor 1 or less) a change of class contradicts the certificate or the "
-        "prediction: the last\n"
-        "column bounds the probability of as many, if all hold at their levels. Beyond, changes "
-        "show how tight it is."
+        "prediction: the last column bounds the probability of as many, if all hold at their "
+        "levels. Beyond, changes show how tight it is.\n"
+        f"PREDICT: n = {attacks.options.n}, alpha = {attacks.alpha:g}; certificates: alpha = "
+        f"{attacks.protocol.alpha:g}."
     )
 
 

@@ -13,7 +13,8 @@ from typer import Option
 
 from rszoo.cli.certify import COLUMNS, cells
 from rszoo.cli.images import Voted, open_image, vote
-from rszoo.cli.output import print_table
+from rszoo.cli.names import full_name
+from rszoo.cli.output import print_table, print_text
 from rszoo.cli.plot import check_out
 from rszoo.logs.format import round_down
 from rszoo.smoothing.certificate import Certificate
@@ -28,7 +29,7 @@ PHOTOGRAPHS = Path(__file__).parents[1] / "demo_images"
 SOURCES = PHOTOGRAPHS / "SOURCES.toml"
 COPIES = 3
 SEED = 0
-COLUMNS_WIDE, CAPTION_WIDE = 79, 165  # characters of a line on a terminal, and in the picture
+CAPTION_WIDE = 165  # characters of a line in the picture
 
 
 def demo(
@@ -36,7 +37,9 @@ def demo(
     out: Annotated[Path, Option(metavar="FILE", help="The picture: .png, .pdf or .svg.")] = Path(
         "demo.png"
     ),
-    name: Annotated[str, Option(help="The entry, as for 'rszoo certify'.")] = ENTRY,
+    name: Annotated[
+        str, Option(callback=full_name, help="The entry, as for 'rszoo certify'.")
+    ] = ENTRY,
     n: Annotated[int, Option(help="Noise samples per image.")] = 10_000,
 ) -> None:
     """Certify the photographs of the package, offline, and draw the votes."""
@@ -46,13 +49,14 @@ def demo(
     sources = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
     labels = {PHOTOGRAPHS / file: source["label"] for file, source in sources.items()}
     classifier = load(name)
-    print(
-        f"Certifying {len(labels)} photographs with {n:,} noisy copies each, by\n{name} "
-        f"(sigma = {classifier.sigma:g})."
+    print_text(
+        f"Certifying {len(labels)} photographs, each with n = {n} noisy copies, by {name} "
+        f"(sigma = {classifier.sigma:g}).\n"
     )
-    voted = vote(classifier, list(labels), lambda x: classifier.certify(x, n=n, seed=SEED))
+    opened = ((path, open_image(path)) for path in labels)
+    voted = list(vote(classifier, opened, lambda x: classifier.certify(x, n=n, seed=SEED)))
     reading = _reading(classifier, voted[0], labels[voted[0].path])
-    print(f"\n{textwrap.fill(reading, COLUMNS_WIDE)}\n")
+    print_text(f"{reading}\n")
     print_table(
         ("image", "shows", *COLUMNS, "right"),
         [
@@ -65,17 +69,17 @@ def demo(
             for image in voted
         ],
     )
-    print(f"\n{textwrap.fill(_summary(voted, labels), COLUMNS_WIDE)}")
-    print(f"Authors and licences of the photographs:\n{SOURCES}")
+    print_text(f"\n{_summary(voted, labels)}")
+    print_text(f"The authors and licences of the photographs: {SOURCES}")
     if find_spec("matplotlib") is None:
-        print("For the picture as well: pip install 'rszoo[plots]'.")
+        print_text("For the picture as well: pip install 'rszoo[plots]'.")
         return
     from rszoo.plots import draw_certificates, save_figure
 
     panels = [_panel(classifier, image, labels[image.path]) for image in voted]
     caption = textwrap.fill(f"The first row: {reading}", CAPTION_WIDE)
     save_figure(draw_certificates(panels, classifier.classes, caption=caption), out, dpi=110)
-    print(f"The picture is in {out}.")
+    print_text(f"The picture is in {out}.")
 
 
 def _reading(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows: str) -> str:

@@ -5,11 +5,17 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from rszoo.cli.names import complete_entry, full_name
+
 
 def ensemble(
     names: Annotated[
         list[str],
-        Argument(metavar="NAME NAME...", help="Entries of one sigma, data set and classes."),
+        Argument(
+            metavar="NAME NAME...",
+            autocompletion=complete_entry,
+            help="Entries of one sigma, data set and classes.",
+        ),
     ],
     *,
     out: Annotated[Path, Option(metavar="DIR", help="A new or empty folder.")],
@@ -31,7 +37,12 @@ def ensemble(
     from rszoo.zoo.ensemble import ensemble as make_ensemble
 
     config = make_ensemble(
-        names, out, precision=precision, noise=noise, license=license, variant=variant
+        [full_name(name) for name in names],
+        out,
+        precision=precision,
+        noise=noise,
+        license=license,
+        variant=variant,
     )
     if config.license == "unknown":
         print("The licence of the weights is recorded as 'unknown'; set it with --license.")

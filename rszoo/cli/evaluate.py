@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
+from rszoo.cli.names import complete_bound
 from rszoo.cli.options import (
     BatchSize,
     Device,
@@ -52,19 +53,20 @@ def evaluate(
     bound: Annotated[
         str | None,
         Option(
+            autocompletion=complete_bound,
             help="The radius rule; keeping the best of several voids alpha.",
             show_default="recipe; betting for soft votes",
         ),
     ] = None,
-    radii: Annotated[
+    radius: Annotated[
         str | None,
         Option(
-            "--radii",
-            "--radius",
+            metavar="R,R,...",
             help="Test only these radii, in pixel units, as 0,0.25,0.5; n is then the most. "
             "Keeping the better of this and a fixed n voids alpha.",
         ),
     ] = None,
+    radii: Annotated[str | None, Option(hidden=True, help="The old name of --radius.")] = None,
     tolerance: Tolerance = None,
     correct_only: Annotated[
         bool,
@@ -73,7 +75,7 @@ def evaluate(
     power: Annotated[
         float | None,
         Option(
-            help="Give up a radius of --radii that n samples would certify with less than this "
+            help="Give up a radius of --radius that n samples would certify with less than this "
             "probability.",
             show_default="0.01",
         ),
@@ -91,7 +93,7 @@ def evaluate(
     rule: dict[str, Any] = {
         "n0": n0,
         "bound": bound,
-        "radii": None if radii is None else parse_numbers(radii, "--radii"),
+        "radii": _radii(radius, radii),
         "tolerance": tolerance,
         "correct_only": correct_only,
         "power": power,
@@ -112,6 +114,16 @@ def evaluate(
     )
 
 
+def _radii(radius: str | None, old: str | None) -> list[float] | None:
+    if radius is not None and old is not None:
+        raise ValueError(
+            f"Expected --radius or its old name --radii, got both, with {radius} and {old}; "
+            "keep --radius."
+        )
+    text = radius if old is None else old
+    return None if text is None else parse_numbers(text, "--radius")
+
+
 def _options(
     task: str,
     votes: str,
@@ -130,7 +142,7 @@ def _options(
         if votes == "hard":
             return CertifyOptions(**shared, **rule, n=n)
         soft = {name: rule.pop(name) for name in ("n0", "bound")}
-        if stated := [name for name, value in rule.items() if value]:
+        if stated := _stated(rule):
             raise ValueError(
                 f"Expected no {stated[0]} for soft votes, got one; leave it out, "
                 "or take hard votes."
@@ -140,9 +152,15 @@ def _options(
         raise ValueError(
             "Expected hard votes for PREDICT, got soft; leave --votes out, or certify."
         )
-    if stated := [name for name, value in rule.items() if value]:
+    if stated := _stated(rule):
         raise ValueError(f"Expected no {stated[0]} for PREDICT, got one; leave it out, or certify.")
     return PredictOptions(**shared, n=numbers)
+
+
+def _stated(rule: dict[str, Any]) -> list[str]:
+    """The options of a rule that were given."""
+    names = {"radii": "radius"}
+    return [f"--{names.get(key, key)}".replace("_", "-") for key, value in rule.items() if value]
 
 
 def _numbers(n: str) -> list[int]:

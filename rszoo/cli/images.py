@@ -1,8 +1,9 @@
-"""Image files on the command line: read all of them, then let a classifier vote on each."""
+"""Image files on the command line: which they are, and what a classifier votes on each."""
 
+import glob
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -52,28 +53,77 @@ class Voted(Generic[Result]):
         }
 
 
+Refuse = Callable[[ValueError | OSError], None]
+
+
+def find_images(arguments: Sequence[str], refuse: Refuse) -> list[Path]:
+    """The files that are meant: of a folder those in it, of a pattern those it matches, sorted.
+
+    Files whose names begin with a dot, and subfolders, are left out of folders. Whether the files
+    are images is not checked.
+
+    Args:
+        arguments: files, folders and patterns such as "photos/**/*.png".
+        refuse: called with the error where a folder or a pattern has no file.
+    """
+    paths: list[Path] = []
+    for text in arguments:
+        path, kind = Path(text), ""
+        if path.is_dir():
+            kind = "folder"
+            found = [each for each in path.iterdir() if not each.name.startswith(".")]
+        elif glob.has_magic(text) and not path.exists():
+            kind = "pattern"
+            found = [Path(each) for each in glob.glob(text, recursive=True)]
+        else:
+            paths.append(path)
+            continue
+        if not (files := sorted(each for each in found if each.is_file())):
+            refuse(
+                FileNotFoundError(
+                    f"Expected images, got {text!r}, a {kind} without files; check the path."
+                )
+            )
+        paths += files
+    return paths
+
+
+def open_images(paths: Iterable[Path], refuse: Refuse) -> "Iterator[tuple[Path, Image]]":
+    """The images in these files, one by one; what cannot be read is left out.
+
+    Args:
+        paths: of the files.
+        refuse: called with the error of `open_image` for each file that cannot be read.
+    """
+    for path in paths:
+        try:
+            image = open_image(path)
+        except (ValueError, OSError) as error:
+            refuse(error)
+        else:
+            yield path, image
+
+
 def vote(
     classifier: "SmoothedClassifier",
-    paths: Sequence[Path],
+    images: "Iterable[tuple[Path, Image]]",
     call: Callable[["Tensor"], Result | list[Result]],
-) -> list[Voted[Result]]:
-    """Vote on images one by one, after all of them have been read.
+) -> Iterator[Voted[Result]]:
+    """Vote on images one by one; each result as soon as it is known.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a file is not an image, or is cut off.
+    Args:
+        classifier: what votes.
+        images: with the paths of their files; taken as needed.
+        call: votes on an image.
     """
-    images = [open_image(path) for path in paths]
-    inputs = [classifier.transform(image) for image in images]
-    voted: list[Voted[Result]] = []
-    for path, image, x in zip(paths, images, inputs, strict=True):
+    for path, image in images:
+        x = classifier.transform(image)
         started = time.perf_counter()
         result = call(x)
         if isinstance(result, list):  # never, as x is one image
             raise TypeError("Expected one result for one image, got a list.")
         label = None if result.abstained else classifier.classes[result.label]
-        voted.append(Voted(path, result, label, time.perf_counter() - started, _resized(image, x)))
-    return voted
+        yield Voted(path, result, label, time.perf_counter() - started, _resized(image, x))
 
 
 def _resized(image: "Image", x: "Tensor") -> bool:

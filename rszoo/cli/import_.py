@@ -5,6 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from rszoo.cli.names import complete_dataset
 from rszoo.cli.options import Device
 
 
@@ -16,7 +17,12 @@ def import_entry(
         ),
     ],
     *,
-    dataset: Annotated[str, Option(help="What it was trained on: cifar10, imagenet ...")],
+    dataset: Annotated[
+        str,
+        Option(
+            autocompletion=complete_dataset, help="What it was trained on: cifar10, imagenet ..."
+        ),
+    ],
     sigma: Annotated[float, Option(help="The noise it was trained for, pixels in [0, 1].")],
     out: Annotated[Path, Option(metavar="DIR", help="A new or empty folder.")],
     arch: Annotated[

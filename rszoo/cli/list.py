@@ -1,6 +1,5 @@
 """`rszoo list`: the entries of the zoo, side by side."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
@@ -8,17 +7,26 @@ from typing import Annotated, cast, get_args
 
 from typer import Argument, Option
 
+from rszoo.cli.names import complete_dataset
 from rszoo.cli.options import Json, NormOption, parse_radii, radius_text
-from rszoo.cli.output import print_json, print_table
+from rszoo.cli.output import print_json, print_table, print_text
 from rszoo.errors import guess
 from rszoo.logs.format import round_down, round_up
-from rszoo.logs.tables import NOT_MEASURED, Table
+from rszoo.logs.tables import NOT_MEASURED
 from rszoo.publishing.leaderboard import MEGABYTE, Filter, Key, Standing, ordered, standings
 from rszoo.recipe import recipe_names
 from rszoo.zoo.registry import bundled_folder, get_entry, list_models, staged_folder
 
 COLUMNS = ("name", "dataset", "architecture", "method", "sigma", "weights", "size", "licence")
+REPEATED = ("dataset", "architecture", "method", "sigma")
+"""What a name says too."""
 EVIDENCE = ("samples", "ACR", "n of ACR", "abstain", "images", "alpha")
+SETTING = {
+    "samples": "At most {} samples per image",
+    "n of ACR": "ACR with n = {}",
+    "alpha": "alpha = {}",
+}
+"""Columns that become words below the table where all rows have the same."""
 
 
 def list_entries(
@@ -47,7 +55,9 @@ def list_entries(
             help="Another order; certified accuracy at R and ACR: largest first.",
         ),
     ] = None,
-    dataset: Annotated[str | None, Option(help="Only entries of this data set.")] = None,
+    dataset: Annotated[
+        str | None, Option(autocompletion=complete_dataset, help="Only entries of this data set.")
+    ] = None,
     method: Annotated[str | None, Option(help="Only entries of this training method.")] = None,
     architecture: Annotated[str | None, Option(help="Only entries of this architecture.")] = None,
     sigma: Annotated[float | None, Option(help="Only entries of this sigma.")] = None,
@@ -72,7 +82,7 @@ def list_entries(
     rows = standings(sorted(names), asked, norm=norm, wanted=wanted)
     entries = ordered(rows, order)
     if not entries:
-        _check_words(wanted)
+        check_words(wanted)
     if json:
         print_json([{**asdict(entry), "weights": place(entry.name)} for entry in entries])
     elif entries:
@@ -98,7 +108,7 @@ def place(name: str) -> str:
     return "missing" if get_entry(name).repo_id is None else "hub"
 
 
-def _check_words(wanted: Filter) -> None:
+def check_words(wanted: Filter) -> None:
     """Raise ValueError where no recipe has the data set, architecture or method."""
     every = standings(recipe_names())
     for option in ("dataset", "architecture", "method"):
@@ -131,46 +141,23 @@ def _order(by: str | None, *, sort: bool, radii: Sequence[str] | None) -> float 
 
 
 def _print(entries: Sequence[Standing], radii: Sequence[float] | None) -> None:
-    """Print a table, with the columns of the certificates unless `radii` is None.
-
-    On a terminal, facts that all entries share then follow the table in place of their columns.
-    """
+    """Print a table, with the columns of the certificates unless `radii` is None."""
+    rows, norm = [_facts(entry) for entry in entries], entries[0].norm
     if radii is None:
-        print_table(COLUMNS, [_facts(entry) for entry in entries])
+        print_table(COLUMNS, rows, facts=COLUMNS[1:], spare=REPEATED)
         return
-    norm = entries[0].norm
     columns = (*COLUMNS, *(radius_text(radius, norm) for radius in radii), *EVIDENCE)
-    table = Table(columns, [_facts(entry) + _certificates(entry) for entry in entries])
-    shared: list[str] = []
-    if sys.stdout.isatty():
-        table, shared = distinguishing_columns(table)
-    print_table(table.columns, table.rows)
-    if shared:
-        print("All: " + ", ".join(shared))
+    rows = [row + _certificates(entry) for row, entry in zip(rows, entries, strict=True)]
+    facts = (*COLUMNS[1:], "images")
+    shared = print_table(columns, rows, facts=facts, spare=REPEATED, unsaid=tuple(SETTING))
+    if words := [SETTING[column].format(cell) for column, cell in shared.items()]:
+        print_text(f"{', '.join(words)}.")
     if any(entry.logs and None in entry.accuracies for entry in entries):
-        print(NOT_MEASURED)
+        print_text(NOT_MEASURED)
     if norm == "linf":
         from rszoo.logs.analysis.norms import LEGEND  # scipy is slow to import
 
-        print(f"{LEGEND} The ACR is in l2.")
-
-
-def distinguishing_columns(table: Table) -> tuple[Table, list[str]]:
-    """The table without columns that are the same in all rows, and the facts that they held.
-
-    Only facts about the entries and their evidence are left out, and only of several rows.
-    """
-    columns, rows = table.columns, table.rows
-    shared = [
-        place
-        for place, column in enumerate(columns)
-        if column in (*COLUMNS[1:], *EVIDENCE[2:])
-        and len(rows) > 1
-        and len({row[place] for row in rows}) == 1
-    ]
-    kept = [place for place in range(len(columns)) if place not in shared]
-    fewer = [[cells[place] for place in kept] for cells in (columns, *rows)]
-    return Table(fewer[0], fewer[1:]), [f"{columns[place]} {rows[0][place]}" for place in shared]
+        print_text(f"{LEGEND} The ACR is in l2.")
 
 
 def _facts(entry: Standing) -> list[str]:

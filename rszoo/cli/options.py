@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
+from rszoo.cli.names import complete_entry, full_name
 from rszoo.errors import ascending
 from rszoo.logs.format import AttackProtocol, Given, Log, PublishedProtocol, in_full, read_log
 
@@ -23,11 +24,20 @@ LOG_HELP = "Logs of 'rszoo evaluate' or 'rszoo attack', or files that Cohen et a
 Name = Annotated[
     str,
     Argument(
-        metavar="NAME", help="A name of 'rszoo list', a folder, or hf-hub:org/repo[@revision]."
+        metavar="NAME",
+        callback=full_name,
+        autocompletion=complete_entry,
+        help="A name of 'rszoo list', a folder, or hf-hub:org/repo[@revision]. Data set and "
+        "architecture may be left out where one entry fits: gaussian-s0.25.",
     ),
 ]
 Images = Annotated[
-    list[Path], Argument(metavar="IMAGE...", help="PNG, JPEG or other files that Pillow reads.")
+    list[str],
+    Argument(
+        metavar="IMAGE|FOLDER|GLOB...",
+        help="PNG, JPEG or other files that Pillow reads; the files of a folder, without its "
+        "subfolders; or what a pattern such as 'photos/**/*.png' matches.",
+    ),
 ]
 Logs = Annotated[list[Path], Argument(metavar="LOG...", help=LOG_HELP)]
 OptionalLogs = Annotated[list[Path] | None, Argument(metavar="[LOG...]", help=LOG_HELP)]
@@ -47,6 +57,9 @@ BatchSize = Annotated[
 ]
 Download = Annotated[bool, Option("--download", help="Fetch the data set if it is not there.")]
 Json = Annotated[bool, Option("--json", help="Print JSON, with all fields.")]
+JsonLines = Annotated[
+    bool, Option("--jsonl", help="Print one line of JSON per image, as soon as it is known.")
+]
 VotesOption = Annotated[
     Literal["hard", "soft"],
     Option(
@@ -165,6 +178,15 @@ def open_log(path: Path, given: Given | None = None) -> Log:
                 f"pass {bundled}."
             )
     return read_log(path, given)
+
+
+def check_certifies(logs: Sequence[Log]) -> None:
+    """Raise ValueError unless all are logs of CERTIFY."""
+    if not all(log.certifies for log in logs):
+        raise ValueError(
+            "Expected logs of CERTIFY for --norm linf, got others; "
+            "l2 radii alone imply radii in l-infinity."
+        )
 
 
 def note_unfinished(logs: Sequence[Log]) -> None:

@@ -1,5 +1,6 @@
 """`rszoo plot`: certified accuracy against radius, and accuracy under attack against distance."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,18 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
+from rszoo.cli.names import complete_bound
 from rszoo.cli.options import (
     Anyway,
     GivenTexts,
     LowerBound,
+    NormOption,
     OptionalLogs,
     PublishedKeys,
+    check_certifies,
     note_unfinished,
     read_logs,
 )
 from rszoo.logs.format import AttackProtocol, Log
 
 if TYPE_CHECKING:
+    from rszoo.logs.analysis import Published
     from rszoo.plots import Curve
 
 CERTIFIED = ": certified"  # in the legend, where there are attacks too
@@ -40,12 +45,14 @@ def plot(
         ),
     ] = None,
     published: PublishedKeys = None,
+    norm: NormOption = "l2",
     lower_bound: LowerBound = None,
     bound: Annotated[
         list[str] | None,
         Option(
+            autocompletion=complete_bound,
             help="Also each log projected to this bound; can be repeated. Choosing one of them "
-            "after looking voids the guarantee."
+            "after looking voids the guarantee.",
         ),
     ] = None,
     alpha: Annotated[
@@ -73,6 +80,8 @@ def plot(
 
     read, papers = read_logs(logs, published, given)
     check_comparable(read, anyway=anyway)
+    if norm == "linf":
+        check_certifies(read)
     attacks = [log for log in read if isinstance(log.protocol, AttackProtocol)]
     certified = [log for log in read if not isinstance(log.protocol, AttackProtocol)]
     shown = list(certified)
@@ -94,7 +103,15 @@ def plot(
     counts = counts or {row.images for row in papers}
     images = counts.pop() if len(counts) == 1 else None
     curves += [published_points(row, row.title, images) for row in papers]
-    save_figure(draw_curves(curves, images=images, by_sigma=by_sigma), out, dpi=150)
+    if norm == "linf":
+        curves = [_implied(curve, _pixel_values(read, papers)) for curve in curves]
+    figure = draw_curves(curves, images=images, by_sigma=by_sigma)
+    if norm == "linf":
+        label = r"$\ell_\infty$ radius implied by $\ell_2$, in units of 1/255"
+        for axes in figure.axes:
+            if axes.get_xlabel():
+                axes.set_xlabel(label)
+    save_figure(figure, out, dpi=150)
     note_unfinished(read)
     print(f"The picture is in {out}.")
 
@@ -126,6 +143,29 @@ def _curves(log: Log, rho: float | None) -> "Iterator[Curve]":
     yield curve
     if rho is not None and not (isinstance(log, Projection) and log.estimated):
         yield bound_curve(proved(log), curve, alpha=log.setting.alpha, rho=rho)
+
+
+def _pixel_values(logs: Sequence[Log], papers: "Sequence[Published]") -> int:
+    """The number of values of an image, the same for all."""
+    from rszoo.data.shapes import pixel_values
+    from rszoo.logs.analysis.norms import values_of
+
+    known = {values_of(log) for log in logs} | {pixel_values(row.dataset) for row in papers}
+    if len(known) > 1:
+        raise ValueError(
+            f"Expected images of one size for --norm linf, got {sorted(known)} values per image; "
+            "plot data sets by themselves."
+        )
+    return known.pop()
+
+
+def _implied(curve: "Curve", values: int) -> "Curve":
+    """The curve over the l-infinity radii that its l2 radii imply, in units of 1/255."""
+    from rszoo.bounds import implied_linf
+
+    radii = [255 * implied_linf(radius, values) for radius in curve.radii]
+    end = 255 * implied_linf(curve.end, values) if math.isfinite(curve.end) else curve.end
+    return replace(curve, radii=radii, end=end)
 
 
 def _attacked(log: Log) -> "Curve":

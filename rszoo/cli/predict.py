@@ -4,9 +4,11 @@ from typing import Annotated
 
 from typer import Option
 
-from rszoo.cli.images import vote
-from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, Name, Seed
-from rszoo.cli.output import print_json, print_table, round_up
+from rszoo.cli.images import Voted
+from rszoo.cli.options import Alpha, BatchSize, Device, Images, Json, JsonLines, Name, Seed
+from rszoo.cli.output import round_up
+from rszoo.cli.reporting import Form, Report
+from rszoo.smoothing.certificate import Prediction
 
 
 def predict(
@@ -28,29 +30,38 @@ def predict(
     device: Device = "cpu",
     batch_size: BatchSize = None,
     json: Json = False,
+    jsonl: JsonLines = False,
 ) -> None:
     """Predict the class of images by a vote under noise, or abstain."""
+    from rszoo.smoothing import procedures
     from rszoo.zoo.loading import load
 
     classifier = load(name, device=device)
-    voted = vote(
+    procedures.prediction(classifier.setting(alpha, seed), n=n, early=early)  # checks the options
+    longest = max((*classifier.classes, "abstain"), key=len)
+    Report(
         classifier,
-        images,
         lambda x: classifier.predict(
             x, n=n, alpha=alpha, early=early, seed=seed, batch_size=batch_size
         ),
-    )
-    if json:
-        print_json([image.as_json() for image in voted])
-        return
-    rows = [
-        (
-            str(image.path),
-            image.label or "abstain",
-            round_up(image.result.p_value, 2),
-            str(image.result.n),
-            f"{image.seconds:.1f} s",
-        )
-        for image in voted
+        Form(
+            ("label", "p_value", "n", "time"),
+            _cells,
+            (longest, "1.2e-300", str(n), "1000.0 s"),
+            json=json,
+            jsonl=jsonl,
+        ),
+        samples=n,
+        setting=f"n {'at most' if early else '='} {n}, alpha = {alpha:g}",
+        batch_size=batch_size,
+    ).print(images)
+
+
+def _cells(voted: Voted[Prediction]) -> list[str]:
+    prediction = voted.result
+    return [
+        voted.label or "abstain",
+        round_up(prediction.p_value, 2),
+        str(prediction.n),
+        f"{voted.seconds:.1f} s",
     ]
-    print_table(("image", "label", "p_value", "n", "time"), rows)

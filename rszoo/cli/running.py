@@ -1,5 +1,6 @@
 """Evaluations at the command line: options that verbs share, progress, shards, and `torchrun`."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rszoo.evaluation import BeforeWriting, LoggedEvaluation, Options
 
 USUAL_NOISE = 16
+SECONDS_BETWEEN_LINES = 60.0  # of progress, where stderr is no terminal
 
 AttackName = Literal["smoothadv-pgd", "smoothadv-ddn", "stein", "naive", "pgd"]
 Start = Annotated[int, Option(help="Number of the first image.")]
@@ -81,7 +83,11 @@ def shared_options(
     ] = None,
     alpha: Annotated[
         float | None,
-        Option(help="Failure probability, per line of the log.", show_default="recipe"),
+        Option(
+            help="Failure probability, per line of the log; trying several and keeping the best "
+            "voids it.",
+            show_default="recipe",
+        ),
     ] = None,
     precision: Annotated[
         str | None, Option(help="float32 or bfloat16, for the votes.", show_default="entry")
@@ -207,7 +213,7 @@ def _run(evaluation: "LoggedEvaluation[Any]") -> None:
     correct = sum(record.correct for record in log.records[lines - 1 :: lines])
     with evaluation:
         print(_announcement(evaluation, total, done))
-        started = time.perf_counter()
+        started = said = time.perf_counter()
         with tqdm(
             evaluation, total=total, initial=done, unit="image", disable=None, smoothing=0.1
         ) as bar:
@@ -215,9 +221,11 @@ def _run(evaluation: "LoggedEvaluation[Any]") -> None:
                 correct += records[-1].correct
                 rate = 60 * number / (time.perf_counter() - started)
                 accuracy = correct / (done + number)
-                bar.set_postfix_str(
-                    f"{rate:.1f} images/min, accuracy {accuracy:.3f}", refresh=False
-                )
+                state = f"{rate:.1f} images/min, accuracy {accuracy:.3f}"
+                bar.set_postfix_str(state, refresh=False)
+                if bar.disable and time.perf_counter() - said > SECONDS_BETWEEN_LINES:
+                    said = time.perf_counter()
+                    print(f"rszoo: {done + number} of {total} images, {state}", file=sys.stderr)
     where = f" at eps {protocol.eps[-1]:g}" if isinstance(protocol, AttackProtocol) else ""
     print(
         f"{log.path} holds {total} images, {correct / total:.4f} of them right{where}; "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from typer import Option
 
+from rszoo.cli.names import complete_bound
 from rszoo.cli.options import (
     LINF,
     Anyway,
@@ -17,12 +18,13 @@ from rszoo.cli.options import (
     NormOption,
     OptionalLogs,
     PublishedKeys,
+    check_certifies,
     note_unfinished,
     parse_radii,
     radius_text,
     read_logs,
 )
-from rszoo.cli.output import Format, print_json, print_table
+from rszoo.cli.output import Format, print_json, print_table, print_text
 from rszoo.logs.format import AttackProtocol, Log, PublishedProtocol, in_full, round_down
 from rszoo.logs.tables import NOT_MEASURED, Table
 
@@ -38,11 +40,15 @@ PROJECTED = (
 
 
 class Tabulated(NamedTuple):
-    """Rows with all their numbers, as a table, and lines below it."""
+    """Rows with all their numbers, as a table, and lines below it.
+
+    `setting`, n and alpha, is for terminals: elsewhere --json has them.
+    """
 
     rows: "Sequence[Row | EmpiricalRow | PredictRow]"
     table: Table
     legend: Sequence[str] = ()
+    setting: str = ""
 
 
 def table(
@@ -57,8 +63,9 @@ def table(
     bound: Annotated[
         str | None,
         Option(
+            autocompletion=complete_bound,
             help="Project to this bound: cohen, joint, tcertify, bonferroni, lecuyer, li. Choosing "
-            "it after looking voids the guarantee."
+            "it after looking voids the guarantee.",
         ),
     ] = None,
     alpha: Annotated[
@@ -96,11 +103,8 @@ def table(
         read = [project(log, alpha=alpha, n=n, bound=bound) for log in read]
     check_comparable(read, anyway=anyway)  # after projecting: several n may have become one
     read = with_marks(read)
-    if norm == "linf" and not all(log.certifies for log in read):
-        raise ValueError(
-            "Expected logs of CERTIFY for --norm linf, got others; "
-            "l2 radii alone imply radii in l-infinity."
-        )
+    if norm == "linf":
+        check_certifies(read)
     if any(isinstance(log.protocol, AttackProtocol) for log in read):
         shown = _attacks(read, papers, radius, digits)
     elif read and not read[0].certifies:
@@ -120,9 +124,12 @@ def table(
     if json:
         print_json([asdict(row) for row in shown.rows])
         return
-    print_table(shown.table.columns, shown.table.rows, format)
-    if format in ("terminal", "markdown"):
-        for line in (*shown.legend, *([PROJECTED] if projected else [])):
+    print_table(shown.table.columns, shown.table.rows, format, facts=("sigma", "ACR", "images"))
+    legend = (*shown.legend, *([PROJECTED] if projected else []))
+    if format == "terminal" and sys.stdout.isatty():
+        print_text("\n".join(filter(None, (shown.setting, *legend))))
+    elif format in ("terminal", "markdown"):
+        for line in legend:
             print(f"\n{line}")
 
 
@@ -177,7 +184,23 @@ def _certificates(
     acr = "ACR" if norm == "l2" else "ACR in l2"
     heads = [radius_text(each, norm) for each in radii]
     columns = ["log", "sigma", *heads, acr, "abstain", "images"]
-    return Tabulated(rows, Table(columns, [_cells(row, digits) for row in rows]), legend)
+    table = Table(columns, [_cells(row, digits) for row in rows])
+    return Tabulated(rows, table, legend, _setting(logs, rows))
+
+
+def _setting(logs: Sequence[Log], rows: "Sequence[Row]") -> str:
+    """n and alpha of the rows, first those that most rows have."""
+    adaptive = {log.title for log in logs if log.protocol.adaptive}
+    titles: dict[str, list[str]] = {}
+    for row in rows:
+        if row.kind in ("log", "published"):
+            most = "at most" if row.title in adaptive else "="
+            n = "n not stated" if row.n is None else f"n {most} {row.n}"
+            alpha = "alpha not stated" if row.alpha is None else f"alpha = {row.alpha:g}"
+            titles.setdefault(f"{n}, {alpha}", []).append(row.title)
+    first, *others = sorted(titles, key=lambda words: -len(titles[words]))
+    rest = "; ".join(f"of {', '.join(titles[words])}: {words}" for words in others)
+    return f"Samples per image: {first}{f'; {rest}' if rest else ''}."
 
 
 def _footnotes(rows: "Sequence[Row | EmpiricalRow]") -> list[str]:
@@ -231,7 +254,7 @@ def _attacks(
             abstentions = [_number(value, digits) for value in row.abstentions]
             cells.append(["", "  abstains", "", "", "", *abstentions, ""])
     columns = ["log", "result", "m", "T", "n", *map(in_full, distances), "images"]
-    return Tabulated(rows, Table(columns, cells), _footnotes(rows))
+    return Tabulated(rows, Table(columns, cells), _footnotes(rows), _alphas(logs))
 
 
 def _predictions(logs: Sequence[Log], digits: int) -> Tabulated:
@@ -254,4 +277,10 @@ def _predictions(logs: Sequence[Log], digits: int) -> Tabulated:
         columns.insert(-1, "base network")
         for line, row in zip(cells, rows, strict=True):
             line.insert(-1, _number(row.base_accuracy, digits))
-    return Tabulated(rows, Table(columns, cells))
+    return Tabulated(rows, Table(columns, cells), setting=_alphas(logs))
+
+
+def _alphas(logs: Sequence[Log]) -> str:
+    """alpha of logs with a column for n."""
+    known = sorted({log.protocol.alpha for log in logs if log.protocol.alpha is not None})
+    return f"alpha = {' and '.join(f'{alpha:g}' for alpha in known)}." if known else ""

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 
 from typer import Argument, Option
 
+from rszoo.cli.names import complete_recipe
 from rszoo.cli.options import Device, Download
 from rszoo.cli.together import telling_others
 from rszoo.errors import MissingWeightsError, UnknownModelError
@@ -30,6 +31,7 @@ def train(
         str,
         Argument(
             metavar="NAME|FILE",
+            autocompletion=complete_recipe,
             help="A recipe's name ('rszoo list --all') or a TOML file; FILE.toml:0.25 where the "
             "file has several sigmas.",
         ),

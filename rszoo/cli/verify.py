@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from rszoo.cli.options import BatchSize, Device, Json, Name
-from rszoo.cli.output import print_json, print_table
+from rszoo.cli.output import print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from rszoo.publishing.verify import Check
@@ -32,9 +32,14 @@ def verify(
     """
     from rszoo.publishing.verify import Repetition
     from rszoo.publishing.verify import verify as check_entry
+    from rszoo.smoothing.runtime import find_device
+    from rszoo.zoo.loading import locate
 
+    find_device(device)
+    folder, _ = locate(name)  # an unknown name has its sentence alone
     again = f", {images} certificates of each log again" if images else ""
-    print(f"rszoo: checking {name}{again} on {device} ...", file=sys.stderr)
+    if folder.is_dir():
+        print_text(f"rszoo: checking {name}{again} on {device} ...", sys.stderr)
     checks = check_entry(name, Repetition(images, device, batch_size))
     if json:
         print_json([asdict(check) for check in checks])

@@ -7,6 +7,7 @@ zoo entry. A run that was killed goes on to the same weights.
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -125,11 +126,11 @@ def _claimed(out: Path) -> Iterator[None]:
 
 def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
     saved = began = time.monotonic()
-    timed_from, first = run.step, run.share.number == 0
+    timed_from = run.step
     run.network.train()
-    with tqdm(
-        total=run.steps, initial=run.step, unit="step", desc=run.recipe.name, disable=not first
-    ) as bar:
+    name, first = run.recipe.name, run.share.number == 0
+    hidden = None if first else True  # None: where stderr is no terminal
+    with tqdm(total=run.steps, initial=run.step, unit="step", desc=name, disable=hidden) as bar:
         while run.step < run.steps:
             weigh(run)
             run.losses.append(take_step(run))
@@ -149,6 +150,8 @@ def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
                 if first:
                     save(run, out)
                 saved = now
+                if first and bar.disable:  # stderr is no terminal: a line, now and then
+                    print(f"{name}: step {run.step} of {run.steps}", file=sys.stderr)
             if stop:
                 return
 

@@ -43,8 +43,12 @@ def test_the_sentence_for_text(complaint: Complaint, entry: Path, tmp_path: Path
 
 
 def test_a_missing_image_and_a_folder(complaint: Complaint, entry: Path, tmp_path: Path) -> None:
-    for path in (tmp_path / "no.png", tmp_path):
-        assert f"got '{path}', which is no file; check the path" in complaint(
+    for path, words in (
+        (tmp_path / "no.png", "which is no file"),
+        (tmp_path, "a folder without files"),
+        (tmp_path / "*.png", "a pattern without files"),
+    ):
+        assert f"got '{path}', {words}; check the path" in complaint(
             "certify", f"local-dir:{entry}", path
         )
 
@@ -87,6 +91,7 @@ def test_an_unknown_name(complaint: Complaint, image: Path) -> None:
     for args in (
         ("show", "cifar10-resnet20-gausian-s0.25"),
         ("certify", "cifar10-resnet20-gausian-s0.25", image),
+        ("verify", "cifar10-resnet20-gausian-s0.25"),
     ):
         sentence = complaint(*args)
         assert "Unknown model 'cifar10-resnet20-gausian-s0.25'" in sentence
@@ -149,9 +154,9 @@ def test_weights_for_a_recipe_that_starts_from_none(complaint: Complaint, tmp_pa
         (["--n", 100, "--n0", 0], "Expected n0 >= 1, got 0"),
         (["--n", 100, "--bound", "chen"], "Unknown bound 'chen'; use one of cohen"),
         (["--n", 100, "--seed", -1], "got -1"),
-        (["--n", 100, "--batch-size", 0], "Expected batch_size >= 1, got 0"),
+        (["--n", 100, "--batch-size", 0], "Expected --batch-size >= 1, got 0"),
         (["--device", "gpu"], "got 'gpu'"),
-        (["--device", "cuda:99"], "got a machine with"),
+        (["--device", "cuda:99"], "CUDA devices; use --device 'cpu'."),
         (["--device", "meta"], "Expected a device of kind cpu or cuda, got 'meta'"),
     ],
 )

@@ -292,6 +292,47 @@ def test_a_table_in_l_infinity_says_that_l2_implies_it(log: Path, tmp_path: Path
     assert (row["norm"], row["radii"]) == ("linf", [k / 255 for k in (0, 1, 2, 4, 8)])
 
 
+def test_compare_in_l_infinity_is_that_at_the_implied_l2_radii(log: Path, other: Path) -> None:
+    asked, needed = "0,0.5/255,2/255", [0.0, 0.5 / 255 * 3072**0.5, 2 / 255 * 3072**0.5]
+    both = ("compare", log, other)
+    implied = json.loads(run(*both, "--norm", "linf", "--radius", asked, "--json").output)
+    l2 = json.loads(
+        run(*both, "--radius", ",".join(f"{radius:.9f}" for radius in needed), "--json").output
+    )
+    assert implied["norm"] == "linf"
+    assert [pair["radius"] for pair in implied["pairs"]] == [0, 0.5 / 255, 2 / 255]
+    keys = ("only_first", "only_second", "p_value")
+    for ours, theirs in zip(implied["pairs"], l2["pairs"], strict=True):
+        assert [ours[key] for key in keys] == [theirs[key] for key in keys]
+    assert "norm" not in l2
+    text = run(*both, "--norm", "linf").output
+    assert [line.split()[0] for line in text.splitlines()[6:10]] == [
+        f"{level}/255" for level in (1, 2, 4, 8)
+    ]
+    assert "implied by l2" in text
+    assert "(in l2)" in text
+
+
+def test_plot_in_l_infinity_scales_the_radii(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: Complaint
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(
+        "rszoo.plots.draw_curves",
+        lambda *args, **kwargs: drawn.append(draw_curves(*args, **kwargs)) or drawn[-1],
+    )
+    for options in ((), ("--norm", "linf")):
+        run("plot", log, "--out", tmp_path / "x.png", *options)
+    l2, linf = (np.asarray(figure.axes[0].get_lines()[0].get_xydata()) for figure in drawn)
+    assert linf[:, 1].tolist() == l2[:, 1].tolist()
+    assert linf[:, 0] == pytest.approx(l2[:, 0] * 255 / 3072**0.5)
+    assert "1/255" in drawn[1].axes[0].get_xlabel()
+    assert "infty" not in drawn[0].axes[0].get_xlabel()
+    attacked = attack_log(tmp_path / "attack.tsv", read_log(log)).path
+    refused = expected("plot", log, attacked, "--norm", "linf", "--out", tmp_path / "x.png")
+    assert "l2 radii alone imply" in refused
+
+
 def test_published_rows() -> None:
     lines = run("table", "--published", "*").output.splitlines()
     assert len(lines) == 1 + len(load_published())
@@ -528,7 +569,7 @@ def test_a_projection_says_when_it_is_guaranteed(log: Path) -> None:
         ("table", ("--alpha", "--bound", "--n", "--lower-bound")),
         ("plot", ("--alpha", "--bound", "--n", "--lower-bound")),
         ("certify", ("--alpha", "--bound", "--n", "--radius", "--seed")),
-        ("evaluate", ("--bound", "--n", "--radii", "--seed")),
+        ("evaluate", ("--alpha", "--bound", "--n", "--radius", "--seed")),
         ("predict", ("--alpha", "--n", "--seed")),
     ],
 )

@@ -28,7 +28,20 @@ from rszoo.recipe import load_recipe, parse_recipe, recipe_names
 from rszoo.zoo.config import read_config, sha256
 from rszoo.zoo.registry import bundled_folder
 
-SHARED = {"__main__", "images", "options", "output", "running", "together"}
+SHARED = {
+    *(
+        "__main__",
+        "evidence",
+        "examples",
+        "images",
+        "names",
+        "options",
+        "output",
+        "reporting",
+        "running",
+    ),
+    *("reporting", "running", "timing", "together"),
+}
 NAME = "cifar10-resnet20-gaussian-s0.25"
 FOLDER = bundled_folder(NAME)
 BANNER = """
@@ -262,7 +275,7 @@ def test_predict_prints_a_line_an_image(entry: Path, image: Path, tmp_path: Path
     rows = json.loads(run(*arguments, "--json").output)
     assert [row["image"] for row in rows] == [str(image), str(other)]
     assert all(sum(row["counts"]) == 200 and row["seconds"] > 0 for row in rows)
-    lines = run(*arguments).output.splitlines()
+    lines = run(*arguments).stdout.splitlines()
     assert lines[0].split() == ["image", "label", "p_value", "n", "time"]
     assert all(
         (row["class"] or "abstain") in line for row, line in zip(rows, lines[1:], strict=True)

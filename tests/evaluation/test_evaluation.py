@@ -534,8 +534,8 @@ def test_the_command_refuses_options_of_the_other_task(
     assert "Expected one n for CERTIFY, got [100, 1000]" in complaint(*command, "--n", "100,1000")
     assert "Expected --n to be a number or several, got '1e3'" in complaint(*command, "--n", "1e3")
     predict = (*command, "--task", "predict")
-    assert "Expected no n0 for PREDICT, got one" in complaint(*predict, "--n0", 10)
-    assert "Expected no radii for PREDICT, got one" in complaint(*predict, "--radii", "0,1")
+    assert "Expected no --n0 for PREDICT, got one" in complaint(*predict, "--n0", 10)
+    assert "Expected no --radius for PREDICT, got one" in complaint(*predict, "--radii", "0,1")
     assert not (tmp_path / "log.tsv").exists()
 
 

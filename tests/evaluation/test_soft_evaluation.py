@@ -183,7 +183,7 @@ def test_the_command_line(shades: str, tmp_path: Path, complaint: Complaint) -> 
     assert (log.protocol.bound, log.protocol.n, log.protocol.n0) == ("bernstein", 100, 10)
     assert "nothing to report" in run("audit", out).output
     for words, extra in {
-        "Expected no radii for soft votes": ("--votes", "soft", "--radii", "0.1"),
+        "Expected no --radius for soft votes": ("--votes", "soft", "--radii", "0.1"),
         "Expected hard votes for PREDICT": ("--votes", "soft", "--task", "predict"),
         "Unknown bound 'cohen' for soft votes": ("--votes", "soft", "--bound", "cohen"),
     }.items():

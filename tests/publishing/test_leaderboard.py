@@ -15,7 +15,6 @@ from support.evidence_folder import entry_protocol
 from support.synthetic_logs import write
 
 import rszoo
-from rszoo.cli.list import distinguishing_columns
 from rszoo.errors import IntegrityError
 from rszoo.logs.format import Record
 from rszoo.logs.tables import Table
@@ -348,11 +347,13 @@ def test_a_terminal_shows_what_tells_the_entries_apart() -> None:
         ["a", "cifar10", "adre", "0.1", "0.3", "500"],
         ["b", "cifar10", "macer", "0.1", "0.3", "500"],
     ]
-    table, shared = distinguishing_columns(Table(columns, rows))
+    facts = ("dataset", "method", "images")
+    table, shared = Table(columns, rows).distinguishing(facts)
     assert table.columns == ["name", "method", "0.5", "ACR"]
     assert table.rows == [["a", "adre", "0.1", "0.3"], ["b", "macer", "0.1", "0.3"]]
-    assert shared == ["dataset cifar10", "images 500"]
-    assert distinguishing_columns(Table(columns, rows[:1])) == (Table(columns, rows[:1]), [])
+    assert shared == {"dataset": "cifar10", "images": "500"}
+    one = Table(columns, rows[:1])
+    assert one.distinguishing(facts) == (one, {})
 
 
 def test_the_list_is_filtered(package: Path) -> None:

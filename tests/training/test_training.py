@@ -72,6 +72,19 @@ def test_a_run_makes_an_entry_that_loads(blobs: Path, tmp_path: Path) -> None:
     assert history.machines[0].startswith(f"{platform.machine()} with ")
 
 
+def test_progress_in_a_file_is_a_line_now_and_then(
+    blobs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(rszoo.training.loop, "CHECKPOINT_SECONDS", -1.0)
+    train(recipe(), tmp_path / "run", device=CPU)
+    err = capsys.readouterr().err
+    assert "\r" not in err
+    assert err.splitlines()[-1].endswith(": step 12 of 12")
+
+
 def test_weights_are_stored_in_the_precision_that_votes(blobs: Path, tmp_path: Path) -> None:
     form = '[inference]\nprecision = "'
     for precision in ("float32", "bfloat16"):

@@ -141,7 +141,7 @@ def _check(log: Log, after: Setting) -> None:
             raise ValueError(
                 f"Expected a log with n votes per image, got {log.path}, where n depends on the "
                 "votes, which then say nothing about another n, alpha or bound; "
-                "evaluate without --radii and --tolerance."
+                "evaluate without --radius and --tolerance."
             )
     elif after.bound not in FROM_TOP:
         raise ValueError(

@@ -156,7 +156,7 @@ def test_votes_whose_number_depends_on_them_are_not_projected(
     log = write(tmp_path / "log", protocol, adaptive_records(protocol))
     with pytest.raises(
         ValueError,
-        match=r"^Expected a log with n votes per image, got .*; evaluate without --radii",
+        match=r"^Expected a log with n votes per image, got .*; evaluate without --radius",
     ):
         project(log, **change)
 
