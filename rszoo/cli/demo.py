@@ -101,8 +101,8 @@ def _reading(classifier: "SmoothedClassifier", voted: Voted[Certificate], shows:
         f"{round_down(certificate.radius, 3)} means that no change of the pixels (from 0 to 1) "
         "with an l2 norm below it can alter that label; for example, every pixel value may move "
         f"by up to {_levels(certificate, math.prod(classifier.input_shape))} of its 255 levels. "
-        f"This fails with a probability of at most {certificate.alpha:g}. Where the votes are too "
-        "few to certify any label, the classifier abstains."
+        f"This fails with a probability of at most alpha = {certificate.alpha:g}. Where the "
+        "votes are too few to certify any label, the classifier abstains."
     )
 
 
