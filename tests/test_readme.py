@@ -1,5 +1,6 @@
 """What README and the pages show is what runs and what the commands beside it print."""
 
+import ast
 import contextlib
 import json
 import re
@@ -56,6 +57,25 @@ def test_the_second_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
         block = block.replace(old, new)
     exec(block, {})
     assert capsys.readouterr().out.startswith("horse 0.")
+
+
+@pytest.mark.slow
+def test_the_notebook_runs() -> None:
+    """Cell after cell in one namespace, the last expression of each shown as a notebook would."""
+    cells = json.loads(text(ROOT / "docs" / "quickstart.ipynb"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert len(sources) > 5
+    namespace: dict[str, Any] = {}
+    shown = []
+    for source in sources:
+        *statements, last = ast.parse(source).body
+        exec(compile(ast.Module(statements, []), "cell", "exec"), namespace)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), namespace))
+        else:
+            exec(compile(ast.Module([last], []), "cell", "exec"), namespace)
+    assert all(repr(value) for value in shown)
+    assert namespace["certificates"][0].class_name in (None, *namespace["clf"].classes)
 
 
 def test_links_lead_somewhere() -> None:
