@@ -35,7 +35,7 @@ from rszoo.smoothing.precision import mixed_precision
 from rszoo.smoothing.runtime import device_name, find_device
 from rszoo.training import Run, run
 from rszoo.training.data import TrainingData, augmented
-from rszoo.training.methods import METHODS
+from rszoo.training.methods import METHODS, WHOLE, Share
 from rszoo.training.step import take_step
 
 ROUNDS = 3
@@ -70,7 +70,9 @@ TEACHERS: dict[str, dict[str, str | int]] = {
 """What [training] says of a teacher; it has the network of the benchmark and random weights."""
 
 
-def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
+def made_up(
+    recipe: Recipe, device: torch.device, *, download: bool, share: Share = WHOLE
+) -> TrainingData:
     """A data set of the right shape: the speed does not depend on the pixels."""
     count, augmentation = 8 * recipe.training.batch_size, recipe.training.augmentation
     images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, device=device)
@@ -80,19 +82,23 @@ def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> Training
         torch.ones(count, device=device),
         [(images, labels)],
         "held-out",
-        lambda chosen, generator, upcoming: augmented(images[chosen], augmentation, generator),
+        lambda chosen, generator, upcoming: augmented(
+            images[chosen], augmentation, generator, share
+        ),
         lambda: "made up",
         lambda: [images],
     )
 
 
-def prepare(name: str, architecture: str, batch: int, device: torch.device) -> Run:
+def prepare(
+    name: str, architecture: str, batch: int, device: torch.device, share: Share = WHOLE
+) -> Run:
     recipe = load_recipe("cifar10-resnet20-gaussian-s0.25")
     model = msgspec.structs.replace(recipe.model, architecture=architecture)
     training = msgspec.structs.replace(recipe.training, batch_size=batch, **TEACHERS.get(name, {}))
     method = {"name": name, **SETTINGS[name]}
     changed = msgspec.structs.replace(recipe, model=model, training=training, method=method)
-    prepared = run.start(changed, device, random_start=True)
+    prepared = run.start(changed, device, random_start=True, share=share)
     prepared.network.train()
     return prepared
 
