@@ -57,21 +57,21 @@ Refuse = Callable[[ValueError | OSError], None]
 
 
 def find_images(arguments: Sequence[str], refuse: Refuse) -> list[Path]:
-    """The files that are meant: of a folder those in it, of a pattern those it matches, sorted.
+    """The files that are meant: of a folder those named as images, of a pattern those it matches.
 
-    Files whose names begin with a dot, and subfolders, are left out of folders. Whether the files
-    are images is not checked.
+    Each sorted. Subfolders, and files whose names begin with a dot, are left out of folders.
+    Whether the files are images is not checked.
 
     Args:
         arguments: files, folders and patterns such as "photos/**/*.png".
-        refuse: called with the error where a folder or a pattern has no file.
+        refuse: called with the error where a folder has no image or a pattern no file.
     """
     paths: list[Path] = []
     for text in arguments:
         path, kind = Path(text), ""
         if path.is_dir():
             kind = "folder"
-            found = [each for each in path.iterdir() if not each.name.startswith(".")]
+            found = [each for each in path.iterdir() if _is_named_image(each)]
         elif glob.has_magic(text) and not path.exists():
             kind = "pattern"
             found = [Path(each) for each in glob.glob(text, recursive=True)]
@@ -81,11 +81,18 @@ def find_images(arguments: Sequence[str], refuse: Refuse) -> list[Path]:
         if not (files := sorted(each for each in found if each.is_file())):
             refuse(
                 FileNotFoundError(
-                    f"Expected images, got {text!r}, a {kind} without files; check the path."
+                    f"Expected images, got {text!r}, a {kind} without one; check the path."
                 )
             )
         paths += files
     return paths
+
+
+def _is_named_image(path: Path) -> bool:
+    """Whether a file in a folder is named as an image; others lie beside images."""
+    from PIL.Image import registered_extensions
+
+    return path.suffix.lower() in registered_extensions() and not path.name.startswith(".")
 
 
 def open_images(paths: Iterable[Path], refuse: Refuse) -> "Iterator[tuple[Path, Image]]":

@@ -187,9 +187,11 @@ def _sentence(certificate: Certificate | SoftCertificate, subject: str) -> str:
         "float": "up to the floating-point effects of noise and addition",
         "grid": "for the program as it runs, floating point included",
     }
+    name = certificate.class_name  # by default the label's number
+    named = "" if name in (None, str(certificate.label)) else f" ({name})"
     at = "the 8-bit image nearest to x" if certificate.moved else "x"
     return (
         f"Except with probability at most {certificate.alpha:g} over the noise, {subject} "
-        f"{certificate.label} at every image closer than {certificate.radius!r} (l2, pixels in "
-        f"[0, 1]) to {at}, {reach[certificate.noise]}."
+        f"{certificate.label}{named} at every image closer than {certificate.radius!r} (l2, pixels "
+        f"in [0, 1]) to {at}, {reach[certificate.noise]}."
     )

@@ -45,8 +45,8 @@ def test_the_sentence_for_text(complaint: Complaint, entry: Path, tmp_path: Path
 def test_a_missing_image_and_a_folder(complaint: Complaint, entry: Path, tmp_path: Path) -> None:
     for path, words in (
         (tmp_path / "no.png", "which is no file"),
-        (tmp_path, "a folder without files"),
-        (tmp_path / "*.png", "a pattern without files"),
+        (tmp_path, "a folder without one"),
+        (tmp_path / "*.png", "a pattern without one"),
     ):
         assert f"got '{path}', {words}; check the path" in complaint(
             "certify", f"local-dir:{entry}", path

@@ -33,7 +33,8 @@ def refuse(error: Exception) -> None:
 
 
 def test_folders_and_patterns_are_expanded_in_order(photographs: Path) -> None:
-    (photographs / ".hidden").touch()
+    for name in (".hidden.png", "labels.txt"):
+        (photographs / name).touch()
     (photographs / "more").mkdir()
     shutil.copy(PHOTOGRAPHS / "dog.jpg", photographs / "more")
     names = ["bird.jpg", "cat.jpg", "horse.jpg"]
@@ -52,7 +53,7 @@ def test_folders_and_patterns_are_expanded_in_order(photographs: Path) -> None:
 def test_what_is_no_image_has_a_sentence_and_the_rest_goes_on(
     entry: Path, photographs: Path, verb: str
 ) -> None:
-    for name in ("a.txt", "notes.txt"):
+    for name in ("a.png", "notes.JPG"):
         (photographs / name).write_text("hello")
     command = (verb, f"local-dir:{entry}", photographs, photographs / "no.png", "--n", 100)
     result = run(*command, code=2)
@@ -62,7 +63,7 @@ def test_what_is_no_image_has_a_sentence_and_the_rest_goes_on(
     sentences = [line for line in result.stderr.splitlines() if "Expected" in line]
     assert [
         str(photographs / name) in line
-        for name, line in zip(("a.txt", "notes.txt", "no.png"), sentences, strict=True)
+        for name, line in zip(("a.png", "notes.JPG", "no.png"), sentences, strict=True)
     ] == [True] * 3
     printed = json.loads(run(*command, "--json", code=2).stdout)
     assert [row["image"] for row in printed] == files
