@@ -105,7 +105,7 @@ def test_every_recipe_takes_a_step_on_made_up_data(
     dataset = get_dataset(found.model.dataset)
     shape = (2, dataset.shape[0], min(dataset.shape[1], 64), min(dataset.shape[2], 64))
 
-    def made_up(recipe: Recipe, device: torch.device, *, download: bool) -> TrainingData:
+    def made_up(recipe: Recipe, device: torch.device, **options: object) -> TrainingData:
         images, labels = torch.randint(0, 256, shape, dtype=torch.uint8), torch.arange(2)
         return TrainingData(
             labels,

@@ -272,7 +272,8 @@ def test_show_and_card_name_the_members(trio: list[Path], tmp_path: Path) -> Non
         digest = sha256(folder / "config.json")
         assert f"- `{folder.name}` (`{digest}`)\n" in card
         assert f"{folder.name}, config.json sha256 {digest}" in shown
-    assert "The\nmean of the logits of 3 networks (`ensemble/2xresnet20+resnet32`) votes" in card
+    inside = "Inside, the mean of the logits of 3 networks (`ensemble/2xresnet20+resnet32`) votes"
+    assert inside in card
     assert "arXiv 2106.06946" in card
     assert "eprint = {2106.06946}" in card
     assert "not made from a recipe" not in card
