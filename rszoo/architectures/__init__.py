@@ -13,7 +13,7 @@ from rszoo.architectures.timm import timm_network
 from rszoo.architectures.torchvision import torchvision_network
 
 ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
-    **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (20, 32, 44, 56, 110)},
+    **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (8, 20, 32, 44, 56, 110)},
     **{
         f"resnet{depth}-w{width}": partial(CifarResNet, depth, width=width)
         for depth, width in ((14, 2), (20, 2), (20, 4), (32, 2))
@@ -22,7 +22,7 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
 }
 """From (num_classes, channels) to a network that takes normalized images and returns logits.
 
-`resnet50` is the base classifier of Cohen et al. 2019 and their successors on ImageNet;
+`resnet8`, with one block per stage, is for MNIST. `resnet50` is the base classifier of Cohen et al. 2019 and their successors on ImageNet;
 `resnet20-w2` is ResNet-20 with twice the channels. An installed distribution adds an architecture
 by an entry point in the group `rszoo.architectures`, a program by an item here.
 """
