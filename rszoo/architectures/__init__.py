@@ -22,9 +22,10 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
 }
 """From (num_classes, channels) to a network that takes normalized images and returns logits.
 
-`resnet8`, with one block per stage, is for MNIST. `resnet50` is the base classifier of Cohen et al. 2019 and their successors on ImageNet;
-`resnet20-w2` is ResNet-20 with twice the channels. An installed distribution adds an architecture
-by an entry point in the group `rszoo.architectures`, a program by an item here.
+`resnet8`, with one block per stage, is for MNIST. `resnet50` is the base classifier of Cohen et al.
+2019 and their successors on ImageNet; `resnet20-w2` is ResNet-20 with twice the channels. An
+installed distribution adds an architecture by an entry point in the group `rszoo.architectures`, a
+program by an item here.
 """
 
 FAMILIES: dict[str, Callable[[str, int, int], nn.Module]] = {

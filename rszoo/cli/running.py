@@ -1,5 +1,6 @@
 """Evaluations at the command line: options that verbs share, progress, shards, and `torchrun`."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -101,7 +102,11 @@ def shared_options(
     ] = None,
     shard: Annotated[
         str | None,
-        Option(metavar="I/K", help="Only the I-th of K parts, for batch systems; then 'merge'."),
+        Option(
+            metavar="I/K|array",
+            help="Only the I-th of K parts, or this task's of a job array of SLURM or Grid "
+            "Engine; then 'merge'.",
+        ),
     ] = None,
 ) -> "Options":
     """The options that 'evaluate' and 'attack' share."""
@@ -187,6 +192,8 @@ def run_logged(
     processes.wait()
     if count > 1 and rank == 0:
         merge(shards, out)
+        for shard in shards:
+            shard.unlink()
         print(f"Joined {count} shards in {out}.")
 
 
@@ -247,7 +254,11 @@ def _announcement(evaluation: "LoggedEvaluation[Any]", total: int, done: int) ->
 
 
 def _pair(shard: str) -> tuple[int, int]:
+    if shard == "array":
+        from rszoo.training.starters import array_task
+
+        return array_task(os.environ)
     first, _, second = shard.partition("/")
     if not (first.isdecimal() and second.isdecimal()):
-        raise ValueError(f"Expected --shard I/K, got {shard!r}; write for instance 1/4.")
+        raise ValueError(f"Expected --shard I/K or array, got {shard!r}; write for instance 1/4.")
     return int(first), int(second)

@@ -1,4 +1,4 @@
-"""What `torchrun`, SLURM's `srun` and MPI's `mpirun` say to the processes that they start."""
+"""What `torchrun`, SLURM, MPI and Grid Engine say to the processes that they start."""
 
 import re
 from collections.abc import Mapping
@@ -57,6 +57,34 @@ def environment(variables: Mapping[str, str]) -> Started | None:
             _mpi_address(variables),
         )
     return None
+
+
+ARRAYS = (
+    (
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM_ARRAY_TASK_MIN",
+        "SLURM_ARRAY_TASK_MAX",
+        "SLURM_ARRAY_TASK_STEP",
+    ),
+    ("SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_LAST", "SGE_TASK_STEPSIZE"),
+)
+
+
+def array_task(variables: Mapping[str, str]) -> tuple[int, int]:
+    """Which of how many tasks of a job array this is, counted from 1.
+
+    Raises:
+        ValueError: it is not one, or variables are no numbers.
+    """
+    for names in ARRAYS:
+        if variables.get(names[0], "").isdecimal():
+            task, first, last = (_number(variables, name) for name in names[:3])
+            step = _number(variables, names[3]) if names[3] in variables else 1
+            return (task - first) // step + 1, (last - first) // step + 1
+    raise ValueError(
+        "Expected --shard array in a task of a job array of SLURM or Grid Engine, got no number of "
+        "a task; write --shard 1/4."
+    )
 
 
 def _several(variables: Mapping[str, str], name: str) -> bool:

@@ -193,7 +193,7 @@ def test_what_is_refused(
         "a log of CERTIFY with its protocol": ("challenge", logs[1]),
         "one of other weights": ("challenge", logs[0], "--name", shades),
         "ascending eps > 0": ("attack", shades, "--out", out, "--eps", "1,0.5"),
-        "--shard I/K": ("attack", shades, "--out", out, "--shard", "half"),
+        "--shard I/K or array": ("attack", shades, "--out", out, "--shard", "half"),
         "no --published": ("table", logs[1], "--published", "*"),
         "one of PREDICT or an attack": ("compare", logs[0], logs[1]),
         "one of PREDICT or an attack; pass": ("table", logs[1], predicted, "--anyway"),

@@ -341,6 +341,7 @@ def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
     done = torchrun("-m", "--", "rszoo.cli", "evaluate", shades, *out, *options)
     assert done.returncode == 0, done.stderr
     assert "Joined 2 shards" in done.stdout
+    assert not list(tmp_path.glob("log.tsv.shard-*"))
     assert without_times(tmp_path / "log.tsv") == whole
 
 

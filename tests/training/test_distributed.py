@@ -19,7 +19,7 @@ from support.training_runs import CPU, recipe_text
 from rszoo.recipe import load_recipe, parse_recipe
 from rszoo.training import distributed, start
 from rszoo.training.methods import Share
-from rszoo.training.starters import Started, environment
+from rszoo.training.starters import Started, array_task, environment
 from rszoo.zoo.config import read_config
 from rszoo.zoo.history import read_history
 
@@ -256,6 +256,38 @@ def test_starters_are_understood(variables: dict[str, str], expected: Started | 
 def test_incomplete_starters_are_named(variables: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         environment(variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (
+            {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "7"},
+            (4, 8),
+        ),
+        (
+            {
+                "SLURM_ARRAY_TASK_ID": "5",
+                "SLURM_ARRAY_TASK_MIN": "1",
+                "SLURM_ARRAY_TASK_MAX": "7",
+                "SLURM_ARRAY_TASK_STEP": "2",
+            },
+            (3, 4),
+        ),
+        ({"SGE_TASK_ID": "2", "SGE_TASK_FIRST": "1", "SGE_TASK_LAST": "4"}, (2, 4)),
+    ],
+)
+def test_tasks_of_arrays_are_shards(
+    variables: dict[str, str], expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rszoo.cli.running import _pair
+
+    assert array_task(variables) == expected
+    with pytest.raises(ValueError, match="got no number of a task"):
+        array_task({"SGE_TASK_ID": "undefined"})
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert _pair("array") == expected
 
 
 def test_a_process_that_nobody_joins_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
