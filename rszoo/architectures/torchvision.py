@@ -13,7 +13,7 @@ def torchvision_network(name: str, num_classes: int, channels: int = 3) -> nn.Mo
     """torchvision's model `name` without weights, with `num_classes` logits.
 
     Its parameter names are torchvision's. The name may end in options of the model:
-    `resnet18?width_per_group=128`.
+    `resnet50?width_per_group=128`.
 
     Raises:
         ValueError: torchvision has no such image classifier, or the model no such option, or

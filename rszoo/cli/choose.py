@@ -112,7 +112,7 @@ def choose(
     if json:
         print_json([asdict(choice) for choice in best])
     else:
-        _print(best, radius, speeds)
+        _print(best, radius, speeds, device)
 
 
 def _kind(entry: Standing) -> tuple[str, str]:
@@ -164,7 +164,9 @@ def _choices(name: str, radius: float) -> Iterator[Choice]:
                 )
 
 
-def _print(choices: Sequence[Choice], radius: float, speeds: dict[tuple[str, str], float]) -> None:
+def _print(
+    choices: Sequence[Choice], radius: float, speeds: dict[tuple[str, str], float], device: str
+) -> None:
     print_table(
         ("name", "option", "accuracy", "samples", "seconds", "from"),
         [
@@ -197,11 +199,12 @@ def _print(choices: Sequence[Choice], radius: float, speeds: dict[tuple[str, str
             f"This machine makes {1 / per_sample:.0f} samples per second with {architecture} on "
             f"{dataset}, measured for {SECONDS / len(speeds):.1g} s: per image {times}."
         )
+    where = "" if device == "cpu" else f" --device {device}"
     alike = [each for each in choices if first.accuracy - each.accuracy <= error]
     fastest = min(alike, key=lambda each: each.seconds)
     print_text(
         "The fastest of those that are like the first: "
-        f"rszoo certify {fastest.name} IMAGE... {_option(fastest, radius)}"
+        f"rszoo certify {fastest.name} IMAGE... {_option(fastest, radius)}{where}"
     )
 
 

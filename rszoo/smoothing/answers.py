@@ -94,7 +94,7 @@ class Answer:
 def short(value: object, rounding: str | None) -> str:
     """A value as short forms show it; one that is rounded has four decimals."""
     if rounding is None:
-        return f"{value:g}" if isinstance(value, float) else repr(value)
+        return repr(value)
     return str(Decimal(value).quantize(DIGITS, rounding))  # type: ignore[arg-type]
 
 

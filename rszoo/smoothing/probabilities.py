@@ -22,8 +22,8 @@ class Probabilities:
     Except with probability at most alpha over the noise, lower <= P(f(x + eps) = c) <= upper for
     every class c at once: each of the two exact bounds of each of K classes fails with probability
     at most alpha / 2K (Clopper & Pearson 1934, and a union bound). So the class to look at may be
-    chosen after the votes. With noise "grid" eps is nevertheless the Gaussian: the distance of the
-    two laws is paid for out of alpha.
+    chosen after the votes. With noise "grid" eps is Gaussian noise rounded to steps of 1/255, and
+    what its sampling differs from that law is paid for out of alpha.
 
     Attributes:
         shares: votes over n, one per class; they sum to 1.

@@ -45,10 +45,9 @@ def join(device: torch.device) -> torch.device:
         device = torch.device("cuda", found.local_rank)
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        backend = "nccl" if device.type == "cuda" else "gloo"
         try:
             dist.init_process_group(
-                backend,
+                "gloo",  # in every process alike, also in one that fails before it needs a GPU
                 init_method=f"tcp://{found.address}" if found.address else "env://",
                 rank=found.rank,
                 world_size=found.count,
@@ -107,7 +106,7 @@ def add_up(tensors: Sequence[Tensor]) -> None:
         return
     bucket = torch.cat([tensor.flatten() for tensor in tensors])
     with _answering():
-        dist.all_reduce(bucket)
+        dist.all_reduce(bucket, group=_sums(bucket.device.type))
     parts = torch.split(bucket, [tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
         tensor.copy_(part.view_as(tensor))
@@ -158,6 +157,12 @@ def _differences(states: Sequence[Any], verb: str) -> Iterator[str]:
 def _messages() -> Any:
     """The group that carries objects, over gloo, which needs no GPU."""
     return dist.new_group(backend="gloo", timeout=LONGEST)
+
+
+@cache
+def _sums(kind: str) -> Any:
+    """The group that adds up tensors on this kind of device."""
+    return dist.new_group(backend="nccl", timeout=LONGEST) if kind == "cuda" else _messages()
 
 
 @contextmanager

@@ -23,9 +23,10 @@ from tqdm import tqdm
 from rszoo.data.datasets import image_chunks
 from rszoo.files import append_line, replace_content, try_lock
 from rszoo.recipe import Recipe, recipe_text
-from rszoo.smoothing.isolation import differentiable
+from rszoo.smoothing.isolation import CPU, differentiable
 from rszoo.smoothing.runtime import device_name
 from rszoo.training.checkpoint import check_folder, digest, follow_first, resume, save
+from rszoo.training.data import load_data
 from rszoo.training.distributed import count, exit_unless_same, gather, largest, rank, wait
 from rszoo.training.methods import Share
 from rszoo.training.run import Run, start, synchronizes
@@ -76,6 +77,9 @@ def train(
         FileNotFoundError: the data set or the initial weights are missing.
     """
     out, share = Path(out), Share(rank(), count())
+    if download and share.of > 1:
+        exit_unless_same(gather(_download(recipe) if share.number == 0 else {}), "train")
+        download = False
     with differentiable(device), ExitStack() as claimed:
         try:
             if share.number == 0:
@@ -109,6 +113,15 @@ def train(
             _finish(run, out)
         wait()
     return run.step == run.steps
+
+
+def _download(recipe: Recipe) -> dict[str, object] | str:
+    """Fetch the data set, by one process for all; the fault if there is one."""
+    try:
+        load_data(recipe, CPU, download=True)
+    except (ValueError, OSError) as error:
+        return " ".join(str(error).split())
+    return {}
 
 
 @contextmanager
@@ -149,6 +162,7 @@ def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
                 _check_finite(run)
                 if first:
                     save(run, out)
+                wait()
                 saved = now
                 if first and bar.disable:  # stderr is no terminal: a line, now and then
                     print(f"{name}: step {run.step} of {run.steps}", file=sys.stderr)
@@ -186,12 +200,13 @@ def _log(run: Run, out: Path, seconds_per_step: float) -> None:
 
 
 def _finish(run: Run, out: Path) -> None:
-    if "noisy_test_accuracy" not in json.loads((out / EPOCHS).read_text().splitlines()[-1]):
-        accuracy = noisy_accuracy(run, image_chunks(run.recipe.model.dataset, "test"))
-        _append(out / EPOCHS, {"step": run.step, "noisy_test_accuracy": accuracy})
-    replace_content(out / RECIPE, recipe_text(run.recipe) + "\n")
     votes_rounded = run.recipe.inference.precision == "bfloat16"
     network = rounded(run.result) if votes_rounded else run.result
+    if "noisy_test_accuracy" not in json.loads((out / EPOCHS).read_text().splitlines()[-1]):
+        test = image_chunks(run.recipe.model.dataset, "test")
+        accuracy = noisy_accuracy(run, test, network=network)
+        _append(out / EPOCHS, {"step": run.step, "noisy_test_accuracy": accuracy})
+    replace_content(out / RECIPE, recipe_text(run.recipe) + "\n")
     write_entry(out, network, recipe_source(run.recipe))
 
 
@@ -199,7 +214,8 @@ def _beginning(run: Run) -> dict[str, object]:
     """What all processes must have alike before the first step."""
     described = _description(run)
     same = {key: described[key] for key in ("fingerprint", "data_sha256", "versions")}
-    return {**same, "weights": digest(run.network)}
+    teacher = run.teacher.weights_sha256 if run.teacher else None
+    return {**same, "weights": digest(run.network), "teacher": teacher}
 
 
 def _description(run: Run) -> dict[str, object]:

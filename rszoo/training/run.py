@@ -115,8 +115,7 @@ def start(
             _initialize(network, training, initial)
         network = network.to(device).to(memory_format=torch.channels_last)
         if synchronizes(device, share):
-            synchronized: Any = nn.SyncBatchNorm
-            network = synchronized.convert_sync_batchnorm(network)
+            synchronize_statistics(network)
         data = load_data(recipe, device, download=download, share=share)
         steps_per_epoch = len(data.labels) // training.batch_size
         if steps_per_epoch == 0:
@@ -145,6 +144,25 @@ def start(
             else _teacher(recipe, teacher, device),
             share=share,
         )
+
+
+def synchronize_statistics(network: nn.Module) -> None:
+    """Let batch norm see whole batches, in place.
+
+    Raises:
+        ValueError: a module only derives from batch norm: torch's conversion would drop what it
+            adds, such as an activation.
+    """
+    convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
+    for name, module in list(network.named_modules()):
+        for part, child in list(module.named_children()):
+            if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
+                setattr(module, part, convert(child))
+            elif isinstance(child, nn.modules.batchnorm._BatchNorm):
+                raise ValueError(
+                    f"Expected batch norm of torch itself where several GPUs train, got "
+                    f"{type(child).__name__} in {name or 'the network'}; train with one process."
+                )
 
 
 def synchronizes(device: torch.device, share: Share) -> bool:

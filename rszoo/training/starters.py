@@ -32,7 +32,7 @@ def environment(variables: Mapping[str, str]) -> Started | None:
     Raises:
         ValueError: variables are missing, or are no numbers.
     """
-    if "WORLD_SIZE" in variables:
+    if "WORLD_SIZE" in variables and (_several(variables, "WORLD_SIZE") or "RANK" in variables):
         needed = ("RANK", "MASTER_ADDR", "MASTER_PORT")
         if missing := [name for name in needed if name not in variables]:
             raise ValueError(

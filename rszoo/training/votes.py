@@ -16,9 +16,11 @@ from rszoo.training.methods import Weighing
 from rszoo.training.run import Run
 
 
-def noisy_accuracy(run: Run, chunks: Iterable[Labelled]) -> float:
-    """The network's accuracy under one draw of N(0, sigma^2) noise per image, in [0, 1]."""
-    network, sigma, correct, total = run.result, run.recipe.model.sigma, 0, 0
+def noisy_accuracy(
+    run: Run, chunks: Iterable[Labelled], *, network: nn.Module | None = None
+) -> float:
+    """Accuracy under one draw of N(0, sigma^2) noise per image, in [0, 1]; of the run's result."""
+    network, sigma, correct, total = network or run.result, run.recipe.model.sigma, 0, 0
     generator = step_generator(run.recipe.training.seed, "noisy accuracy", 0, run.device)
     with _answering(run, network):
         for images, y in chunks:

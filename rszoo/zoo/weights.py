@@ -45,9 +45,10 @@ def fill(network: NormalizedNetwork, tensors: Mapping[str, Tensor]) -> None:
 
 @differentiable(CPU)
 def rounded(network: NormalizedNetwork) -> NormalizedNetwork:
-    """A copy whose convolutions and matrices are rounded to bfloat16; what is added stays float32.
+    """A copy whose parameters of two or more dimensions are rounded to bfloat16.
 
-    A classifier that votes in bfloat16 rounds them anyway, so nothing is lost by storing them so.
+    For a classifier that votes in bfloat16, which would round them too, but after batch norm is
+    folded in: so this is another network, and evidence must be made from it.
     """
     copied = copy.deepcopy(network)
     for parameter in copied.parameters():

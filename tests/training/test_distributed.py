@@ -15,10 +15,13 @@ import pytest
 import torch
 from PIL import Image
 from support.training_runs import CPU, recipe_text
+from torch import nn
 
+from rszoo.architectures import build
 from rszoo.recipe import load_recipe, parse_recipe
 from rszoo.training import distributed, start
 from rszoo.training.methods import Share
+from rszoo.training.run import synchronize_statistics
 from rszoo.training.starters import Started, array_task, environment
 from rszoo.zoo.config import read_config
 from rszoo.zoo.history import read_history
@@ -297,3 +300,41 @@ def test_a_process_that_nobody_joins_says_so(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(distributed, "MEETING", timedelta(seconds=2))
     with pytest.raises(ConnectionError, match=r"^Expected 2 processes, got no answer"):
         distributed.join(CPU)
+
+
+def test_batch_norm_of_whole_batches_is_the_same_network() -> None:
+    """As far as it can be seen without a GPU: in evaluation mode, and what is refused."""
+    network = build("resnet20", num_classes=2, mean=[0.5] * 3, std=[0.5] * 3)
+    x = torch.rand(4, 3, 32, 32)
+    network(x)  # statistics other than the first
+    before, keys = network.eval()(x), network.state_dict().keys()
+    synchronize_statistics(network)
+    found = [module for module in network.modules() if isinstance(module, nn.SyncBatchNorm)]
+    assert len(found) == 21
+    assert torch.equal(network(x), before)
+    assert network.state_dict().keys() == keys
+    other = build("timm/mobilenetv3_small_050", num_classes=2, mean=[0.5] * 3, std=[0.5] * 3)
+    with pytest.raises(ValueError, match=r"^Expected batch norm of torch itself .* BatchNormAct2d"):
+        synchronize_statistics(other)
+
+
+SLOW_SUM = """
+import datetime, time
+import torch
+from rszoo.training import distributed
+distributed.MEETING = datetime.timedelta(seconds=4)
+distributed.join(torch.device("cpu"))
+one = torch.ones(3)
+if distributed.rank():
+    time.sleep(7)
+distributed.add_up([one])
+distributed.wait()
+assert one.tolist() == [2.0] * 3
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_is_busy_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "sum.py").write_text(SLOW_SUM)
+    done = torchrun(2, str(tmp_path / "sum.py"))
+    assert done.returncode == 0, done.stderr
