@@ -4,7 +4,7 @@ import glob
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -39,15 +39,11 @@ class Voted(Generic[Result]):
     resized: bool
 
     def as_json(self) -> dict[str, object]:
-        """All fields, for JSON, and the l-infinity radius that a certificate implies."""
-        implied: dict[str, float] = {}
-        if not isinstance(self.result, Prediction):
-            implied["implied_linf"] = self.result.implied_linf
+        """All fields of the result, for JSON, and what is known of the file."""
         return {
             "image": str(self.path),
             "class": self.label,
-            **asdict(self.result),
-            **implied,
+            **self.result.to_dict(),
             "seconds": round(self.seconds, 3),
             "resized": self.resized,
         }

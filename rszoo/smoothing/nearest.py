@@ -25,7 +25,7 @@ def eight_bit(images: Tensor, *, stacklevel: int) -> tuple[Tensor, list[float]]:
     if any(moved):
         warnings.warn(
             f"Grid noise certifies 8-bit images: {sum(map(bool, moved))} of {len(moved)} were "
-            f"rounded, by an l2 distance of up to {max(moved):.2g}; their certificates are "
+            f"rounded, by an l2 distance of up to {max(moved):.2g}; their answers are "
             "about the rounded images. noise='float' takes x as it is.",
             ImageWarning,
             stacklevel=stacklevel + 1,
