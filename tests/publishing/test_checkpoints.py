@@ -91,7 +91,7 @@ def test_resnet110_of_macer_names_neither_architecture_nor_layer(
 ) -> None:
     model = authors("none", depth=110)
     path = save(model[1].state_dict(), None, key="net")
-    with pytest.raises(ValueError, match="got a file that names none; pass --arch resnet8, resnet20"):
+    with pytest.raises(ValueError, match="names none; pass --arch resnet8, resnet20"):
         import_checkpoint(path, tmp_path / "out", dataset="cifar10", sigma=0.25)
     import_checkpoint(
         path,

@@ -1,7 +1,7 @@
 """Several processes share each batch of a training."""
 
+import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -121,30 +121,47 @@ def test_processes_take_the_steps_of_one(blobs: Path, tmp_path: Path) -> None:
     assert len({tuple(losses) for losses, _ in found[1].values()}) > len(TABLES) - 3
 
 
+EAGER = """
+import rszoo.training.loop
+import rszoo.cli
+rszoo.training.loop.CHECKPOINT_SECONDS = 0.0
+rszoo.cli.main()
+"""
+
+
+def lines(path: Path) -> int:
+    return path.read_text().count("\n") if path.exists() else 0
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to find the processes")
 def test_a_shared_run_is_killed_and_goes_on_with_another_number_of_processes(
     blobs: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "recipe.toml").write_text(recipe_text(**{"epochs = 3": "epochs = 60"}))
-    command = ["-m", "--", "rszoo.cli", "train", str(tmp_path / "recipe.toml")]
+    """One process is killed after 3 epochs and one after 6; the others do not go on alone."""
+    (tmp_path / "recipe.toml").write_text(recipe_text(**{"epochs = 3": "epochs = 20"}))
+    (tmp_path / "eager.py").write_text(EAGER)
+    command = ["--", str(tmp_path / "eager.py"), "train", str(tmp_path / "recipe.toml")]
     command += ["--out", str(tmp_path / "run")]
-    chance = random.Random(0)
-    for processes in (2, 4):
+    for processes, epochs in ((2, 3), (4, 6)):
         agent = subprocess.Popen(
             [*TORCHRUN, f"--nproc-per-node={processes}", *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        while not (ranks := children(agent.pid)):
-            time.sleep(0.1)
-        time.sleep(chance.uniform(7, 12))
-        os.kill(chance.choice(ranks), signal.SIGKILL)
+        while lines(tmp_path / "run" / "log.jsonl") < epochs:
+            assert agent.poll() is None
+            time.sleep(0.05)
+        os.kill(children(agent.pid)[-1], signal.SIGKILL)
         assert agent.wait(timeout=60)  # it ends the others
     done = torchrun(1, *command)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Complete") == 1
+    starts = [json.loads(line) for line in (tmp_path / "run" / "runs.jsonl").open()]
+    assert [start["processes"] for start in starts] == [2, 4, 1]
+    first, second, third = (start["resumed_at_step"] for start in starts)
+    assert first == 0 < second < third < 80
     recipe = load_recipe(str(tmp_path / "recipe.toml"))
     history = read_history(tmp_path / "run", read_config(tmp_path / "run"), recipe)
     assert history is not None
