@@ -472,7 +472,7 @@ def test_test_images_are_not_looked_at_before_the_end(
     test_images = [images for images, _ in rszoo.data.datasets.image_chunks("blobs", "test")]
     watched: list[torch.Tensor] = []
 
-    def seen(run: rszoo.training.Run, chunks: Iterable[Labelled]) -> float:
+    def seen(run: rszoo.training.Run, chunks: Iterable[Labelled], **_: object) -> float:
         watched.extend(images for images, _ in chunks)
         return 0.5
 
