@@ -93,7 +93,7 @@ def train(
                 compiled=compiled,
                 share=share,
             )
-            beginning: dict[str, object] | str = _beginning(run)
+            beginning: dict[str, object] | str = _beginning(run) if share.of > 1 else {}
             if share.number == 0:
                 claimed.enter_context(_claimed(out))
                 resume(run, out)
@@ -150,7 +150,8 @@ def _steps(run: Run, out: Path, limit: float, signals: list[int]) -> None:
             bar.update()
             if run.step % run.steps_per_epoch == 0:
                 _check_finite(run)
-                exit_unless_same(gather({"weights": digest(run.network)}), "train to")
+                if run.share.of > 1:
+                    exit_unless_same(gather({"weights": digest(run.network)}), "train to")
                 if first:
                     _log(run, out, (time.monotonic() - began) / (run.step - timed_from))
                 wait()

@@ -1,5 +1,4 @@
 import json
-import os
 import platform
 import re
 import shutil
@@ -17,6 +16,7 @@ import pytest
 import torch
 from conftest import RECIPE, Complaint, without_times
 from PIL import Image
+from support.processes import APART, torchrun
 
 import rszoo
 from rszoo.cli import main
@@ -308,37 +308,12 @@ def test_an_entry_in_a_folder_has_the_protocol_of_its_own_recipe(
         Evaluation(shades, tmp_path / "log.tsv")
 
 
-APART = """
-import os, sys
-if os.environ["RANK"] == "1":
-    {difference}
-import rszoo.cli
-try:
-    rszoo.cli.main()
-finally:
-    with open(f"{codes}/{{os.environ['RANK']}}", "w") as file:
-        file.write(str(sys.exc_info()[1]))
-"""
-
-
-def torchrun(*program: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.run(
-        [*command, "--nproc-per-node=2", *program],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
 @pytest.mark.slow
 def test_torchrun_shards_and_joins(shades: str, tmp_path: Path) -> None:
     whole = evaluate(shades, tmp_path / "whole.tsv")
     options = [f"--{key}={value}" for key, value in PROTOCOL.items()]
     out = ["--out", str(tmp_path / "log.tsv")]
-    done = torchrun("-m", "--", "rszoo.cli", "evaluate", shades, *out, *options)
+    done = torchrun(2, "-m", "--", "rszoo.cli", "evaluate", shades, *out, *options)
     assert done.returncode == 0, done.stderr
     assert "Joined 2 shards" in done.stdout
     assert not list(tmp_path.glob("log.tsv.shard-*"))
@@ -382,7 +357,7 @@ def test_processes_that_differ_write_nothing(
     options += ["--seed=0"]
     if verb == "attack":
         options += ["--steps=1", "--num-noise=1", "--save-images", str(tmp_path / "out" / "images")]
-    done = torchrun("--", str(program), verb, shades, *options)
+    done = torchrun(2, "--", str(program), verb, shades, *options)
     sentences = [line for line in done.stderr.splitlines() if line.startswith("rszoo: ")]
     assert done.returncode != 0
     assert [words in line for line in sentences] == [True], done.stderr

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from support.processes import APART, TORCHRUN, torchrun
 from support.training_runs import CPU, recipe_text
 from torch import nn
 
@@ -54,7 +55,6 @@ for path in sorted(Path(sys.argv[1]).glob("*.toml")):
 if rank() == 0:
     torch.save(found, sys.argv[2])
 """
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 TABLES = {
     "gaussian": "",
     "stability": "lam = 2.0",
@@ -72,17 +72,6 @@ TABLES = {
     "distilled": "m = 1",
 }
 TAUGHT = {"catrs": 'teacher = "any"\nteacher_votes = 1', "distilled": 'teacher = "any"'}
-
-
-def torchrun(processes: int, *program: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*TORCHRUN, f"--nproc-per-node={processes}", *program],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
-    )
 
 
 def children(process: int) -> list[int]:
@@ -170,19 +159,6 @@ def test_a_shared_run_is_killed_and_goes_on_with_another_number_of_processes(
     assert "(processes: 2, threads: 1, batch statistics of each process's share, torch" in str(
         history.machines
     )
-
-
-APART = """
-import os, sys
-if os.environ["RANK"] == "1":
-    {difference}
-import rszoo.cli
-try:
-    rszoo.cli.main()
-finally:
-    with open(f"{codes}/{{os.environ['RANK']}}", "w") as file:
-        file.write(str(sys.exc_info()[1]))
-"""
 
 
 @pytest.mark.slow
